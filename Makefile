@@ -7,15 +7,18 @@ SYNC := $(UV) sync --locked --inexact $(if $(PYTHONDONTWRITEBYTECODE),--compile-
 COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),$(RUN) python -m compileall -q src,:)
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# `make dev` enables the example unless the environment or .env selects the extensions.
+EXTENSIONS := $(if $(ENABLED_EXTENSIONS)$(shell grep -s '^ENABLED_EXTENSIONS=' .env),,ENABLED_EXTENSIONS=example)
 
 .DEFAULT_GOAL := dev
 .PHONY: dev test check fix bench mutations acceptance install clean
 
 dev: .venv/.runtime  ## run the development stack: make dev PORT=8123
-	@$(RUN) undercroft dev $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST))
+	@$(EXTENSIONS) $(RUN) undercroft dev $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST))
 
 test: install  ## run the tests: make test ARGS="-k sign_in"
-	@$(RUN) pytest -n auto --dist loadfile $(ARGS)
+	@$(RUN) pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(if $(ARGS),,$(RUN) pytest extensions)
 
 check: install  ## run all static checks
 	@$(RUN) ruff format --check .
@@ -24,14 +27,19 @@ check: install  ## run all static checks
 	@$(RUN) ruff check --preview --select PLC2701 src
 	@$(RUN) mypy
 	@$(RUN) lint-imports
+	@$(RUN) deptry src
 	@$(RUN) undercroft check
+	@$(RUN) undercroft routes >/dev/null
+	@ENABLED_EXTENSIONS=example $(RUN) undercroft openapi --check
 	@$(RUN) undercroft env --check
-	@$(RUN) undercroft migrate check --temporary
+	@$(RUN) undercroft public-api --check
+	@ENABLED_EXTENSIONS=example $(RUN) undercroft migrate check --temporary
 
 fix: install  ## format the code and apply automatic fixes
 	@$(RUN) ruff format .
 	@$(RUN) ruff check --fix .
 	@$(RUN) undercroft env --write
+	@$(RUN) undercroft public-api --write
 
 bench: install  ## run the benchmarks and write the ratios to benchmarks/RESULTS.md
 	@$(RUN) python -m benchmarks $(ARGS)

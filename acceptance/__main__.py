@@ -27,6 +27,9 @@ OWN_STACK = {
     10: "External PostgreSQL, and the wheel in an empty environment",
     12: "Lost connections during writes, a failover, a full disk",
     15: "Jobs that block, exceed their timeout or ignore cancellation never run twice at the same time",
+    16: "Undercroft installs beside common packages at their newest versions",
+    17: "Linters accept the OpenAPI document, and generated clients compile strictly",
+    18: "FastAPI's own tests, compared with FastAPI itself",
 }
 MODULES = {
     1: "startup",
@@ -42,6 +45,9 @@ MODULES = {
     13: "stranger_registration",
     14: "revocation",
     15: "job_supervision",
+    16: "neighbors",
+    17: "api_clients",
+    18: "fastapi_suite",
 }
 console = Console()
 

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
-import httpx
+import httpx2 as httpx
 from tests.core.db.proxy import Cut, Proxy, run_proxy
 from tests.core.db.servers import address, fill_disk, run_server, run_standby, server_folder, small_disk
 
@@ -60,11 +60,18 @@ async def _lost_connections(person: UserClient, server: PostgresServer, proxy: P
         sent = await _create(person, [f"{MARKER} {number} {cut.name}" for number in range(CREATES)])
         proxy.cut = Cut.NEVER
         rows = await _rows(server, sent)
+        unknown = {each.name for each in sent if each.code == "OUTCOME_UNKNOWN"}
+        # A request that took long is authorized again in a transaction: a lost connection before COMMIT rolls it back.
+        lost = {each.name for each in sent if each.code == "DATABASE_UNAVAILABLE"}
         report.check(
-            {each.code for each in sent} == {"OUTCOME_UNKNOWN"}, f"{when}: every client reads that", _codes(sent)
+            len(unknown | lost) == CREATES and len(unknown) > 0, f"{when}: every client reads that", _codes(sent)
         )
-        expected = 0 if cut is Cut.BEFORE_REQUEST else CREATES
-        report.check(len(rows) == expected and set(rows.values()) <= {1}, f"{when}: rows", f"{len(rows)} of {CREATES}")
+        expected = set() if cut is Cut.BEFORE_REQUEST else unknown
+        report.check(
+            set(rows) == expected and set(rows.values()) <= {1},
+            f"{when}: rows exist only where the outcome is unknown",
+            f"{len(rows)} of {len(unknown)}",
+        )
         await _check_retries(person, server, proxy, cut, report)
 
 
@@ -109,7 +116,7 @@ async def _full_disk(person: UserClient, server: PostgresServer, report: Scenari
     filler = await asyncio.to_thread(fill_disk, server.data)
     try:
         sent = await _create(person, [f"full disk {number}" for number in range(CREATES)])
-        ready = await person.http.get(f"{API}/public/health/ready")
+        is_unready = await _becomes_ready(person, 503)
     finally:
         filler.unlink()
     rows = await _rows(server, sent)
@@ -117,7 +124,7 @@ async def _full_disk(person: UserClient, server: PostgresServer, report: Scenari
     codes = {each.code for each in sent} - {"201"}
     report.check(codes == {"DATABASE_UNAVAILABLE"}, "on a full disk, writes", _codes(sent))
     report.check(set(rows) == created, "and as many rows as 201", f"{len(rows)} rows, {len(created)} created")
-    report.check(ready.status_code == 503, "and readiness fails", ready.status_code)
+    report.check(is_unready, "and readiness fails")
     report.check(await _becomes_ready(person), "when there is room again, readiness recovers")
     report.check((await _send(person, "room again")).code == "201", "and writes succeed")
 
@@ -178,10 +185,11 @@ async def _wait_until_replicated(server: PostgresServer, standby: PostgresServer
         await replica.close()
 
 
-async def _becomes_ready(person: UserClient) -> bool:
+async def _becomes_ready(person: UserClient, status: int = 200) -> bool:
+    """Wait until the readiness check responds with this status; a successful write is cached for a second."""
     with suppress(TimeoutError):
         async with asyncio.timeout(TIMEOUT):
-            while (await person.http.get(f"{API}/public/health/ready")).status_code != 200:
+            while (await person.http.get(f"{API}/public/health/ready")).status_code != status:
                 await asyncio.sleep(0.1)
             return True
     return False

@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 
 from acceptance.report import ScenarioReport
 from acceptance.stack import Stack

@@ -38,6 +38,7 @@ async def run_scenario(report: ScenarioReport) -> None:
         shutil.copytree(PROBE, stack.folder / "src" / "undercroft" / "modules" / "probe")
         stack.start(JOBS_REDELIVERY=str(REDELIVERY_SECONDS), JOBS_CONCURRENCY="10")
         await stack.wait_healthy(180)
+        report.check(await _wait_until(lambda: len(_workers(stack)) == 1, 60), "a worker runs")
         for _ in range(WORKERS - 1):
             _add_worker(stack)
         report.check(await _wait_until(lambda: len(_workers(stack)) == WORKERS, 60), "three workers run")
@@ -126,7 +127,7 @@ async def _check_history(admin: UserClient, report: ScenarioReport) -> None:
     statuses: Counter[str] = Counter()
     limit = time.monotonic() + 60
     while time.monotonic() < limit:
-        found = [(await admin.get("/admin/jobs", q="stubborn", page=page, size=100)).json() for page in (1, 2)]
+        found = [(await admin.get("/admin/jobs", q="probe", page=page, size=100)).json() for page in (1, 2)]
         statuses = Counter(job["status"] for page in found for job in page["items"])
         if statuses == {"succeeded": TOTAL}:
             break

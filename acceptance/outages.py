@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-import httpx
+import httpx2 as httpx
 
 from acceptance.report import ScenarioReport
 from acceptance.stack import Stack

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 
-import httpx
+import httpx2 as httpx
 
 from acceptance.report import ScenarioReport
 from acceptance.stack import Stack

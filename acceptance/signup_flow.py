@@ -5,7 +5,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 
 from acceptance.report import ScenarioReport
 from acceptance.stack import Stack

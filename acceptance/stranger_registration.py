@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import asyncpg
-import httpx
+import httpx2 as httpx
 
 from acceptance.connection_flood import read_environment
 from acceptance.report import ScenarioReport

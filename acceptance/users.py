@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 
 API = "/api/v1"
 REUSE_INTERVAL = 10
@@ -65,6 +65,16 @@ class UserClient:
             if len(found) >= count or time.monotonic() > limit:
                 return list(found)
             await asyncio.sleep(0.1)
+
+    async def find_link(self, part: str, seconds: float = 20) -> str:
+        """Return the first link with this part in an email to this address. Raises `TimeoutError`."""
+        async with asyncio.timeout(seconds):
+            while True:
+                for mail in await self.mails(1):
+                    for link in mail["links"]:
+                        if part in link:
+                            return str(link)
+                await asyncio.sleep(0.1)
 
     async def _store_tokens(self, response: httpx.Response) -> httpx.Response:
         if response.status_code == 200:

@@ -10,9 +10,11 @@ import time
 from sqlalchemy import func, select
 from sqlmodel import col
 
+from undercroft.core.context import current_context
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.settings import load
 from undercroft.jobs import Job, JobStatus, enqueue, task
+from undercroft.jobs.registry import Tasks
 from undercroft.jobs.worker import Worker
 
 
@@ -23,6 +25,7 @@ async def noop(*, number: int) -> None:
 
 async def rate(count: int) -> float:
     """Return jobs per second for this many jobs, from the start of the worker until the last outcome is written."""
+    current_context().add(Tasks, Tasks([noop]))
     database = Database(load(DatabaseSettings))
     try:
         async with database.session() as session:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
+import httpx2 as httpx
 
 from benchmarks.database import copy, execute
 from benchmarks.machine import PYTHON, BenchmarkError, free_port, run_server, spawn

@@ -15,7 +15,6 @@ from starlette.types import ASGIApp, Message, Scope
 
 from undercroft.core.http import Router
 from undercroft.core.http.dispatcher import Dispatcher
-from undercroft.core.http.limits import limit
 
 PREFIX = "/api/v1/public/benchmark"
 REQUESTS, REPEATS = 5_000, 5
@@ -28,8 +27,7 @@ async def limited() -> Response:
     return Response(b"{}", media_type="application/json")
 
 
-@router.get("/bare")
-@limit(None)
+@router.get("/bare", limit=None)
 async def bare() -> Response:
     return Response(b"{}", media_type="application/json")
 
@@ -37,8 +35,9 @@ async def bare() -> Response:
 async def measure() -> float:
     """Return the microseconds per request of all layers around the routes, the best of five repeats."""
     from undercroft.app.api import create_app
+    from undercroft.core.context import PROCESS
 
-    app = create_app()
+    app = create_app(context=PROCESS)
     app.add([router])
     async with app.router.lifespan_context(app):
         whole = await _microseconds(app, "/limited", app)

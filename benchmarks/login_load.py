@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from time import perf_counter
 
-import httpx
+import httpx2 as httpx
 
 from benchmarks import wrk
 from benchmarks.app_target import PASSWORD

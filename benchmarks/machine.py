@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 
 SERVER_CORE = 0
 OTHER_CORE = 1

@@ -19,7 +19,15 @@ COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.NotIn: ast.In,
 }
 IRRELEVANT_CALLS = ("log", "logger", "warnings")
-EFFECTIVE_DECORATORS = ("subscribe", "cron", "limit", "returns_secret", "step_up_when")
+EFFECTIVE_DECORATORS = ("subscribe", "cron")
+WEAKER_OPTIONS = {
+    "permission": '"teams:read"',
+    "step_up": "False",
+    "limit": "None",
+    "idempotency": '"store"',
+    "api_keys": "True",
+}
+"""Route options, and the value that replaces a constant one."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,14 @@ def _list_changes(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
             for decorator in function.decorator_list:
                 if any(name in ast.unparse(decorator) for name in EFFECTIVE_DECORATORS):
                     yield decorator, "@(lambda each: each)"
+                yield from _weaken_options(decorator)
     yield from _statements_at_module_level(tree)
+
+
+def _weaken_options(decorator: ast.expr) -> Iterator[tuple[ast.AST, str]]:
+    for option in decorator.keywords if isinstance(decorator, ast.Call) else ():
+        if option.arg in WEAKER_OPTIONS and isinstance(option.value, ast.Constant):
+            yield option.value, WEAKER_OPTIONS[option.arg]
 
 
 def _body(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
+import httpx2 as httpx
 
 from benchmarks import database, figures, login_load, rounds, startup, wrk
 from benchmarks.app_target import AppTarget

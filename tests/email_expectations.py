@@ -1,17 +1,24 @@
 """Which actions of the audit log send an email to whose account or team it is. A new action needs a line here.
 
-`EMAILED_ACTIONS`: always, by one of these templates, wherever it is done. Every test that talks to the application is
-held to it (`tests/audit_recorder.py`). `CONDITIONAL_ACTIONS`: in the case that is named. `SILENT_ACTIONS`: why none is
+`EMAILED_ACTIONS`: always, by one of these templates, wherever it is done. Every test that sends requests
+checks this (`tests/conftest.py`). `CONDITIONAL_ACTIONS`: in the case that is named. `SILENT_ACTIONS`: why none is
 sent.
 """
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from fastapi import FastAPI
+from sqlalchemy import text
+
 import undercroft
-from tests.audit_expectations import ANY_ACTION, EXPECTED_ENTRIES
+from undercroft.core.db import Database, Statement
+from undercroft.core.db.errors import DatabaseUnavailable
+from undercroft.core.http import Audit
+from undercroft.testing.audit import ANY_ACTION, RecordedRequest, declared_audits
 
 DIRECT_MAIL = "auth.send_mail"
 """An email to an address; its purpose is no longer in the database after it was sent."""
@@ -28,7 +35,7 @@ EMAILED_ACTIONS: dict[str, frozenset[str]] = {
     "identity.unlinked": frozenset({"identity_unlinked"}),
     "user.password_changed": frozenset({DIRECT_MAIL}),
     "user.password_reset": frozenset({DIRECT_MAIL}),
-    "user.reset_required": frozenset({DIRECT_MAIL}),
+    "user.password_reset_required": frozenset({DIRECT_MAIL}),
     "user.email_changed": frozenset({"email_added"}),
     "user.role_changed": frozenset({"role_changed"}),
     "api_key.created": frozenset({"api_key_changed"}),
@@ -55,7 +62,7 @@ CONDITIONAL_ACTIONS: dict[str, str] = {
     "registration.link_requested": "the link; at most some an hour",
     "password.reset_requested": "the link; at most some an hour",
     "sign_in.link_requested": "the link; at most some an hour",
-    "user.email_requested": "the link, to the new address",
+    "user.email_change_requested": "the link, to the new address",
     "team.changed": "to owners, when a domain may join, in another role, or no second factor is needed",
     "team.domains_revoked": "to owners, unless one of them gave the domains up",
 }
@@ -66,24 +73,24 @@ _STAFF_ONLY = "it is about the platform, or staff who look after it"
 SILENT_ACTIONS: dict[str, str] = {
     "api_key.revoked": _ACCESS_REMOVED,
     "identity.blocked": _ACCESS_REMOVED,
-    "identity.ended": _ACCESS_REMOVED,
+    "identity.deleted": _ACCESS_REMOVED,
     "impersonation.ended": _ACCESS_REMOVED,
     "invitation.revoked": _ACCESS_REMOVED,
     "member.left": _ACCESS_REMOVED,
     "member.removed": _ACCESS_REMOVED,
     "role.deleted": _ACCESS_REMOVED,
-    "session.ended": _ACCESS_REMOVED,
-    "session.others_ended": _ACCESS_REMOVED,
+    "session.revoked": _ACCESS_REMOVED,
+    "session.others_revoked": _ACCESS_REMOVED,
     "team.deleted": _ACCESS_REMOVED,
     "user.deactivated": _ACCESS_REMOVED,
     "user.signed_out": _ACCESS_REMOVED,
     "identity.unblocked": "the issuer gives back what it took",
     "user.activated": "an administrator gives back what was taken",
     "team.restored": "its owner gives back what was there",
-    "session.proven": "the session is the same as before",
-    "mfa.asked": "the sign-in goes on, or fails and is counted",
+    "session.reauthenticated": "the session is the same as before",
+    "mfa.challenged": "the sign-in goes on, or fails and is counted",
     "sign_in.failed": "strangers could fill a mailbox",
-    "sign_in.slowed": "strangers could fill a mailbox",
+    "sign_in.throttled": "strangers could fill a mailbox",
     "passkey.renamed": _NO_ACCESS_CHANGE,
     "project.changed": _NO_ACCESS_CHANGE,
     "project.created": _NO_ACCESS_CHANGE,
@@ -97,18 +104,61 @@ SILENT_ACTIONS: dict[str, str] = {
     "audit.exported": _STAFF_ONLY,
     "audit.partitions_added": _STAFF_ONLY,
     "audit.pruned": _STAFF_ONLY,
-    "job.cancelled": _STAFF_ONLY,
+    "links.expired": _NO_ACCESS_CHANGE,
+    "sessions.expired": _NO_ACCESS_CHANGE,
+    "job.canceled": _STAFF_ONLY,
     "job.retried": _STAFF_ONLY,
-    "signing_keys.made": _STAFF_ONLY,
+    "signing_keys.created": _STAFF_ONLY,
     "signing_keys.rotated": _STAFF_ONLY,
 }
 
 
-def list_actions() -> set[str]:
+ERASED = "erased"
+"""The unknown template of an email whose job was erased with its user."""
+
+_EMAILS_QUERY = Statement(
+    text(
+        "SELECT e.request_id, e.action, array_agg(CASE WHEN j.args = '{}' THEN :erased "
+        "ELSE coalesce(j.args ->> 'template', j.args ->> 'notice', j.task) END) "
+        "AS templates FROM audit_entries AS e LEFT JOIN jobs AS j ON j.request_id = e.request_id "
+        "AND (e.target_type <> 'user' OR j.task = :mail OR j.args ->> 'user_id' = e.target_id::text "
+        "OR e.team_id IS NOT NULL OR j.args = '{}') "
+        "WHERE e.request_id = ANY(CAST(:ids AS text[])) AND e.actor_kind <> 'job' "
+        "AND e.action = ANY(CAST(:actions AS text[])) GROUP BY e.request_id, e.action"
+    )
+)
+
+
+def _template_name(path: str | None) -> str:
+    """Return the name of a template without its module."""
+    return (path or "").rpartition("/")[2]
+
+
+async def find_missing_emails(requests: list[RecordedRequest], database: Database) -> list[str]:
+    """The requests that recorded an action of which the owner gets an email, but sent none of its templates."""
+    counted = Counter(request.request_id for request in requests)
+    routes = {request.request_id: request.route for request in requests if counted[request.request_id] == 1}
+    if not routes:
+        return []
+    try:
+        rows = await database.read.fetch(
+            _EMAILS_QUERY, ids=list(routes), actions=list(EMAILED_ACTIONS), mail=DIRECT_MAIL, erased=ERASED
+        )
+    except (DatabaseUnavailable, OSError):
+        return []
+    return [
+        f"{routes[row['request_id']]} recorded {row['action']} without an email to its owner ({row['templates']})"
+        for row in rows
+        if not {*EMAILED_ACTIONS[row["action"]], ERASED}.intersection(map(_template_name, row["templates"]))
+    ]
+
+
+def list_actions(app: FastAPI) -> set[str]:
     """Every action that a route may leave or an entry names, and every text that is written like one of these nouns."""
     named = {
         action
-        for each in EXPECTED_ENTRIES.values()
+        for each in declared_audits(app).values()
+        if isinstance(each, Audit)
         for action in (*each.actions, *each.optional, *each.repeatable, *each.on_failure)
         if action != ANY_ACTION
     }

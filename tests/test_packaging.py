@@ -94,8 +94,8 @@ def test_wheel_contains_exactly_the_package_files(wheel: Path) -> None:
         "migrations/script.py.mako",
         "migrations/versions/0001_core.py",
         "modules/projects/migrations/versions/0001_projects.py",
-        "modules/auth/templates/emails/verify.html",
-        "modules/mailbox/assets/mailbox.js",
+        "modules/auth/templates/emails/auth/verify.html",
+        "modules/mailbox/assets/mailbox/mailbox.js",
         "providers/email/templates/base.html",
     ):
         assert f"undercroft/{needed}" in inside
@@ -131,7 +131,19 @@ def test_wheel_migrates_serves_and_stops_in_an_empty_environment(
         printed, _ = server.communicate(timeout=20)
     assert server.returncode == 0, printed
     assert PRODUCTION["SECRET_KEY"] not in printed
+    assert "pip install 'undercroft[admin]'" in printed
+    refused = installed.run("serve", cwd=tmp_path, **ours, ADMIN_UI="true")
+    assert refused.returncode != 0
+    assert "pip install 'undercroft[admin]'" in refused.stdout + refused.stderr
+    worker = installed.run("worker", cwd=tmp_path, **ours)
+    assert (worker.returncode, "pip install 'undercroft[worker]'" in worker.stderr) == (2, True), worker.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_base_install_is_small(installed: Installed) -> None:
+    """Without bytecode, which Python writes when it first imports a file."""
+    files = [path for path in installed.folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert sum(path.lstat().st_size for path in files if not path.is_symlink()) < 100 << 20
 
 
 def test_missing_extra_is_reported(installed: Installed, tmp_path: Path) -> None:

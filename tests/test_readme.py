@@ -9,7 +9,7 @@ from undercroft.cli._run import FOLDER
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
-COMMANDS = {path.stem for path in FOLDER.glob("[!_]*.py")}
+COMMANDS = {path.stem.replace("_", "-") for path in FOLDER.glob("[!_]*.py")}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -25,7 +25,7 @@ def test_mentioned_commands_exist(page: Path) -> None:
     assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)) <= set(
         re.findall(r"^([a-z]+):", makefile, re.MULTILINE)
     )
-    assert set(re.findall(r"(?:^|`|run )undercroft ([a-z]+)", text, re.MULTILINE)) <= COMMANDS
+    assert set(re.findall(r"(?:^|`|run )undercroft ([a-z-]+)", text, re.MULTILINE)) <= COMMANDS
 
 
 def test_command_table_is_complete() -> None:

@@ -3,11 +3,12 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+import websockets
 
 from undercroft.app import connection_limits
 from undercroft.app.connection_limits import MAX_HEADER_BYTES, MAX_PIPELINED, get_limiter
@@ -96,9 +97,9 @@ class RunningServer:
 
 
 @asynccontextmanager
-async def running_server(**options: Any) -> AsyncIterator[RunningServer]:
+async def running_server(served_app: Any = None, **options: Any) -> AsyncIterator[RunningServer]:
     app, port = Application(), free_port()
-    server = Server(server_config(app, "127.0.0.1", port, lifespan="off", **options))
+    server = Server(server_config(served_app or app, "127.0.0.1", port, lifespan="off", **options))
     task = asyncio.create_task(server.serve())
     await _until(lambda: server.started)
     served = RunningServer(app, server, port)
@@ -119,13 +120,32 @@ async def _until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def small_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    before = (load(ServerSettings), load(HttpSettings))
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     use(load(ServerSettings).model_copy(update={"max_connections": MAX_CONNECTIONS}))
     monkeypatch.setattr(connection_limits, "SWEEP_INTERVAL", 0.02)
-    yield
-    for settings in before:
-        use(settings)
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    assert scope["type"] == "websocket"
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+
+
+async def test_websockets_are_served_and_free_their_connections():
+    async with running_server(echo) as served:
+        for _ in range(MAX_CONNECTIONS * 2):
+            async with websockets.connect(f"ws://127.0.0.1:{served.port}/") as socket:
+                await socket.send("hello")
+                assert await socket.recv() == "hello"
+
+
+async def test_open_websockets_count_as_connections():
+    async with running_server(echo) as served, AsyncExitStack() as stack:
+        with pytest.raises((OSError, websockets.InvalidHandshake)):
+            for _ in range(MAX_CONNECTIONS + 1):
+                await stack.enter_async_context(websockets.connect(f"ws://127.0.0.1:{served.port}/"))
 
 
 async def test_connection_without_data_is_closed(monkeypatch: pytest.MonkeyPatch):
@@ -397,7 +417,7 @@ async def test_other_protocols_get_400_and_are_closed(data: bytes, caplog: pytes
 
 @pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
 async def test_upgrade_request_gets_a_plain_response_and_is_closed(protocol: bytes):
-    async with running_server() as served:
+    async with running_server(ws="none") as served:
         offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: %s\r\nHTTP2-Settings: AAMAAABk\r\n\r\n" % protocol
         client = await served.connect(GET[:-2] + offer)
         assert await client.response() == (200, b"/echo")

@@ -6,7 +6,7 @@ import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from tests.app.test_server import SECRET, Server

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import asyncpg
-import httpx
+import httpx2 as httpx
 import pytest
 
 from undercroft.devstack.machine import free_port

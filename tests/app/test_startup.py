@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
-import httpx
+import httpx2 as httpx
 import pytest
 
 from tests.app.test_server import SECRET
+from tests.cli.command_runner import run_command
 from undercroft.app.migrations import histories, upgrade_all
 from undercroft.app.schema import build_row_security
 from undercroft.core.db import migrations
@@ -77,11 +78,11 @@ NEWER = (
 
 
 @pytest.fixture
-async def newer_url(empty_database_url: str) -> str:
+async def newer_url(migrated_database_url: str) -> str:
     """A database migrated by a newer, compatible release."""
-    await upgrade_all(empty_database_url, rls=build_row_security(enabled=False))
-    await _execute(empty_database_url, *(statement.format(compatible=True) for statement in NEWER))
-    return empty_database_url
+    await upgrade_all(migrated_database_url, rls=build_row_security(enabled=False))
+    await _execute(migrated_database_url, *(statement.format(compatible=True) for statement in NEWER))
+    return migrated_database_url
 
 
 async def test_server_starts_on_a_newer_schema_with_one_warning(tmp_path: Path, newer_url: str) -> None:
@@ -96,26 +97,26 @@ async def test_server_starts_on_a_newer_schema_with_one_warning(tmp_path: Path, 
     assert serving.output.count("newer than this release") == 1
 
 
-async def test_worker_and_commands_start_on_a_newer_schema(newer_url: str) -> None:
+async def test_worker_and_commands_start_on_a_newer_schema(newer_url: str, tmp_path: Path) -> None:
     worker = await Command.start("worker", DATABASE_URL=newer_url)
     try:
         await worker.wait_for_output("worker.started")
     finally:
         assert await worker.end() == 0
     assert worker.output.count("newer than this release") == 1
+    environment = SETTINGS | {"ENVIRONMENT": "development", "DEMO_PASSWORD": "a demo password 123"}
     for words in (("seed",), ("migrate", "upgrade"), ("doctor",)):
-        extra = {"ENVIRONMENT": "development", "DEMO_PASSWORD": "a demo password 123"}
-        command = await Command.start(*words, DATABASE_URL=newer_url, **extra)
-        async with asyncio.timeout(60):
-            output, _ = await command.process.communicate()
-        assert command.process.returncode == 0, output.decode()
+        seen = run_command(*words, folder=tmp_path, **environment, DATABASE_URL=newer_url)
+        assert seen.code == 0, seen
 
 
 @pytest.mark.parametrize("words", [("serve",), ("worker",)], ids=" ".join)
-async def test_schema_that_excludes_older_releases_is_refused(empty_database_url: str, words: tuple[str, ...]) -> None:
-    await upgrade_all(empty_database_url, rls=build_row_security(enabled=False))
-    await _execute(empty_database_url, *(statement.format(compatible=False) for statement in NEWER))
-    command = await Command.start(*words, DATABASE_URL=empty_database_url)
+async def test_schema_that_excludes_older_releases_is_refused(
+    migrated_database_url: str, words: tuple[str, ...]
+) -> None:
+    await upgrade_all(migrated_database_url, rls=build_row_security(enabled=False))
+    await _execute(migrated_database_url, *(statement.format(compatible=False) for statement in NEWER))
+    command = await Command.start(*words, DATABASE_URL=migrated_database_url)
     async with asyncio.timeout(60):
         output, _ = await command.process.communicate()
     assert command.process.returncode == 2, output.decode()
@@ -309,11 +310,11 @@ def _history(name: str) -> History:
     return found
 
 
-async def test_development_server_does_not_apply_a_lossy_migration(empty_database_url: str) -> None:
-    await upgrade_all(empty_database_url, rls=build_row_security(enabled=False))
-    await migrations.downgrade(empty_database_url, _history("core"), "0006_known_places")
+async def test_development_server_does_not_apply_a_lossy_migration(migrated_database_url: str) -> None:
+    await upgrade_all(migrated_database_url, rls=build_row_security(enabled=False))
+    await migrations.downgrade(migrated_database_url, _history("core"), "0006_known_places")
     port = free_port()
-    serving = await Command.start("serve", "--port", str(port), DATABASE_URL=empty_database_url, **DEVELOPMENT)
+    serving = await Command.start("serve", "--port", str(port), DATABASE_URL=migrated_database_url, **DEVELOPMENT)
     try:
         await serving.wait_for_output("run `undercroft migrate upgrade`")
         await _wait_until_alive(port)
@@ -322,21 +323,21 @@ async def test_development_server_does_not_apply_a_lossy_migration(empty_databas
     assert "The migration 0007_join_offers of core can lose data" in serving.output
     assert "0007_join_offers.py" in serving.output
     assert "UPDATE teams SET" in serving.output
-    (status,) = await migrations.get_statuses(empty_database_url, [_history("core")])
+    (status,) = await migrations.get_statuses(migrated_database_url, [_history("core")])
     assert status.current == "0006_known_places"
 
 
-async def test_development_server_applies_a_lossless_migration(empty_database_url: str) -> None:
-    await upgrade_all(empty_database_url, rls=build_row_security(enabled=False))
-    await migrations.downgrade(empty_database_url, _history("projects"), "base")
+async def test_development_server_applies_a_lossless_migration(migrated_database_url: str) -> None:
+    await upgrade_all(migrated_database_url, rls=build_row_security(enabled=False))
+    await migrations.downgrade(migrated_database_url, _history("projects"), "base")
     port = free_port()
-    serving = await Command.start("serve", "--port", str(port), DATABASE_URL=empty_database_url, **DEVELOPMENT)
+    serving = await Command.start("serve", "--port", str(port), DATABASE_URL=migrated_database_url, **DEVELOPMENT)
     try:
         await _wait_until_healthy(port)
     finally:
         assert await serving.end() == 0
     assert "Warning:" not in serving.output
-    (status,) = await migrations.get_statuses(empty_database_url, [_history("projects")])
+    (status,) = await migrations.get_statuses(migrated_database_url, [_history("projects")])
     assert status.pending == ()
 
 

@@ -1,36 +1,36 @@
 """The permission matrix: on every route of `app`, the guard accepts callers with the permission and refuses all others.
 
-The required permission is read from the route: that of its guard, or its router's `self_only`. Requests are empty, so a
-route that accepts the caller responds with 422 or 404; this response is not tested. Callers with the fewest permissions
-come first, because the last one may delete the team.
+The required permission is read from the route's declaration, as are `self_only` and `team_independent`. Requests are
+empty, so a route that accepts the caller responds with 422 or 404; this response is not tested. Callers with the fewest
+permissions come first, because the last one may delete the team.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import pytest
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from httpx import AsyncClient, Response
+from httpx2 import AsyncClient, Response
 
 from undercroft.app.api import offline_app
+from undercroft.app.registry import get_registry
 from undercroft.core.auth import PlatformRole
-from undercroft.core.auth.permissions import TeamRole, get_builtin_role_permissions, list_permissions
-from undercroft.core.http import Surface
+from undercroft.core.auth.permissions import get_builtin_role_permissions
+from undercroft.core.db import Database
+from undercroft.core.http import Surface, get_info
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
-from undercroft.modules.teams.models import CustomRole, Membership, Team
+from undercroft.modules.teams.models import CustomRole, Membership, Team, TeamRole
 from undercroft.testing.users import SignedInUser
 
-OWN_ROLE = "own_role"
+CUSTOM_ROLE = "custom_role"
 GRANTED = ("projects:read", "members:write", "invitations:read")
-ROLES = (TeamRole.VIEWER.value, OWN_ROLE, TeamRole.MEMBER.value, TeamRole.ADMIN.value, TeamRole.OWNER.value)
+ROLES = (TeamRole.VIEWER.value, CUSTOM_ROLE, TeamRole.MEMBER.value, TeamRole.ADMIN.value, TeamRole.OWNER.value)
 
 
 @dataclass(frozen=True)
-class Asked:
+class AppRoute:
     """One method of a route of the `app` surface."""
 
     method: str
@@ -42,23 +42,15 @@ class Asked:
         return f"{self.method} {self.path.removeprefix(Surface.APP.prefix)}"
 
 
-def needs(dependant: Dependant) -> Iterator[str]:
-    needed = getattr(dependant.call, "needs", None)
-    if needed is not None:
-        yield str(needed)
-    for child in dependant.dependencies:
-        yield from needs(child)
-
-
-def asked() -> list[Asked]:
+def list_app_routes() -> list[AppRoute]:
     routes = offline_app().routes
-    names = {permission.name for permission in list_permissions()}
+    names = set(get_registry().permissions.by_name)
     return [
-        Asked(
+        AppRoute(
             method,
             route.path,
-            getattr(route.endpoint, "__self_only__", False),
-            frozenset(needs(route.dependant)) & names,
+            not get_info(route).uses_current_team,
+            frozenset({get_info(route).permission}) & names,
         )
         for route in routes
         if isinstance(route, APIRoute) and route.path.startswith(f"{Surface.APP.prefix}/")
@@ -67,16 +59,16 @@ def asked() -> list[Asked]:
 
 
 @dataclass(frozen=True)
-class Place:
+class TeamPair:
     """Two teams, one of them deleted, with the same members in the same roles."""
 
     team_id: UUID
     deleted_team_id: UUID
-    people: dict[str, SignedInUser]
+    members: dict[str, SignedInUser]
     stranger: SignedInUser
 
-    async def ask(self, client: AsyncClient, route: Asked) -> Response:
-        """An empty request about things that are not there, in the living team."""
+    async def request(self, client: AsyncClient, route: AppRoute) -> Response:
+        """Send an empty request about unknown objects in the active team."""
         given = {"team_id": self.team_id, "deleted_team_id": self.deleted_team_id}
         names = [part.partition("}")[0].partition(":")[0] for part in route.path.split("{")[1:]]
         path = route.path.format(**{name: given.get(name, new_id()) for name in names})
@@ -84,27 +76,27 @@ class Place:
 
 
 @pytest.fixture
-async def place(app: Api, create_user: Any) -> Place:
-    people = {role: await create_user() for role in ROLES}
-    place = Place(new_id(), new_id(), people, await create_user())
-    async with app.state.database.session() as session:
-        for team_id in (place.team_id, place.deleted_team_id):
+async def teams(app: Api, create_user: Any) -> TeamPair:
+    members = {role: await create_user() for role in ROLES}
+    teams = TeamPair(new_id(), new_id(), members, await create_user())
+    async with app.context.get(Database).session() as session:
+        for team_id in (teams.team_id, teams.deleted_team_id):
             session.add(Team(id=team_id, name="Acme", slug=f"acme-{team_id.hex}"))
             await session.flush()
-            session.add(CustomRole(team_id=team_id, name=OWN_ROLE, permissions=list(GRANTED)))
+            session.add(CustomRole(team_id=team_id, name=CUSTOM_ROLE, permissions=list(GRANTED)))
             session.add_all(
-                [Membership(team_id=team_id, user_id=person.user_id, role=role) for role, person in people.items()]
+                [Membership(team_id=team_id, user_id=member.user_id, role=role) for role, member in members.items()]
             )
-        await (await session.raw()).execute("UPDATE teams SET deleted_at = now() WHERE id = $1", place.deleted_team_id)
-    return place
+        await (await session.raw()).execute("UPDATE teams SET deleted_at = now() WHERE id = $1", teams.deleted_team_id)
+    return teams
 
 
-def may(role: str, route: Asked) -> bool:
-    granted = frozenset(GRANTED) if role == OWN_ROLE else get_builtin_role_permissions(role)
+def is_permitted(role: str, route: AppRoute) -> bool:
+    granted = frozenset(GRANTED) if role == CUSTOM_ROLE else get_builtin_role_permissions(role)
     return route.permissions <= granted if route.permissions else route.self_only
 
 
-def was_let_in(response: Response) -> bool:
+def is_accepted(response: Response) -> bool:
     """Return whether the guard accepted the request, independent of the route's own response."""
     if response.status_code == 403:
         code = response.json()["error"]["code"]
@@ -114,37 +106,61 @@ def was_let_in(response: Response) -> bool:
 
 
 AFTER_THE_GUARD = ("STEP_UP_REQUIRED", "MFA_REQUIRED", "WRONG_PASSWORD")
-"""Refusals of who is known and permitted, but has to prove it again."""
+"""Errors of callers with the permission who have to reauthenticate."""
 
 
 def test_every_app_route_requires_a_permission_or_is_self_only() -> None:
-    undeclared = [str(route) for route in asked() if not route.self_only and not route.permissions]
-    assert undeclared == [], (
-        "Add require_permission(…), or Router(…, self_only=True) if it concerns only the current user."
-    )
-    assert len(asked()) > 20
+    undeclared = [str(route) for route in list_app_routes() if not route.self_only and not route.permissions]
+    assert undeclared == []
+    assert len(list_app_routes()) > 20
+
+
+def test_changes_require_a_permission_that_viewers_lack() -> None:
+    viewer = get_builtin_role_permissions(TeamRole.VIEWER.value)
+    weak = [str(each) for each in list_app_routes() if each.method != "GET" and each.permissions & viewer]
+    assert weak == []
+
+
+OTHER_NAMES = {
+    "POST /teams/{team_id}/transfer": "owners:write",
+    "GET /permissions": "teams:read",
+    "GET /teams/{team_id}/audit-logs": "audit:read",
+}
+"""Routes whose permission is not named after a part of the path."""
+
+
+def test_permission_is_named_after_a_resource_in_the_path() -> None:
+    other = {
+        str(route): permission
+        for route in list_app_routes()
+        for permission in route.permissions
+        if permission.partition(":")[0].replace("_", "-") not in route.path.split("/")
+    }
+    assert other == OTHER_NAMES
 
 
 def test_self_only_route_has_no_team_parameter() -> None:
-    named = [str(route) for route in asked() if not route.permissions and "team_id}" in route.path]
-    assert named == []
+    with_team = [str(route) for route in list_app_routes() if not route.permissions and "team_id}" in route.path]
+    assert with_team == []
 
 
-@pytest.mark.parametrize("route", asked(), ids=str)
-async def test_guards_accept_and_refuse_callers_as_declared(client: AsyncClient, place: Place, route: Asked) -> None:
-    assert (await place.ask(client, route)).status_code == 401
+@pytest.mark.parametrize("route", list_app_routes(), ids=str)
+async def test_guards_accept_and_refuse_callers_as_declared(
+    client: AsyncClient, teams: TeamPair, route: AppRoute
+) -> None:
+    assert (await teams.request(client, route)).status_code == 401
     if route.permissions:
-        response = await place.ask(place.stranger.client, route)
+        response = await teams.request(teams.stranger.client, route)
         assert response.status_code == 404, response.text
         assert response.json()["error"]["code"] == "TEAM_NOT_FOUND"
-    for role, person in place.people.items():
-        response = await place.ask(person.client, route)
+    for role, member in teams.members.items():
+        response = await teams.request(member.client, route)
         assert response.status_code < 500, (role, response.text)
-        assert was_let_in(response) == may(role, route), (role, response.text)
+        assert is_accepted(response) == is_permitted(role, route), (role, response.text)
 
 
-async def test_platform_administrator_has_no_access_to_teams(place: Place, create_user: Any) -> None:
+async def test_platform_administrator_has_no_access_to_teams(teams: TeamPair, create_user: Any) -> None:
     admin = await create_user(role=PlatformRole.SUPERADMIN)
-    for route in asked():
+    for route in list_app_routes():
         if route.permissions:
-            assert (await place.ask(admin.client, route)).status_code == 404, str(route)
+            assert (await teams.request(admin.client, route)).status_code == 404, str(route)

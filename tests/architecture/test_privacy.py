@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import ARRAY, JSON, Column, String
 from sqlmodel import Field, SQLModel
 
-from undercroft.app.discovery import load_models
+from undercroft.app.registry import get_registry
 from undercroft.core.db import ColumnContent, Erasure, Privacy
 from undercroft.core.db.privacy import declarations
 
@@ -54,7 +54,7 @@ ALL_IDS = ("action", "actor_kind", "target_type", "request_id", "before", "after
 
 
 def test_every_table_declares_its_privacy() -> None:
-    load_models()
+    get_registry().load_models()
     declared = declarations()
     assert "users" in declared
     assert problems(declared) == []

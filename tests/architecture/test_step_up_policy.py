@@ -1,16 +1,16 @@
 """Every route declares whether it can widen access; those that can require recent reauthentication."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from fastapi.routing import APIRoute
-from httpx import AsyncClient, Response
+from httpx2 import AsyncClient, Response
 
-from tests.modules.admin_ui.conftest import browser
+from tests.modules.admin.conftest import browser
 from tests.modules.teams.requests import (
     TEAMS,
     add_member,
@@ -21,11 +21,14 @@ from tests.modules.teams.requests import (
     team_header,
 )
 from undercroft.app.api import offline_app
+from undercroft.app.registry import get_registry
+from undercroft.app.route_checks import check_routes
 from undercroft.core.auth import PlatformRole
+from undercroft.core.context import use_context
 from undercroft.core.db import Database, utc_now
-from undercroft.core.http import CurrentPrincipal, Router, require_step_up
+from undercroft.core.errors import CodeError
+from undercroft.core.http import CurrentPrincipal, Exempt, Router, When
 from undercroft.core.http.application import Api
-from undercroft.core.http.step_up_policy import declares_step_up, step_up_exempt, step_up_when
 from undercroft.testing.users import SignedInUser
 
 __all__ = ["browser"]
@@ -34,36 +37,49 @@ USERS = "/api/v1/admin/users"
 KEYS = "/api/v1/app/api-keys"
 
 
+@pytest.mark.usefixtures("test_settings")
 def test_every_route_declares_whether_it_widens_access() -> None:
-    routes = [route for route in offline_app().routes if isinstance(route, APIRoute)]
-    undeclared = [f"{route.endpoint.__name__}: {route.path}" for route in routes if not declares_step_up(route)]
-    assert undeclared == [], "Declare these as core/http/step_up_policy.py says."
+    app = offline_app()
+    with use_context(app.context):
+        check_routes(app.routes, complete=True)
 
 
-def test_undeclared_route_is_reported() -> None:
-    router = Router(surface="app", prefix="/planted")
+async def act(principal: CurrentPrincipal) -> None: ...
+async def act_without_principal() -> None: ...
 
-    async def plain(principal: CurrentPrincipal) -> None: ...
-    async def said(principal: CurrentPrincipal) -> None: ...
-    async def both(principal: CurrentPrincipal) -> None: ...
 
-    router.post("/plain")(plain)
-    router.get("/read")(plain)
-    router.post("/said")(step_up_exempt("It is a test.")(said))
-    router.post("/proof", dependencies=[require_step_up()])(plain)
-    router.post("/both")(step_up_when("never")(step_up_exempt("It is a test.")(both)))
-    found = {
-        route.path.rpartition("/")[2]: declares_step_up(route) for route in router.routes if isinstance(route, APIRoute)
-    }
-    assert found == {"plain": False, "read": True, "said": True, "proof": True, "both": False}
-    with pytest.raises(ValueError, match="why no access is granted"):
-        step_up_exempt("")
+@pytest.mark.parametrize(
+    ("surface", "router_options", "route_options", "is_complete"),
+    [
+        ("app", {}, {"permission": "members:write"}, False),
+        ("app", {}, {"permission": "members:write", "step_up": True}, True),
+        ("app", {}, {"permission": "members:write", "step_up": When("the role rises")}, True),
+        ("app", {}, {"permission": "members:write", "step_up": Exempt("It only removes access.")}, True),
+        ("app", {}, {"permission": "projects:write"}, True),
+        ("app", {"self_only": True}, {}, False),
+        ("app", {"team_independent": True}, {"step_up": Exempt("A name grants no access.")}, True),
+        ("admin", {}, {}, False),
+        ("admin", {}, {"step_up": True}, True),
+        ("auth", {}, {}, False),
+        ("public", {}, {}, True),
+    ],
+)
+@pytest.mark.usefixtures("test_settings")
+def test_route_that_may_widen_access_without_a_policy_is_refused(
+    surface: str, router_options: Any, route_options: Any, is_complete: bool
+) -> None:
+    get_registry().load()
+    router = Router(surface=surface, prefix="/planted", **router_options)
+    endpoint = act_without_principal if surface == "public" else act
+    router.put("/change", audit=Exempt("It is a test."), **route_options)(endpoint)
+    with nullcontext() if is_complete else pytest.raises(CodeError, match=r"PUT /.*/planted/change may widen access"):
+        check_routes(router.routes, complete=True)
 
 
 async def make_stale(database: Database) -> None:
     """Set the last reauthentication of all sessions to one hour ago."""
     async with database.session() as session:
-        await (await session.raw()).execute("UPDATE auth_sessions SET proven_at = now() - interval '1 hour'")
+        await (await session.raw()).execute("UPDATE auth_sessions SET reauthenticated_at = now() - interval '1 hour'")
 
 
 @dataclass

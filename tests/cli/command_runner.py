@@ -32,9 +32,15 @@ class CommandResult:
         return self.out + self.err
 
 
-def run_command(*words: str, folder: Path, stdin: str = "", **environment: str) -> CommandResult:
-    """Run `undercroft WORDS` in a folder with only this environment and without a terminal."""
-    request = {"words": words, "folder": str(folder), "environment": clean_environment(environment), "stdin": stdin}
+def run_command(
+    *words: str, folder: Path, stdin: str = "", path: str = "", modules: str = "", **environment: str
+) -> CommandResult:
+    """Run `undercroft WORDS` in a folder with only this environment and without a terminal.
+
+    `path` is a folder of additional installed packages, and `modules` one of additional built-in modules.
+    """
+    request = {"words": words, "folder": str(folder), "stdin": stdin, "path": path, "modules": modules}
+    request["environment"] = clean_environment(environment)
     process = get_fork_server()
     assert process.stdin is not None
     assert process.stdout is not None

@@ -1,7 +1,7 @@
 """Runs `undercroft` in forked processes, which saves importing the application for every run.
 
-Reads one JSON line per run: arguments, working directory, environment and standard input. Writes one JSON line with the
-exit code and the output.
+Reads one JSON line per run: arguments, working directory, environment, standard input and additional folders. Writes
+one JSON line with the exit code and the output.
 """
 
 import json
@@ -10,16 +10,22 @@ import sys
 import tempfile
 from typing import Any
 
-from undercroft.app import api, migrations, worker
+import undercroft.modules
+from undercroft.app import migrations
+from undercroft.app.discovery import find_modules
+from undercroft.app.registry import get_registry
 from undercroft.cli import main
 from undercroft.core import settings
+from undercroft.core.context import AppContext, use_context
 
 
 def import_everything() -> None:
-    migrations.histories()
-    worker.load_tasks()
-    for _ in api._load_routers(api.SERVED_SURFACES["all"]):
-        pass
+    with use_context(AppContext()):
+        migrations.histories()
+        registry = get_registry()
+        for name in ("tasks", "routes", "pages"):
+            for _ in registry.parts(name):
+                pass
     settings.reset()
 
 
@@ -45,6 +51,10 @@ def exec_command(request: dict[str, Any]) -> None:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    sys.path.extend(filter(None, [request["path"]]))
+    if request["modules"]:
+        undercroft.modules.__path__.append(request["modules"])
+        find_modules.cache_clear()
     sys.argv = ["undercroft", *request["words"]]
     code: Any = 70
     try:

@@ -62,7 +62,7 @@ def broken(tmp_path: Path) -> dict[str, str]:
     """An environment in which importing a dependency raises an unexpected error."""
     (tmp_path / "rich").mkdir()
     (tmp_path / "rich" / "__init__.py").write_text("")
-    (tmp_path / "rich" / "console.py").write_text("raise LookupError('no such luck')")
+    (tmp_path / "rich" / "markup.py").write_text("raise LookupError('no such luck')")
     (tmp_path / "typer_without_rich").touch()
     return {"PYTHONPATH": str(tmp_path), "TYPER_USE_RICH": "0"}
 

@@ -1,26 +1,18 @@
 """Error messages for errors in a developer's module: file, line number, source line and the fix."""
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command_runner import clean_environment
+from tests.cli.command_runner import CommandResult, run_command
 
-WITH_MODULES = """
-import sys
-import undercroft.modules
-undercroft.modules.__path__.append(sys.argv.pop(1))
-from undercroft.cli import _run
-_run.main()
-"""
 MODULE = "from undercroft.core import Module\n"
-ROUTER = """from undercroft.core.http import Router, require_permission
+ROUTER = """from undercroft.core.http import Router
 router = Router(surface="app", prefix="/hotels", tag="Hotels")
 """
-PERMISSIONS = """from undercroft.core.auth.permissions import ALL_ROLES, Permission
+PERMISSIONS = """from undercroft.core.auth.permissions import Permission
+from undercroft.modules.teams import ALL_ROLES
 PERMISSIONS = (Permission("hotels:read", "See hotels.", ALL_ROLES),)
 """
 
@@ -50,23 +42,38 @@ BROKEN = [
            "service": "from undercroft.modules.hotel.routes import X\n"}, "service.py:1",
            "from undercroft.modules.hotel.routes import X", ("Two modules import each other",)),
     BrokenModule("a route without a permission", {"routes": f"{ROUTER}@router.get('')\nasync def read() -> int: ...\n"},
-           "routes.py:3", "@router.get('')", ("GET /api/v1/app/hotels requires no permission", "require_permission(")),
+           "routes.py:3", "@router.get('')", ("GET /api/v1/app/hotels requires no permission", 'permission="')),
     BrokenModule("a permission that does not exist", {"permissions": PERMISSIONS, "routes":
-           f"{ROUTER}@router.get('', dependencies=[require_permission('hotel:read')])\nasync def read() -> int: ...\n"},
+           f"{ROUTER}@router.get('', permission='hotel:read')\nasync def read() -> int: ...\n"},
            "routes.py:3", "@router.get(''", ("requires the permission hotel:read", "Did you mean hotels:read?")),
-    BrokenModule("a permission in the signature that does not exist", {"routes":
-           f"{ROUTER}\n@router.get('')\nasync def read(p: object = require_permission('zoo:feed')) -> int: ...\n"},
-           "routes.py:4", "@router.get('')", ("requires the permission zoo:feed", "permissions.py")),
-    BrokenModule("a router that nothing guards", {"routes":
+    BrokenModule("a permission that is not similar to another", {"routes":
+           f"{ROUTER}@router.get('', permission='zoo:feed')\nasync def read() -> int: ...\n"},
+           "routes.py:3", "@router.get(''", ("requires the permission zoo:feed", "permissions.py")),
+    BrokenModule("a misspelled route option", {"routes":
+           f"{ROUTER}@router.get('', permissions='teams:read')\nasync def read() -> int: ...\n"},
+           "routes.py:3", "@router.get(''", ("read: a route has no option permissions", "Did you mean permission?")),
+    BrokenModule("an option that nothing enforces", {"routes": 'from undercroft.core.http import Router\n'
+           "router = Router(surface='public')\n@router.get('/x', permission='x:read')\nasync def x() -> int: ...\n"},
+           "routes.py:3", "@router.get('/x'", ("permission has no effect on the surface public", "only on app")),
+    BrokenModule("a change without an audit entry", {"routes":
+           f"{ROUTER}@router.post('', permission='projects:write')\nasync def make() -> int: ...\n"},
+           "routes.py:3", "@router.post(''", ("POST /api/v1/app/hotels does not declare its audit entry", 'audit="')),
+    BrokenModule("a page that changes data without an audit", {"pages": 'from undercroft.core.http import Router\n'
+           "router = Router(surface='root')\n@router.post('/hotel')\nasync def save() -> int: ...\n"},
+           "pages.py:3", "@router.post('/hotel'", ("POST /hotel does not declare its audit entry", 'audit="')),
+    BrokenModule("a route that may widen access", {"routes":
+           f"{ROUTER}@router.post('', permission='members:write', audit='x.y')\nasync def make() -> int: ...\n"},
+           "routes.py:3", "@router.post(''", ("POST /api/v1/app/hotels may widen access", "step_up=True")),
+    BrokenModule("a plain router without a permission", {"routes":
            "from fastapi import APIRouter\nrouter = APIRouter()\n@router.get('/x')\ndef x() -> int: ...\n"},
-           "routes.py:3", "@router.get('/x')", ("APIRouter", "Router(surface=")),
+           "routes.py:3", "@router.get('/x')", ("requires no permission", "plain APIRouter", "declaration(")),
     BrokenModule("a response model that is none", {"routes":
-           f"{ROUTER}class A: ...\nNEEDS = [require_permission('teams:read')]\n"
-           "@router.get('', response_model=A, dependencies=NEEDS)\n"
-           "async def read(): ...\n"}, "routes.py:5", "@router.get('', response_model=A", ("Invalid args",)),
-    BrokenModule("a misspelled tag", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
-           "@router.get('', tags=['Project'], dependencies=NEEDS)\nasync def read() -> int: ...\n"},
-           "routes.py:4", "@router.get('', tags=['Project']", ("the tag Project", "Did you mean Projects?", "Tag(")),
+           f"{ROUTER}class A: ...\n"
+           "@router.get('', response_model=A, permission='teams:read')\n"
+           "async def read(): ...\n"}, "routes.py:4", "@router.get('', response_model=A", ("Invalid args",)),
+    BrokenModule("a misspelled tag", {"routes": f"{ROUTER}"
+           "@router.get('', tags=['Project'], permission='teams:read')\nasync def read() -> int: ...\n"},
+           "routes.py:3", "@router.get('', tags=['Project']", ("the tag Project", "Did you mean Projects?", "Tag(")),
     BrokenModule("a required module that does not exist",
            {"__init__": f"{MODULE}MODULE = Module(requires=('teems',))\n"}, "__init__.py:1",
            "from undercroft.core import", ("hotel requires teems", "Did you mean teams?")),
@@ -88,23 +95,23 @@ BROKEN = [
     ),
     BrokenModule("an error in a view of /admin", {"admin": "\nfrom undercroft.core.admin import AdminViews\n"},
            "admin.py:2", "from undercroft.core.admin import AdminViews", ("ImportError", "AdminViews")),
-    BrokenModule("a route that is declared twice", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
-           "@router.get('', dependencies=NEEDS)\nasync def a() -> int: ...\n"
-           "@router.get('', dependencies=NEEDS)\nasync def b() -> int: ...\n"},
-           "routes.py:6", "@router.get(''", ("GET /api/v1/app/hotels is declared twice", "Remove one")),
+    BrokenModule("a route that is declared twice", {"routes": f"{ROUTER}"
+           "@router.get('', permission='teams:read')\nasync def a() -> int: ...\n"
+           "@router.get('', permission='teams:read')\nasync def b() -> int: ...\n"},
+           "routes.py:5", "@router.get(''", ("GET /api/v1/app/hotels is declared twice", "Remove one")),
     BrokenModule("an annotation that is not imported", {"routes":
-           f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
-           "@router.get('/{x}', dependencies=NEEDS)\nasync def a(x: 'Nope') -> int: ...\n"},
-           "routes.py:4", "@router.get('/{x}'", ("'Nope' is not defined", "Import it")),
-    BrokenModule("two operations of one name", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
-           "@router.get('', dependencies=NEEDS)\nasync def a() -> int: ...\n"
-           "@router.get('/x', dependencies=NEEDS)\nasync def a() -> int: ...\n"},
-           "routes.py:6", "@router.get('/x'", ("have the same operation id 'hotels.a'", "Rename"), "openapi"),
+           f"{ROUTER}"
+           "@router.get('/{x}', permission='teams:read')\nasync def a(x: 'Nope') -> int: ...\n"},
+           "routes.py:3", "@router.get('/{x}'", ("'Nope' is not defined", "Import it")),
+    BrokenModule("two operations of one name", {"routes": f"{ROUTER}"
+           "@router.get('', permission='teams:read')\nasync def a() -> int: ...\n"
+           "@router.get('/x', permission='teams:read')\nasync def a() -> int: ...\n"},
+           "routes.py:5", "@router.get('/x'", ("have the same operation id 'hotels.a'", "Rename"), "openapi"),
     *(
         BrokenModule(f"a foreign key to {target}", {"models": "from sqlmodel import Field, SQLModel\n\n"
                "class Hotel(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n"
                f"    owner: str = Field(foreign_key={target!r})\n"}, "models.py:3", "class Hotel(SQLModel,",
-               (error, "TABLE.COLUMN"), "migrate check --temporary")
+               (error, "TABLE.COLUMN"), "migrate check")
         for target, error in (("userz.id", "NoReferencedTable"), ("users.idd", "NoReferencedColumn"))
     ),
     BrokenModule("a subscriber without an event", {"subscribers": "from undercroft.core.events import subscribe\n"
@@ -117,22 +124,24 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=str)
-def test_error_in_a_module_is_reported_once_with_its_line_and_the_fix(broken: BrokenModule, tmp_path: Path) -> None:
-    seen = _run(broken, tmp_path)
-    assert seen.returncode == 1, seen
+def test_error_in_a_module_is_reported_once_with_its_line_and_the_fix(
+    broken: BrokenModule, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("migrated_database_url") if broken.command == "migrate check" else ""
+    seen = _run(broken, tmp_path, url)
+    assert seen.code == 1, seen
     file = f"modules/hotel/{broken.location}"
-    assert f"Unexpected error in {file}\n    {broken.source}" in seen.stderr, seen.stderr
-    assert seen.stderr.count(file) == 1
-    assert [words for words in broken.expected if words not in seen.stderr] == [], seen.stderr
+    assert f" {file}\n    {broken.source}" in seen.err, seen.err
+    assert seen.err.count(file) == 1
+    assert [words for words in broken.expected if words not in seen.err] == [], seen.err
     for never in ("Traceback", "most likely ours", "site-packages"):
-        assert never not in seen.stderr
+        assert never not in seen.err
 
 
-def _run(broken: BrokenModule, folder: Path) -> "subprocess.CompletedProcess[str]":
+def _run(broken: BrokenModule, folder: Path, database_url: str) -> CommandResult:
     module = folder / "modules" / "hotel"
     module.mkdir(parents=True)
     for name, text in {"__init__": f"{MODULE}MODULE = Module()\n", **broken.files}.items():
         (module / f"{name}.py").write_text(text)
-    environment = clean_environment({"ENVIRONMENT": "development", "PYTHONDONTWRITEBYTECODE": "1"})
-    given = [sys.executable, "-c", WITH_MODULES, str(folder / "modules"), *broken.command.split()]
-    return subprocess.run(given, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    environment = {"ENVIRONMENT": "development", "PYTHONDONTWRITEBYTECODE": "1", "DATABASE_URL": database_url}
+    return run_command(*broken.command.split(), folder=folder, modules=str(folder / "modules"), **environment)

@@ -10,8 +10,9 @@ from tests.cli.command_runner import PRODUCTION, CommandResult, run_command, run
 from undercroft.cli._run import FOLDER
 
 BRACKETS = str.maketrans("()", "  ")
-COMMANDS = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
+COMMANDS = sorted(["audit", *(path.stem.replace("_", "-") for path in FOLDER.glob("[!_]*.py"))])
 GROUPS = {
+    "audit": ("prune",),
     "db": ("stop", "start", "status", "url", "reset", "roles"),
     "keys": ("rotate", "list", "secret"),
     "migrate": ("upgrade", "downgrade", "new", "repair", "status", "check"),
@@ -60,6 +61,7 @@ def test_openapi_prints_the_schema_or_writes_it_to_a_file(tmp_path: Path) -> Non
     printed = json.loads(successful_output(run_command("openapi", folder=tmp_path)))
     successful_output(run_command("openapi", "--out", "api.json", folder=tmp_path))
     assert printed["openapi"].startswith("3.1")
+    assert "Everything has a description" in successful_output(run_command("openapi", "--check", folder=tmp_path))
     assert json.loads((tmp_path / "api.json").read_text()) == printed
 
 
@@ -100,9 +102,9 @@ def test_new_database_is_migrated_and_gets_a_superadmin(empty_database_url: str,
 
 
 def test_downgrade_reverts_one_step_and_lists_revisions_when_the_revision_is_invalid(
-    empty_database_url: str, tmp_path: Path
+    migrated_database_url: str, tmp_path: Path
 ) -> None:
-    ours = {"DATABASE_URL": empty_database_url}
+    ours = {"DATABASE_URL": migrated_database_url}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     for revision in ("nonsense", "", "-99", "+1"):
         refused = run_command("migrate", "downgrade", "projects", revision, "--yes", folder=tmp_path, **ours)
@@ -130,9 +132,9 @@ run(f())
 
 
 def test_migrate_repair_reverts_a_migration_without_a_file_after_confirmation(
-    empty_database_url: str, tmp_path: Path
+    migrated_database_url: str, tmp_path: Path
 ) -> None:
-    ours = {"DATABASE_URL": empty_database_url}
+    ours = {"DATABASE_URL": migrated_database_url}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     assert "nothing to repair" in successful_output(run_command("migrate", "repair", folder=tmp_path, **ours))
     successful_output(run_command("shell", folder=tmp_path, stdin=NEWER, **ours))
@@ -152,8 +154,8 @@ def test_migrate_repair_reverts_a_migration_without_a_file_after_confirmation(
     assert "match" in successful_output(run_command("migrate", "check", folder=tmp_path, **ours))
 
 
-def test_lossless_upgrade_stops_with_the_file_and_the_statement(empty_database_url: str, tmp_path: Path) -> None:
-    ours = {"DATABASE_URL": empty_database_url}
+def test_lossless_upgrade_stops_with_the_file_and_the_statement(migrated_database_url: str, tmp_path: Path) -> None:
+    ours = {"DATABASE_URL": migrated_database_url}
     successful_output(run_command("migrate", "upgrade", "--lossless", folder=tmp_path, **ours))
     successful_output(
         run_command("migrate", "downgrade", "core", "0006_known_places", "--yes", folder=tmp_path, **ours)
@@ -168,8 +170,8 @@ def test_lossless_upgrade_stops_with_the_file_and_the_statement(empty_database_u
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
 
 
-def test_migrate_new_creates_no_file_when_models_match_the_database(empty_database_url: str, tmp_path: Path) -> None:
-    ours = {"DATABASE_URL": empty_database_url}
+def test_migrate_new_creates_no_file_when_models_match_the_database(migrated_database_url: str, tmp_path: Path) -> None:
+    ours = {"DATABASE_URL": migrated_database_url}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     for more in ((), ("--module", "projects")):
         out = successful_output(run_command("migrate", "new", "colors", *more, folder=tmp_path, **ours))
@@ -180,24 +182,24 @@ def test_migrate_new_creates_no_file_when_models_match_the_database(empty_databa
 
 
 @pytest.mark.parametrize("message", ["", "  ", "!!!", "\x07 bell"])
-def test_migrate_new_requires_a_message(empty_database_url: str, tmp_path: Path, message: str) -> None:
-    ours = {"DATABASE_URL": empty_database_url}
+def test_migrate_new_requires_a_message(migrated_database_url: str, tmp_path: Path, message: str) -> None:
+    ours = {"DATABASE_URL": migrated_database_url}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     refused = run_command("migrate", "new", message, folder=tmp_path, **ours)
     assert refused.code == 2
     assert "Describe the change in a few words" in refused.err
 
 
-def test_database_url_may_contain_connection_options(empty_database_url: str, tmp_path: Path) -> None:
+def test_database_url_may_contain_connection_options(migrated_database_url: str, tmp_path: Path) -> None:
     more = "sslmode=prefer&channel_binding=prefer&connect_timeout=5&target_session_attrs=read-write&application_name=us"
-    ours = {"DATABASE_URL": f"{empty_database_url}?{more}", **PRODUCTION}
+    ours = {"DATABASE_URL": f"{migrated_database_url}?{more}", **PRODUCTION}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     assert "up to date" in successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     successful_output(run_command("keys", "list", folder=tmp_path, **ours))
 
 
-def test_shell_runs_subscribers_and_respects_the_tenant_block(empty_database_url: str, tmp_path: Path) -> None:
-    ours = {"DATABASE_URL": empty_database_url, **PRODUCTION}
+def test_shell_runs_subscribers_and_respects_the_tenant_block(migrated_database_url: str, tmp_path: Path) -> None:
+    ours = {"DATABASE_URL": migrated_database_url, **PRODUCTION}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     lines = (
         "from uuid import UUID",
@@ -222,8 +224,8 @@ def test_shell_runs_subscribers_and_respects_the_tenant_block(empty_database_url
     assert "teams: 1" in out
 
 
-def test_create_admin_refuses_a_weak_or_empty_password(empty_database_url: str, tmp_path: Path) -> None:
-    ours = {"DATABASE_URL": empty_database_url, **PRODUCTION}
+def test_create_admin_refuses_a_weak_or_empty_password(migrated_database_url: str, tmp_path: Path) -> None:
+    ours = {"DATABASE_URL": migrated_database_url, **PRODUCTION}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     for password in ("", "short", "password123"):
         seen = run_command(
@@ -240,9 +242,9 @@ def test_create_admin_refuses_a_weak_or_empty_password(empty_database_url: str, 
     assert (seen.code, "unknown@example.com" in seen.err) == (1, True)
 
 
-def test_seed_can_run_twice_in_development(empty_database_url: str, tmp_path: Path) -> None:
+def test_seed_can_run_twice_in_development(migrated_database_url: str, tmp_path: Path) -> None:
     ours = {
-        "DATABASE_URL": empty_database_url,
+        "DATABASE_URL": migrated_database_url,
         "ENVIRONMENT": "development",
         "DEMO_PASSWORD": "a demo password 123",
         "SECRET_KEY": PRODUCTION["SECRET_KEY"],
@@ -252,9 +254,9 @@ def test_seed_can_run_twice_in_development(empty_database_url: str, tmp_path: Pa
     assert "Seeded " in successful_output(run_command("seed", folder=tmp_path, **ours))
 
 
-def test_doctor_succeeds_on_a_working_installation(empty_database_url: str, tmp_path: Path) -> None:
+def test_doctor_succeeds_on_a_working_installation(migrated_database_url: str, tmp_path: Path) -> None:
     ours = {
-        "DATABASE_URL": empty_database_url,
+        "DATABASE_URL": migrated_database_url,
         "ENVIRONMENT": "development",
         "SECRET_KEY": PRODUCTION["SECRET_KEY"],
     }
@@ -270,8 +272,10 @@ def test_migrate_check_temporary_uses_an_embedded_server(tmp_path: Path) -> None
     )
 
 
-def test_migrate_check_lists_differences_between_models_and_migrations(empty_database_url: str, tmp_path: Path) -> None:
-    ours = {"DATABASE_URL": empty_database_url}
+def test_migrate_check_lists_differences_between_models_and_migrations(
+    migrated_database_url: str, tmp_path: Path
+) -> None:
+    ours = {"DATABASE_URL": migrated_database_url}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     alter = (
         "from sqlalchemy import text\n"

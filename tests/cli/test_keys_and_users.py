@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from undercroft.cli import keys, user
 from undercroft.core.db import Database
 from undercroft.core.errors import AppError, ConfigurationError
-from undercroft.modules.auth.signing_keys import SigningKeys
+from undercroft.modules.sessions.service.signing_keys import SigningKeyService
 
 PASSWORD = "three otters in a boat"
 run = CliRunner().invoke
@@ -21,7 +21,7 @@ def test_keys_secret_prints_long_unique_values() -> None:
 @pytest.fixture
 async def signing_keys(database: Database) -> None:
     """Create signing keys with the current time as their creation time."""
-    await SigningKeys(database).ensure()
+    await SigningKeyService(database).ensure()
     async with database.session() as session:
         await (await session.raw()).execute("UPDATE auth_signing_keys SET created_at = now()")
 

@@ -23,6 +23,10 @@ class TcpProxy:
         at = f"{credentials}@" if credentials else ""
         return urlunsplit(self._target._replace(netloc=f"{at}127.0.0.1:{self.port}"))
 
+    @property
+    def open_connections(self) -> int:
+        return sum(not task.done() for task in self._connections)
+
     async def __aenter__(self) -> Self:
         await self.open()
         return self

@@ -18,15 +18,12 @@ STRONG = "kJ8v2Qz7Xw1Rb5Nt9Ys3Lm6Pc4Hd0Gf8Ea"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """An empty working directory and a clean environment; restored afterwards."""
-    before = dict(settings._loaded)
+    """An empty working directory and a clean environment."""
     for name in ("ENVIRONMENT", "PUBLIC_URL", "SECRET_KEY", "DATABASE_URL", "UNDERCROFT_ENV_FILE", "APP_NAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     settings.reset()
-    yield tmp_path
-    settings.reset()
-    settings._loaded.update(before)
+    return tmp_path
 
 
 def test_environment_defaults_to_production() -> None:

@@ -4,7 +4,6 @@ import asyncpg
 import pytest
 
 from undercroft.devstack.roles import Roles, ensure, script
-from undercroft.testing.servers import with_database
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ async def test_owner_creates_tables_and_other_roles_use_them(servers, roles: Rol
 async def test_other_roles_cannot_connect(servers, roles: Roles):
     await ensure(servers.manager_url, roles)
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await asyncpg.connect(with_database(servers.app_url, "r_database"))
+        await asyncpg.connect(servers.with_database(servers.app_url, "r_database"))
 
 
 def test_script_contains_all_statements_and_urls(roles: Roles):

@@ -1,7 +1,6 @@
 """Claims of jobs: heartbeats, releases, rejected results, lost jobs and progress."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -30,12 +29,10 @@ def clear_done() -> None:
 
 
 @pytest.fixture
-def fast_shutdown() -> Iterator[None]:
+def fast_shutdown() -> None:
     """Workers that poll once a minute and stop without waiting for jobs."""
-    before = load(JobsSettings)
-    use(before.model_copy(update={"jobs_poll_interval": 60, "jobs_redelivery": 2, "jobs_stop_timeout": 0.1}))
-    yield
-    use(before)
+    changed = {"jobs_poll_interval": 60, "jobs_redelivery": 2, "jobs_stop_timeout": 0.1}
+    use(load(JobsSettings).model_copy(update=changed))
 
 
 async def enqueue_job(database: Database, task: Any = sample_tasks.note, **kwargs: Any) -> Job:
@@ -249,7 +246,7 @@ async def test_progress_is_stored_while_the_job_runs_for_that_job_only(
         await wait_until(lambda: has_status(jobs, job, "failed"))
         async with database.session() as session:
             await (await session.raw()).execute("UPDATE jobs SET cancel_requested = true WHERE id = $1", other.id)
-        await wait_until(lambda: has_status(jobs, other, "cancelled"))
+        await wait_until(lambda: has_status(jobs, other, "canceled"))
     row = await jobs.get(job.id)
     assert (row.progress, row.progress_message) == (stored, "half way")
 

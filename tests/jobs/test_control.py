@@ -71,6 +71,18 @@ async def test_retry_fails_when_an_unfinished_job_has_the_key(database: Database
         await retry_job(database, job)
 
 
+async def test_retry_fails_when_a_concurrent_job_takes_the_key(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, what="tea", key="k")
+    await jobs.run_all()
+    async with database.session() as session:
+        other = await enqueue(session, sample_tasks.note, what="tea", key="k")
+        retrying = asyncio.create_task(retry_job(database, job))
+        await wait_until(lambda: is_waiting_for_a_lock(database))
+    with pytest.raises(JobKeyTaken):
+        await retrying
+    assert [await has_status(jobs, job, "succeeded"), await has_status(jobs, other, "queued")] == [True, True]
+
+
 async def test_unknown_job_is_not_found(database: Database) -> None:
     with pytest.raises(JobNotFound):
         await retry_job(database, Job(id=uuid4(), task="x.y", queue="z"))
@@ -80,10 +92,10 @@ async def test_unknown_job_is_not_found(database: Database) -> None:
 
 async def test_canceled_queued_job_never_runs(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, what="tea")
-    assert (await cancel_job(database, job)).status == "cancelled"
+    assert (await cancel_job(database, job)).status == "canceled"
     await jobs.run_all()
     assert sample_tasks.done == []
-    assert (await jobs.get(job.id)).status == "cancelled"
+    assert (await jobs.get(job.id)).status == "canceled"
     assert await messages(database) == 0
 
 
@@ -108,9 +120,9 @@ async def test_running_job_is_canceled(database: Database, jobs: CapturedJobs) -
     job = await enqueue_job(database, sample_tasks.wait_long)
     async with running_worker(database):
         await wait_until(lambda: contains(sample_tasks.done, "started"))
-        asked = await cancel_job(database, job)
-        assert (asked.status, asked.cancel_requested) == ("running", True)
-        await wait_until(lambda: has_status(jobs, job, "cancelled"))
+        canceling = await cancel_job(database, job)
+        assert (canceling.status, canceling.cancel_requested) == ("running", True)
+        await wait_until(lambda: has_status(jobs, job, "canceled"))
     row = await jobs.get(job.id)
     assert (row.attempts, row.cancel_requested) == (1, False)
     assert await messages(database) == 0
@@ -120,7 +132,7 @@ async def test_job_that_fails_after_cancel_is_not_retried(database: Database, jo
     job = await enqueue_job(database, sample_tasks.cancel_then_fail)
     await jobs.run_all(future=True)
     row = await jobs.get(job.id)
-    assert (row.status, row.attempts) == ("cancelled", 1)
+    assert (row.status, row.attempts) == ("canceled", 1)
     assert await messages(database) == 0
 
 
@@ -143,7 +155,7 @@ async def test_cancel_of_a_job_with_a_dead_worker_takes_effect_at_the_next_claim
     await cancel_job(database, job)
     await jobs.run_all()
     assert sample_tasks.done == []
-    assert (await jobs.get(job.id)).status == "cancelled"
+    assert (await jobs.get(job.id)).status == "canceled"
     assert await messages(database) == 0
 
 
@@ -190,7 +202,7 @@ async def test_cancel_changes_only_its_job(database: Database, jobs: CapturedJob
     other = await enqueue_job(database, what="other", delay=60)
     job = await enqueue_job(database, what="tea", delay=60)
     canceled = await cancel_job(database, job)
-    assert (canceled.id, canceled.status, canceled.cancel_requested) == (job.id, "cancelled", False)
+    assert (canceled.id, canceled.status, canceled.cancel_requested) == (job.id, "canceled", False)
     assert canceled.finished_at is not None
     row = await jobs.get(other.id)
     assert (row.status, row.finished_at, row.cancel_requested) == ("queued", None, False)
@@ -204,12 +216,18 @@ async def test_cancel_stops_only_its_job(database: Database, jobs: CapturedJobs)
         await wait_until(lambda: has_status(jobs, job, "running"))
         await wait_until(lambda: has_status(jobs, other, "running"))
         assert (await cancel_job(database, job)).finished_at is None
-        await wait_until(lambda: has_status(jobs, job, "cancelled"))
+        await wait_until(lambda: has_status(jobs, job, "canceled"))
         assert await has_status(jobs, other, "running")
         async with database.session() as session:
             sql = "UPDATE jobs SET cancel_requested = true WHERE id = $1"
             await (await session.raw()).execute(sql, other.id)
-        await wait_until(lambda: has_status(jobs, other, "cancelled"))
+        await wait_until(lambda: has_status(jobs, other, "canceled"))
+
+
+async def is_waiting_for_a_lock(database: Database) -> bool:
+    waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid())"
+    async with database.session() as session:
+        return bool(await (await session.raw()).fetchval(waiting))
 
 
 async def contains(things: list[Any], thing: Any) -> bool:

@@ -3,18 +3,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from undercroft.jobs.crontab import Cron
+from undercroft.jobs.registry import Cron
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 
 
 def local_times(expression: str, zone: str, after: str, count: int) -> list[str]:
-    moment, found = datetime.fromisoformat(after), []
+    moment, times = datetime.fromisoformat(after), []
     for _ in range(count):
         moment = Cron(expression, zone).next_after(moment)
         assert moment.tzinfo is UTC
-        found.append(moment.astimezone(ZoneInfo(zone)).strftime("%d %H:%M%z"))
-    return found
+        times.append(moment.astimezone(ZoneInfo(zone)).strftime("%d %H:%M%z"))
+    return times
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ async def test_key_is_unique_only_among_unfinished_jobs_of_a_task(database: Data
 
 
 async def test_concurrent_enqueues_with_one_key_create_one_job(database: Database) -> None:
-    made = await asyncio.gather(*(enqueue_job(database, what=str(n), key="once") for n in range(50)))
-    assert len({job.id for job in made}) == 1
+    enqueued = await asyncio.gather(*(enqueue_job(database, what=str(n), key="once") for n in range(50)))
+    assert len({job.id for job in enqueued}) == 1
     assert await count(database, "jobs") == 1
     assert await count(database, "pgqueuer") == 1
 

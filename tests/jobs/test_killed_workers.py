@@ -1,5 +1,6 @@
 """No job is lost, stays unfinished, or runs after a rollback when workers are killed."""
 
+import asyncio
 import os
 import signal
 from collections import Counter
@@ -115,6 +116,20 @@ async def test_stopping_worker_releases_long_jobs(
     assert (row.status, row.attempts, row.lost) == ("queued", 0, 0)
     await workers.start()
     await wait_until(lambda: has_started(2))
+
+
+async def test_second_signal_releases_jobs_without_waiting(
+    database: Database, jobs: CapturedJobs, workers: WorkerProcesses
+) -> None:
+    job = await enqueue_job(database, sample_tasks.write_trace, n=1, seconds=3600)
+    worker = await workers.start(JOBS_STOP_TIMEOUT="3600")
+    await wait_until(lambda: has_started(1))
+    worker.send_signal(signal.SIGTERM)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(worker.wait(), 1)
+    worker.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(worker.wait(), 30) == 0
+    assert (await jobs.get(job.id)).status == "queued"
 
 
 async def test_no_job_is_lost_when_workers_are_killed_and_connections_terminated(

@@ -8,8 +8,8 @@ import pytest
 from pydantic import BaseModel, Secret, SecretStr
 
 from undercroft.jobs import Backoff, CurrentJob, InvalidTask, cron, task
-from undercroft.jobs.errors import UnknownTask
-from undercroft.jobs.registry import get_task, tasks
+from undercroft.jobs.registry import Tasks, tasks
+from undercroft.testing import add_declarations
 
 
 class WithSecret(BaseModel):
@@ -25,8 +25,12 @@ def test_task_is_named_after_its_module_and_function() -> None:
     async def paint_the_house() -> None: ...
 
     paint_the_house.__module__ = "undercroft.modules.auth.tasks"
-    assert task()(paint_the_house).name == "auth.paint_the_house"
-    assert get_task("auth.paint_the_house").function is paint_the_house
+    painting = task()(paint_the_house)
+    assert painting.name == "auth.paint_the_house"
+    with add_declarations(painting):
+        assert tasks()["auth.paint_the_house"] is painting
+    paint_the_house.__module__ = "extensions.hotel.tasks.rooms"
+    assert task()(paint_the_house).name == "hotel.paint_the_house"
 
 
 def test_task_can_be_called_directly() -> None:
@@ -41,7 +45,9 @@ def test_task_name_can_be_set() -> None:
     @task(name="mail.send", queue="mail")
     async def anything() -> None: ...
 
-    assert tasks("mail") == {"mail.send": anything}
+    with add_declarations(anything):
+        assert tasks("mail") == {"mail.send": anything}
+    assert tasks("mail") == {}
 
 
 def test_duplicate_task_name_is_refused() -> None:
@@ -49,15 +55,10 @@ def test_duplicate_task_name_is_refused() -> None:
 
     async def two() -> None: ...
 
-    task(name="same.name")(one)
-    task(name="same.name")(one)
-    with pytest.raises(InvalidTask, match=r"Two tasks have the name same\.name"):
-        task(name="same.name")(two)
-
-
-def test_unregistered_task_is_unknown() -> None:
-    with pytest.raises(UnknownTask, match="no task called unknown"):
-        get_task("unknown.task")
+    both = [task(name="same.name")(one), task(name="same.name")(two)]
+    lines = [re.escape(f"{__file__}:{each.__code__.co_firstlineno}") for each in (two, one)]
+    with pytest.raises(InvalidTask, match=rf"Two tasks have the name same\.name: {lines[0]} and {lines[1]}\."):
+        Tasks(both)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import pytest
 import structlog
 
 from undercroft.core.db import Database
-from undercroft.jobs import Task, cron, registry
-from undercroft.jobs.crontab import Cron
+from undercroft.jobs import Task, cron
+from undercroft.jobs.registry import Cron
 from undercroft.jobs.schedules import Scheduler
+from undercroft.testing import add_declarations
 from undercroft.testing.jobs import CapturedJobs
 
 BERLIN = "Europe/Berlin"
@@ -21,8 +22,8 @@ def hourly() -> Iterator[Task[..., Any]]:
     async def task() -> str:
         return "rung"
 
-    yield task
-    del registry._tasks["tests.hourly"]
+    with add_declarations(task):
+        yield task
 
 
 @pytest.fixture
@@ -32,8 +33,8 @@ def failing() -> Iterator[Task[..., Any]]:
     @cron("0 * * * *", name="tests.failing")
     async def task(*, what: str = "nul \0") -> None: ...
 
-    yield task
-    del registry._tasks["tests.failing"]
+    with add_declarations(task):
+        yield task
 
 
 async def row(database: Database, task: str = "tests.hourly") -> Any:

@@ -123,7 +123,7 @@ async def test_canceled_thread_runs_to_its_end_and_is_reported(database: Databas
         await wait_until(lambda: has_started(0))
         async with database.session() as session:
             await cancel(session, job.id)
-        await wait_until(lambda: has_status(jobs, job, "cancelled"))
+        await wait_until(lambda: has_status(jobs, job, "canceled"))
     row = await jobs.get(job.id)
     assert (row.attempts, row.unresponsive_since, start_counts()) == (1, None, {0: 1})
     assert len(traced_events("end")) == 1

@@ -4,9 +4,12 @@ import asyncio
 import os
 import signal
 
-from tests.jobs import sample_tasks, unresponsive_tasks  # noqa: F401 - registers their tasks
+from tests.jobs import sample_tasks, unresponsive_tasks
+from undercroft.app.discovery import defined_in
 from undercroft.app.worker import worker_database
+from undercroft.jobs import Task
 from undercroft.jobs.worker import Worker
+from undercroft.testing import add_declarations
 
 
 async def main() -> None:
@@ -19,4 +22,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with add_declarations(*defined_in(sample_tasks, Task), *defined_in(unresponsive_tasks, Task)):
+        asyncio.run(main())

@@ -187,8 +187,6 @@ def test_persistent_session_setting_is_reported(tmp_path: Path, code: str) -> No
 OTHERS = {
     "commit": ("service.py", "async def f(session): await session.commit()", "transaction"),
     "rollback": ("tasks.py", "async def f(s): await s.orm.rollback()", "transaction"),
-    "route asks": ("routes.py", "async def f(session): await session.execute(1)", "query-place"),
-    "service asks": ("service.py", "class S:\n    async def f(self): await self._session.scalars(1)", "query-place"),
     "middleware": ("a.py", "from starlette.middleware.base import BaseHTTPMiddleware", "middleware"),
     "middleware by attribute": (
         "a.py",

@@ -3,7 +3,7 @@
 import re
 from html import unescape
 
-import httpx
+import httpx2 as httpx
 
 
 async def follow_redirect(http: httpx.AsyncClient, response: httpx.Response, **headers: str) -> httpx.Response:
@@ -18,5 +18,5 @@ async def follow_redirect(http: httpx.AsyncClient, response: httpx.Response, **h
 def hidden_fields(page: httpx.Response) -> dict[str, str]:
     """The hidden fields of a page's first form."""
     form = page.text.partition("<form")[2].partition("</form>")[0]
-    found = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form)
-    return {name: unescape(value) for name, value in found}
+    fields = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form)
+    return {name: unescape(value) for name, value in fields}

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from jwt.algorithms import get_default_algorithms
 from pydantic import SecretStr
 
 from undercroft.core import settings
@@ -52,11 +53,8 @@ async def test_invalid_header_value_is_neither_sent_nor_reported(
     assert oidc_issuer.traffic.hits[JWKS] == 0
 
 
-async def test_production_allows_only_https(
-    test_settings: None, oidc_issuer: OidcIssuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    production = settings.CoreSettings(environment="production", secret_key=SecretStr("x"))
-    monkeypatch.setitem(settings._loaded, settings.CoreSettings, production)
+async def test_production_allows_only_https(test_settings: None, oidc_issuer: OidcIssuer) -> None:
+    settings.use(settings.CoreSettings(environment="production", secret_key=SecretStr("x")))
     with pytest.raises(HttpClientError, match="HTTPS"):
         await HttpClient().get(f"{oidc_issuer.url}{JWKS}")
     assert oidc_issuer.traffic.hits[JWKS] == 0
@@ -117,6 +115,9 @@ STRANGE = [
     {"keys": [{"kty": "RSA", "kid": "a"}]},
     {"keys": [{"kty": "EC", "crv": "P-256", "kid": "a", "x": "AA", "y": "AA"}]},
     {"keys": [{"kty": "EC", "crv": "P-521", "kid": "a", "x": "AA", "y": "AA"}]},
+    {"keys": [{"kty": "EC", "crv": "secp256k1", "kid": "a", "x": "AA" * 21 + "A", "y": "AA" * 21 + "A"}]},
+    {"keys": [{"kty": "OKP", "crv": "X25519", "kid": "a", "x": "AA" * 21 + "A"}]},
+    {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "AA"}]},
     {"keys": [{}] * 101},
 ]
 
@@ -129,5 +130,20 @@ def test_unusable_keys_are_ignored(content: dict[str, object]) -> None:
 def test_keys_for_other_uses_are_ignored(oidc_issuer: OidcIssuer) -> None:
     rsa = oidc_issuer.keys.current["RS256"].jwk
     assert parse_keys({"keys": [rsa | {"use": "enc"}]}) == {}
-    assert parse_keys({"keys": [rsa | {"alg": "PS256"}]}) == {}
-    assert list(parse_keys({"keys": [rsa]})) == [(rsa["kid"], "RS256")]
+    assert parse_keys({"keys": [rsa | {"alg": "RSA-OAEP-256"}]}) == {}
+    assert parse_keys({"keys": [rsa | {"alg": "ES256"}]}) == {}
+
+
+def test_private_keys_are_ignored(oidc_issuer: OidcIssuer) -> None:
+    private = get_default_algorithms()["EdDSA"].to_jwk(oidc_issuer.keys.current["EdDSA"].private, as_dict=True)
+    assert parse_keys({"keys": [private]}) == {}
+
+
+@pytest.mark.parametrize(("name", "others"), [("RS256", {"PS256", "RS512"}), ("ES384", set()), ("EdDSA", set())])
+def test_key_is_used_with_its_algorithm_or_if_it_names_none_with_all_of_its_type(
+    oidc_issuer: OidcIssuer, name: str, others: set[str]
+) -> None:
+    jwk = oidc_issuer.keys.current[name].jwk
+    assert {alg for _, alg in parse_keys({"keys": [jwk]})} == {name}
+    del jwk["alg"]
+    assert {alg for _, alg in parse_keys({"keys": [jwk]})} >= {name, *others}

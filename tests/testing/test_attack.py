@@ -5,15 +5,20 @@ from typing import Annotated
 from uuid import UUID
 
 import pytest
-from fastapi import Header, Response
+from fastapi import Header, Response, WebSocket
 from pydantic import BaseModel
 from sqlmodel import col, select
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
+from tests.projects import ProjectNotFound
 from undercroft.app.api import create_app
+from undercroft.core.context import current_context
 from undercroft.core.db import Database, ReadSessionDep, SessionDep, all_tenants
 from undercroft.core.errors import Forbidden
 from undercroft.core.http import CurrentPrincipal, Router
-from undercroft.modules.projects.errors import ProjectNotFound
 from undercroft.modules.projects.models import Project
 from undercroft.testing.attack import Attack
 from undercroft.testing.lifespan import run_lifespan
@@ -112,6 +117,27 @@ async def broken(project_id: UUID, session: ReadSessionDep, principal: CurrentPr
         raise ZeroDivisionError
 
 
+@leaky.websocket("/socket/{project_id}")
+async def socket(websocket: WebSocket, project_id: UUID, session: ReadSessionDep) -> None:
+    project = await any_project(session, project_id)
+    await websocket.accept()
+    await websocket.send_text(project.name)
+
+
+@leaky.websocket("/socket-query")
+async def socket_query(websocket: WebSocket, session: ReadSessionDep, project_id: UUID | None = None) -> None:
+    await websocket.accept()
+    await websocket.send_text((await any_project(session, project_id)).name if project_id else "")
+
+
+async def show_all(_request: Request) -> PlainTextResponse:
+    async with current_context().get(Database).read_session() as session:
+        with all_tenants():
+            return PlainTextResponse(str((await session.scalars(select(col(Project.name)))).all()))
+
+
+leaky.mount("/mounted", Starlette(routes=[Route("/sample", show_all)]))
+
 unguarded = Router(surface="public", prefix="/leaky")
 unguarded.add_api_route("/header", header)
 
@@ -126,7 +152,10 @@ HOLES = {
     "/app/leaky/query": ["contains data of the victim", "200, but 404"],
     "/app/leaky/list": ["contains data of the victim"],
     "/public/leaky/header": ["contains data of the victim"],
-    "/app/leaky/unknown/{gizmo_id}": ['register_id("gizmo_id", Model)'],
+    "/app/leaky/socket/{project_id}": ["contains data of the victim", "101, but 404"],
+    "/app/leaky/socket-query": ["contains data of the victim", "101, but"],
+    "/app/leaky/mounted/{path}": ["contains data of the victim"],
+    "/app/leaky/unknown/{gizmo_id}": ['IDS = {"gizmo_id": new_row(Model)}'],
     "/app/leaky/broken/{project_id}": ["the response is 500"],
 }
 

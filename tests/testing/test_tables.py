@@ -1,12 +1,11 @@
 """Cleaning of tables after tests, including tables with circular foreign keys."""
 
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from undercroft.testing.servers import Servers, with_database
+from undercroft.testing.servers import Servers
 from undercroft.testing.tables import TableCleaner
 
 FARM = """
@@ -25,15 +24,12 @@ FARM = """
 async def url(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[str]:
     """A schema for this test, once per role that can clean it."""
     name = f"{servers.template}_farm_{request.param}"
-    manager = await asyncpg.connect(servers.manager_url)
-    await manager.execute(f'CREATE DATABASE "{name}" OWNER "{urlsplit(servers.owner_url).username}"')
-    url = with_database(servers.manager_url if request.param == "superuser" else servers.owner_url, name)
-    farmer = await asyncpg.connect(url)
-    await farmer.execute(FARM)
-    await farmer.close()
-    yield url
-    await manager.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await manager.close()
+    async with servers.create_database(name):
+        url = servers.with_database(servers.manager_url if request.param == "superuser" else servers.owner_url, name)
+        farmer = await asyncpg.connect(url)
+        await farmer.execute(FARM)
+        await farmer.close()
+        yield url
 
 
 async def test_rows_with_circular_references_are_deleted_and_migration_rows_restored(url: str):

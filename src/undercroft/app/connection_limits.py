@@ -14,7 +14,8 @@ The limits apply per worker process.
 | time between two requests              | KEEP_ALIVE_TIMEOUT                               | closed                   |
 | requests sent ahead (pipelining)       | `MAX_PIPELINED`                                  | closed                   |
 | reading a response                     | `WRITE_TIMEOUT` and `MIN_WRITE_RATE`             | closed                   |
-| HTTP/2, WebSockets                     | none                                             | 400, HTTP/1.1            |
+| message of a WebSocket                 | MAX_BODY_SIZE                                    | closed                   |
+| HTTP/2                                 | none                                             | 400, HTTP/1.1            |
 
 HTTP/2 is left to the TLS proxy: browsers do not use it without TLS, and a single HTTP/2 connection could have
 thousands of streams and compressed header lists.
@@ -24,7 +25,7 @@ rest of a request, or for reading a response. So stalled clients cannot block ot
 address. A new connection is refused, with 503, only if every connection has a request in progress.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from math import inf
@@ -33,18 +34,24 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from undercroft.app.connection_errors import (
+    MAX_HEADER_BYTES,
+    HeadersTimedOut,
+    HeadersTooLarge,
+    MalformedRequest,
+    TooManyConnections,
+    encode_response,
+)
 from undercroft.app.settings import ServerSettings
-from undercroft.core.errors import AppError, BadRequest
-from undercroft.core.http.errors import encode_error
+from undercroft.core.errors import AppError
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import load
 
 LISTEN_BACKLOG = 2048
 HEADER_TIMEOUT = 10.0
-MAX_HEADER_BYTES = 32 << 10
 MAX_PIPELINED = 16
 LINGER_TIMEOUT = 2.0
 WRITE_TIMEOUT = 30.0
@@ -53,29 +60,6 @@ PER_ADDRESS_DIVISOR = 4
 RESERVED_FILES = 128
 """File descriptors reserved for the database, jobs and logs."""
 SWEEP_INTERVAL = 1.0
-
-
-class HeadersTimedOut(AppError):
-    status = 408
-    code = "HEADERS_TIMED_OUT"
-    message = "The request headers did not arrive in time. Send the request again."
-
-
-class HeadersTooLarge(AppError):
-    status = 431
-    code = "HEADERS_TOO_LARGE"
-    message = f"The URL and headers of the request exceed {MAX_HEADER_BYTES} bytes. Send fewer or shorter headers."
-
-
-class TooManyConnections(AppError):
-    status = 503
-    code = "TOO_MANY_CONNECTIONS"
-    message = "The server has no free connection. Try again later."
-
-
-class MalformedRequest(BadRequest):
-    code = "MALFORMED_REQUEST"
-    message = "This is not an HTTP/1.1 request."
 
 
 @dataclass(eq=False, slots=True)
@@ -228,7 +212,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._in_headers = False
         self.deadline = inf  # the application has its own timeouts for the body
         super().on_headers_complete()
-        self.headers = []  # trailers are not headers of the running request
+        if not (self.parser.should_upgrade() and self._should_upgrade()):
+            self.headers = []  # trailers are not headers of the running request
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -258,6 +243,19 @@ class LimitedProtocol(HttpToolsProtocol):
             self._mark_active()
         else:
             self._start_timeout(self.timeout_keep_alive)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Let the protocol of WebSockets continue. The connection counts until it ends; its route has no timeouts."""
+        super().handle_websocket_upgrade()
+        self._mark_active()
+        protocol: Any = self.transport.get_protocol()
+        connection_lost = protocol.connection_lost
+
+        def release(error: Exception | None) -> None:
+            self._release()
+            connection_lost(error)
+
+        protocol.connection_lost = release
 
     def _unsupported_upgrade_warning(self) -> None:
         """Respond over HTTP/1.1 and close the connection: the parser reads nothing after an `Upgrade` header."""
@@ -305,7 +303,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._has_active_request:
             self.abort()
             return
-        self.transport.write(b"".join(_encode_response(error)))
+        self.transport.write(b"".join(encode_response(error)))
         if self._peer is None:
             self.transport.close()
         else:
@@ -316,13 +314,3 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._peer is not None:
             self._limiter.release(self, self._peer)
             self._peer = None
-
-
-def _encode_response(error: AppError) -> Iterator[bytes]:
-    body = encode_error(error, None)
-    yield STATUS_LINE[error.status]
-    for name, value in (error.headers or {}).items():
-        yield f"{name.lower()}: {value}\r\n".encode("latin-1")
-    yield b"content-type: application/json\r\nconnection: close\r\n"
-    yield b"content-length: %d\r\n\r\n" % len(body)
-    yield body

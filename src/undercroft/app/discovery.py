@@ -1,6 +1,6 @@
 """Finds the modules, sorts them by their dependencies and imports their files by name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -8,40 +8,23 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
+from typing import Any, TypeGuard, TypeVar
 
 from msgspec import Struct
+from sqlmodel import SQLModel
 
 import undercroft
 from undercroft import modules as built_in
 from undercroft.core import Module
-from undercroft.core.auth import permissions
+from undercroft.core.crud import Resource
 from undercroft.core.errors import CodeError, ConfigurationError
-from undercroft.core.settings import Environment, SettingsBase, load
-from undercroft.providers.email import add_templates
+from undercroft.core.model_classes import model_classes
+from undercroft.core.modules import EXTENSIONS, available_extensions, import_extension
+from undercroft.core.settings import SettingsBase
+
+T = TypeVar("T")
 
 CORE_SETTINGS = "undercroft.core.settings"
-
-SUBMODULES = frozenset(
-    {
-        "admin",
-        "errors",
-        "events",
-        "lifespan",
-        "messages",
-        "models",
-        "pages",
-        "permissions",
-        "repository",
-        "routes",
-        "schemas",
-        "seeds",
-        "service",
-        "settings",
-        "subscribers",
-        "tasks",
-    }
-)
-"""File names with a meaning for the application. A module may contain other files."""
 
 
 class LoadedModule(Struct, frozen=True):
@@ -50,6 +33,13 @@ class LoadedModule(Struct, frozen=True):
     name: str
     package: ModuleType
     declaration: Module
+    is_extension: bool = False
+
+    @property
+    def mount(self) -> str:
+        """The path between the prefix of a surface and the module's routes."""
+        default = f"/ext/{self.name}" if self.is_extension else ""
+        return default if self.declaration.mount is None else self.declaration.mount
 
     @property
     def is_enabled(self) -> bool:
@@ -63,14 +53,13 @@ class LoadedModule(Struct, frozen=True):
 
     def load_submodule(self, name: str) -> ModuleType | None:
         """Import the module's file with this name. Returns None if there is none."""
-        assert name in SUBMODULES, name
         found = (self.folder / f"{name}.py").exists() or (self.folder / name / "__init__.py").exists()
         return import_module(f"{self.package.__name__}.{name}") if found else None
 
 
 @cache
-def modules() -> tuple[LoadedModule, ...]:
-    """Return all modules in dependency order, otherwise by name.
+def find_modules() -> tuple[LoadedModule, ...]:
+    """Return the built-in modules in dependency order, otherwise by name.
 
     Raises `CodeError` for a required module that does not exist and for circular requirements.
     """
@@ -82,7 +71,41 @@ def modules() -> tuple[LoadedModule, ...]:
     return tuple(found[name] for name in _sort_by_dependency(found))
 
 
-def _load(name: str, package: ModuleType) -> LoadedModule:
+def find_extension(name: str) -> LoadedModule:
+    """Import an extension: a folder in `extensions/`, or an installed package.
+
+    Raises `ConfigurationError` if there is none with this name, and `CodeError` for an invalid declaration.
+    """
+    packages = available_extensions()
+    if name not in packages:
+        close = get_close_matches(name, packages, 1)
+        known = f"Available: {', '.join(packages)}." if packages else "There are no extensions here."
+        hint = f"Did you mean {close[0]}?" if close else known
+        raise ConfigurationError(
+            f"ENABLED_EXTENSIONS contains {name}, which is neither a folder in {EXTENSIONS}/ nor an installed "
+            f"extension. {hint}"
+        )
+    if len(packages[name]) > 1:
+        raise ConfigurationError(f"There are two extensions called {name}: {' and '.join(packages[name])}. Remove one.")
+    found = _load(name, import_extension(packages[name][0]), is_extension=True)
+    _check_name(found)
+    return found
+
+
+def _check_name(extension: LoadedModule) -> None:
+    name, package = extension.name, extension.package
+    if any(name == module.name for module in find_modules()):
+        raise CodeError(f"The extension {name} has the name of a built-in module. Choose another name.", at=package)
+    last = package.__name__.rpartition(".")[2]
+    if last != name:
+        raise CodeError(
+            f"The package {package.__name__} of the extension {name} must be called {name}: its tasks and tables are "
+            f"named after it. Rename the package, or the entry point to {last}.",
+            at=package,
+        )
+
+
+def _load(name: str, package: ModuleType, *, is_extension: bool = False) -> LoadedModule:
     declaration = getattr(package, "MODULE", None)
     if not isinstance(declaration, Module):
         raise CodeError(
@@ -92,96 +115,74 @@ def _load(name: str, package: ModuleType) -> LoadedModule:
         )
     if not isinstance(declaration.requires, tuple):
         raise CodeError(f"requires of {name} must be a tuple: requires=({declaration.requires!r},).", at=package)
-    return LoadedModule(name, package, declaration)
+    return LoadedModule(name, package, declaration, is_extension)
 
 
-def load_submodules(name: str) -> Iterator[ModuleType]:
-    """Import and yield the files with this name from all modules, in the order of the modules."""
-    for module in modules():
-        part = module.load_submodule(name)
-        if part is not None:
-            yield part
-
-
-def load_models() -> None:
-    """Import all models, so that the metadata is complete."""
-    import_module("undercroft.jobs.models")
-    for _ in load_submodules("models"):
-        pass
-
-
-def prepare() -> None:
-    """Import the models, permissions and subscribers of all modules, and register their email templates."""
-    load_models()
-    for part in load_submodules("permissions"):
-        _declare_permissions(part)
-    for _ in load_submodules("subscribers"):
-        pass
-    for module in modules():
-        mails = module.folder / "templates" / "emails"
-        if mails.is_dir():
-            add_templates(mails)
-
-
-def _declare_permissions(part: ModuleType) -> None:
-    if not hasattr(part, "PERMISSIONS"):
-        raise CodeError(f"{part.__name__} must define PERMISSIONS, a tuple of the module's permissions.", at=part)
-    try:
-        permissions.register_permissions(part.PERMISSIONS)
-    except ValueError as error:
-        raise CodeError(f"{error} Give it another name.", at=part) from None
-
-
-def list_settings_classes() -> list[type[SettingsBase]]:
-    """Return the settings classes of all files named `settings.py`, in a stable order."""
+def list_settings_classes(extensions: Iterable[LoadedModule] = ()) -> list[type[SettingsBase]]:
+    """Return the settings classes of all files named `settings.py`, those of extensions last, in a stable order."""
     root = Path(undercroft.__file__).parent
     files = [
         ".".join(["undercroft", *path.relative_to(root).with_suffix("").parts]) for path in root.rglob("settings.py")
     ]
-    for file in files:
-        import_module(file)
-    ours = [declared for declared in SettingsBase.declared if declared.__module__ in files]
-    return sorted(ours, key=lambda declared: (declared.__module__ != CORE_SETTINGS, declared.__module__))
+    files.sort(key=lambda file: (file != CORE_SETTINGS, file))
+    parts = [*map(import_module, files), *(module.load_submodule("settings") for module in extensions)]
+    return [each for part in parts if part for each in defined_in(part, type) if _is_settings(each)]
 
 
-def check_settings(environment: Environment) -> None:
-    """Validate all settings; in production, also refuse insecure ones.
+def _is_settings(declared: type) -> TypeGuard[type[SettingsBase]]:
+    return issubclass(declared, SettingsBase) and declared is not SettingsBase
 
-    Raises one `ConfigurationError` with all errors.
+
+def defined_in(part: ModuleType, kind: type[T]) -> list[T]:
+    """Return the objects of this type that the file itself or a file of its package defines, in their order.
+
+    An object made from a function by a decorator is defined where its `function` is.
     """
-    instances = _load_all()
-    if environment is not Environment.PRODUCTION:
-        return
-    errors = [error for instance in instances for error in instance.production_errors()]
-    if errors:
-        listed = "\n".join(f"  - {error}" for error in errors)
-        raise ConfigurationError(
-            f"These settings are invalid for production:\n{listed}\n"
-            "Set them in the environment or in .env. For development, use `undercroft dev`."
-        )
+    found = {
+        id(value): value
+        for value in vars(part).values()
+        if isinstance(value, kind) and f"{_home(value)}.".startswith(f"{part.__name__}.")
+    }
+    return list(found.values())
 
 
-def _load_all() -> list[SettingsBase]:
-    instances, errors = [], list[str]()
-    for declared in list_settings_classes():
-        try:
-            instances.append(load(declared))
-        except ConfigurationError as error:
-            errors += str(error).splitlines()
-    if errors:
-        raise ConfigurationError("\n".join(dict.fromkeys(errors)))
-    return instances
+def _home(value: object) -> str:
+    return str(getattr(getattr(value, "function", value), "__module__", ""))
+
+
+def resources_of(module: LoadedModule) -> list[type[Resource[Any]]]:
+    """Return the resources that the module declares in `resources.py`."""
+    part = module.load_submodule("resources")
+    declared = defined_in(part, type) if part else ()
+    return [each for each in declared if issubclass(each, Resource) and hasattr(each, "model")]
+
+
+def tables_of(module: LoadedModule) -> list[type[SQLModel]]:
+    """Return the models with a table that the module declares."""
+    module.load_submodule("models")
+    package = f"{module.package.__name__}."
+    return [model for model in model_classes() if f"{model.__module__}.".startswith(package)]
+
+
+def table_names(module: LoadedModule) -> frozenset[str]:
+    """Return the names of the module's tables."""
+    return frozenset(str(model.__tablename__) for model in tables_of(module))
+
+
+def check_requirements(module: LoadedModule, known: Collection[str]) -> None:
+    """Raise `CodeError` if the module requires one that is not known."""
+    for other in module.declaration.requires:
+        if other not in known:
+            close = get_close_matches(other, known, 1)
+            hint = f"Did you mean {close[0]}?" if close else f"Available: {', '.join(known)}."
+            message = f"Module {module.name} requires {other}, which does not exist. {hint}"
+            raise CodeError(message, at=module.package)
 
 
 def _sort_by_dependency(found: Mapping[str, LoadedModule]) -> list[str]:
     needs = {name: module.declaration.requires for name, module in sorted(found.items())}
-    for name, required in needs.items():
-        package = found[name].package
-        for other in required:
-            if other not in needs:
-                close = get_close_matches(other, needs, 1)
-                hint = f"Did you mean {close[0]}?" if close else f"Available: {', '.join(needs)}."
-                raise CodeError(f"Module {name} requires {other}, which does not exist. {hint}", at=package)
+    for module in found.values():
+        check_requirements(module, needs)
     try:
         return list(TopologicalSorter(needs).static_order())
     except CycleError as error:

@@ -7,7 +7,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 from undercroft.app import migrations
-from undercroft.app.discovery import check_settings
+from undercroft.app.configuration import check_settings
+from undercroft.app.registry import get_registry
 from undercroft.app.schema import require_row_security
 from undercroft.core.cache import Cache, RedisSettings
 from undercroft.core.db import DatabaseSettings
@@ -76,6 +77,11 @@ async def settings() -> tuple[CheckStatus, str, str]:
     return CheckStatus.OK, f"{core.environment} at {core.public_url}", ""
 
 
+async def extensions() -> tuple[CheckStatus, str, str]:
+    names = [module.name for module in get_registry().extensions]
+    return CheckStatus.OK, ", ".join(names) or "none enabled", ""
+
+
 async def database() -> tuple[CheckStatus, str, str]:
     settings = await detect_pooler()
     async with open_connection(settings.url) as connection:
@@ -137,6 +143,7 @@ async def mail() -> tuple[CheckStatus, str, str]:
 
 CHECKS: dict[str, Check] = {
     "settings": settings,
+    "extensions": extensions,
     "database": database,
     "roles": roles,
     "schema": schema,

@@ -4,21 +4,23 @@ from collections.abc import Callable
 
 from sqlmodel import SQLModel
 
-from undercroft.app.discovery import LoadedModule, load_models, modules
+from undercroft.app.discovery import LoadedModule, table_names
+from undercroft.app.registry import get_registry
 from undercroft.app.schema import configured_row_security
 from undercroft.core.db import migrations, row_security
 from undercroft.core.db.migrations import SCRIPT_LOCATION, History, NoChangesDetected, Status
 from undercroft.core.db.row_security import RowSecurityConfig
 from undercroft.core.errors import ConfigurationError
-from undercroft.core.model_classes import model_classes
 
 
 def histories() -> list[History]:
     """Return all histories: the core first, then those of modules in the order of the modules."""
-    load_models()
-    own = [module for module in modules() if _has_own_history(module)]
-    module_tables = {module.name: _tables_of(f"{module.package.__name__}.") for module in own}
-    core = frozenset(SQLModel.metadata.tables) - frozenset().union(*module_tables.values())
+    get_registry().load_models()
+    own = [module for module in get_registry().modules if _has_own_history(module)]
+    module_tables = {module.name: table_names(module) for module in own}
+    core = (
+        frozenset(SQLModel.metadata.tables) - get_registry().foreign_tables - frozenset().union(*module_tables.values())
+    )
     return [
         History("core", SCRIPT_LOCATION, core),
         *(History(module.name, module.folder / "migrations", module_tables[module.name]) for module in own),
@@ -35,7 +37,7 @@ def history(name: str) -> History:
 
 def require_module(name: str) -> None:
     """Raise `ConfigurationError` if neither a history nor a module has this name."""
-    known = ["core", *(module.name for module in modules())]
+    known = ["core", *(module.name for module in get_registry().modules)]
     if name not in known:
         raise ConfigurationError(f"There is no history called {name}. Available: {', '.join(known)}.")
 
@@ -156,8 +158,8 @@ async def _only_changed_history(url: str) -> History:
 async def _initial_histories(url: str) -> list[History]:
     """Return a new history for each module that has none and whose models have no tables in the database yet."""
     known = await migrations.tables(url)
-    without = [module for module in modules() if not _has_own_history(module)]
-    owned = {module: _tables_of(f"{module.package.__name__}.") for module in without}
+    without = [module for module in get_registry().modules if not _has_own_history(module)]
+    owned = {module: table_names(module) for module in without}
     return [
         History(module.name, module.folder / "migrations", tables)
         for module, tables in owned.items()
@@ -167,8 +169,3 @@ async def _initial_histories(url: str) -> list[History]:
 
 def _has_own_history(module: LoadedModule) -> bool:
     return (module.folder / "migrations").is_dir()
-
-
-def _tables_of(package: str) -> frozenset[str]:
-    owned = (model for model in model_classes() if f"{model.__module__}.".startswith(package))
-    return frozenset(str(model.__tablename__) for model in owned)

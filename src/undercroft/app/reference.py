@@ -7,15 +7,16 @@ from itertools import groupby
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIWebSocketRoute
 from msgspec import Struct
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from undercroft.app.discovery import list_settings_classes
-from undercroft.core.http import dependency_calls
-from undercroft.core.http.guards import SIGNED_IN
+from undercroft.app.configuration import settings_classes
+from undercroft.core.http import depends_on
+from undercroft.core.http.guards import current_principal
+from undercroft.core.http.route_info import WEBSOCKET, Surface, get_info
 from undercroft.core.settings import SettingsBase, env_name
 
 HEADER = """\
@@ -38,23 +39,30 @@ class RouteSummary(Struct, frozen=True):
 def list_routes(app: FastAPI) -> list[RouteSummary]:
     """Return all routes of an application, sorted by path."""
     found = [
-        RouteSummary(", ".join(sorted(route.methods or ())), route.path_format, _access(route), route.summary or "")
+        RouteSummary(_methods(route), route.path_format, _access(route), getattr(route, "summary", None) or "")
         for route in app.router.routes
-        if isinstance(route, APIRoute)
+        if isinstance(route, (APIRoute, APIWebSocketRoute))
     ]
     return sorted(found, key=lambda each: (each.path, each.methods))
 
 
-def _access(route: APIRoute) -> str:
-    """Return the access requirements of a route's guards."""
-    needs = {getattr(call, "needs", None) for call in dependency_calls(route)} - {None}
-    stronger = needs - {SIGNED_IN}
-    return ", ".join(sorted(map(str, stronger or needs))) or "public"
+def _methods(route: APIRoute | APIWebSocketRoute) -> str:
+    return ", ".join(sorted(route.methods or ())) if isinstance(route, APIRoute) else WEBSOCKET
+
+
+def _access(route: APIRoute | APIWebSocketRoute) -> str:
+    """Return who may call a route."""
+    info = get_info(route)
+    if required := info.permission or info.role:
+        return str(required)
+    if not depends_on(route, current_principal):
+        return "public"
+    return "signed in" if info.api_keys or info.surface is Surface.AUTH else "signed in, no API key"
 
 
 def render_env_example() -> str:
     """Return all settings by section, commented out, with description and default; required ones come first."""
-    declared = sorted(list_settings_classes(), key=lambda each: not _required_in_production(each))
+    declared = sorted(settings_classes(), key=lambda each: not _required_in_production(each))
     required = "".join(f"#   {name}\n" for each in declared for name in _required_in_production(each))
     sections = groupby(declared, key=lambda each: each.section or each.__name__)
     return f"{HEADER}{required}" + "".join(

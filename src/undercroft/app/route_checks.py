@@ -1,53 +1,109 @@
 """Checks of route declarations at startup."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import cache
 from types import ModuleType
+from typing import Any
 
 from fastapi import APIRouter
-from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
+from fastapi.routing import APIRoute, APIWebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
 
-from undercroft.core.auth.permissions import list_permissions
+from undercroft.core.auth.permissions import Permission, list_permissions
 from undercroft.core.errors import CodeError
-from undercroft.core.http import Router, Surface
-from undercroft.core.http.guards import required_permissions
+from undercroft.core.http import RouteInfo, Router, Surface, depends_on, get_info
+from undercroft.core.http._fastapi import included_routers, list_routes
+from undercroft.core.http.guards import current_principal
+from undercroft.core.http.idempotency import declares_idempotency
 from undercroft.core.http.lazy_route import LazyRoute
-from undercroft.core.http.tags import get_tag_names
+from undercroft.core.http.limits import get_rate_limit_rule, get_rate_names
+from undercroft.core.http.route_info import WEBSOCKET
+from undercroft.core.http.same_site import SAFE_METHODS
+from undercroft.core.http.tags import described_tags
 
 _TAG_SIMILARITY = 0.85
 """Minimum similarity ratio at which an unknown tag is treated as a misspelled one."""
-APP_PREFIX = f"{Surface.APP.prefix}/"
+_PLAIN_HINT = "; on a plain APIRouter, in dependencies=[declaration(…)]"
 
 
-def find_routers(part: ModuleType) -> list[Router]:
-    """Return the routers of a module's file. Raises `CodeError` for a plain APIRouter, which has no guard."""
-    for value in vars(part).values():
-        if isinstance(value, APIRouter) and not isinstance(value, Router):
-            at = value.routes[0].endpoint if value.routes and isinstance(value.routes[0], APIRoute) else part
-            raise CodeError(
-                f"{part.__name__} defines an APIRouter, whose routes would have no access control. "
-                'Use Router from undercroft.core.http instead: Router(surface="app", prefix="/things").',
-                at=at,
-            )
-    return [value for value in vars(part).values() if isinstance(value, Router)]
+@cache
+def find_routers(part: ModuleType) -> tuple[Router, ...]:
+    """Return the routers of a module's file, except those that another one includes.
 
-
-def check_routes(routes: list[BaseRoute], *, complete: bool) -> None:
-    """Raise `CodeError` for a route that requires no permission, or a permission that no module declares.
-
-    With `complete`, also check for misspelled tags, duplicate routes and errors that FastAPI would otherwise raise at
-    the first request of a route.
+    A plain APIRouter is included in a Router of the surface that its file is named after, by default `app`; in
+    `pages.py` it belongs to `root`.
     """
-    names = {permission.name for permission in list_permissions()}
+    routers = [value for value in vars(part).values() if isinstance(value, APIRouter)]
+    inner = {id(each) for router in routers for each in _included(router)}
+    return tuple(
+        router if isinstance(router, Router) else _guard_router(router, _surface_of(router, part))
+        for router in routers
+        if id(router) not in inner
+    )
+
+
+def _included(router: APIRouter) -> Iterable[APIRouter]:
+    return router.included if isinstance(router, Router) else included_routers(router)
+
+
+def _guard_router(router: APIRouter, surface: Surface) -> Router:
+    guarded = Router(surface=surface)
+    guarded.include_router(router)
+    return guarded
+
+
+def _surface_of(router: APIRouter, part: ModuleType) -> Surface:
+    """The surface of a plain router in `routes.py`, `routes/public.py` or `pages.py`."""
+    endpoint = next((getattr(each.source, "endpoint", None) for each in list_routes(router.routes)), None)
+    file = getattr(endpoint, "__module__", part.__name__).rpartition(".")[2]
+    default = Surface.ROOT if part.__name__.endswith(".pages") else Surface.APP
+    return next((surface for surface in Surface if surface.value == file), default)
+
+
+def check_routes(routes: Iterable[BaseRoute], *, complete: bool) -> None:
+    """Raise `CodeError` for a route without a guard, permission or audit entry, or with an unknown permission.
+
+    With `complete`, also check for step-up policies, idempotency, rate limits, misspelled tags, duplicate routes and
+    errors that FastAPI would otherwise raise at the first request of a route.
+    """
+    permissions = {permission.name: permission for permission in list_permissions()}
+    routes = list(routes)
+    api_routes = [route for route in routes if isinstance(route, APIRoute)]
+    tags = set(described_tags(api_routes))
     if complete:
-        _check_distinct(route for route in routes if isinstance(route, APIRoute))
+        _check_distinct(api_routes)
     for route in routes:
+        _check_guard(route)
+        _check_audit(route)
+        if isinstance(route, (APIRoute, APIWebSocketRoute)):
+            _check_permissions(route, permissions)
+        if complete and isinstance(route, (Route, WebSocketRoute, Mount)):
+            _check_limit(route)
         if complete and isinstance(route, LazyRoute):
             route.complete()
-            _check_tags(route)
-        if isinstance(route, APIRoute) and route.path.startswith(APP_PREFIX):
-            _check_permissions(route, names)
+            _check_tags(route, tags)
+            _check_idempotency(route)
+        if complete and isinstance(route, (LazyRoute, APIWebSocketRoute)):
+            _check_step_up(route, permissions)
+
+
+def check_paths(built_in: Iterable[BaseRoute], routes: Iterable[BaseRoute]) -> None:
+    """Raise `CodeError` for a route of an extension on a path of the application itself."""
+    taken = {_pattern(route) for route in built_in if isinstance(route, (Route, WebSocketRoute))}
+    for route in routes:
+        if isinstance(route, (Route, WebSocketRoute)) and _pattern(route) in taken:
+            raise CodeError(
+                f"{_title(route)} is a path of Undercroft itself. Choose another one, or remove `mount` from MODULE.",
+                at=route.endpoint,
+            )
+
+
+def _pattern(route: Route | WebSocketRoute) -> str:
+    """The path with the same name for all parameters."""
+    return re.sub(r"{\w+}", "{}", route.path_format)
 
 
 def _check_distinct(routes: Iterable[APIRoute]) -> None:
@@ -60,9 +116,8 @@ def _check_distinct(routes: Iterable[APIRoute]) -> None:
             seen.add((method, route.path))
 
 
-def _check_tags(route: APIRoute) -> None:
+def _check_tags(route: APIRoute, known: set[str]) -> None:
     """Raise `CodeError` for a tag without a description whose name is similar to a described tag."""
-    known = get_tag_names()
     for tag in set(map(str, route.tags)) - known:
         if close := get_close_matches(tag, known, 1, _TAG_SIMILARITY):
             raise CodeError(
@@ -72,26 +127,113 @@ def _check_tags(route: APIRoute) -> None:
             )
 
 
-def _check_permissions(route: APIRoute, names: set[str]) -> None:
-    title = f"{'/'.join(sorted(route.methods or ()))} {route.path}"
-    needed = set(_required_permissions(route))
-    if not needed and not getattr(route.endpoint, "__self_only__", False):
+def _check_guard(route: BaseRoute) -> None:
+    """Raise `CodeError` for a route that serves paths of a guarded surface and was not made by a router of it."""
+    path = getattr(route, "path", None)
+    if path is None:
+        message = f"A {type(route).__name__} serves any path without access control. Mount its application at a path."
+        raise CodeError(message, at=_function(route))
+    for surface in (Surface.APP, Surface.ADMIN, Surface.AUTH):
+        if _may_serve(route, path, f"{surface.prefix}/") and get_info(route).surface is not surface:
+            raise CodeError(
+                f'{_title(route)} has no access control. Add it by a method of Router(surface="{surface}"), or include '
+                "its APIRouter in one.",
+                at=_function(route),
+            )
+
+
+def _may_serve(route: BaseRoute, path: str, prefix: str) -> bool:
+    """Whether a path of this surface could reach a route. In the API, only those with a path of the API."""
+    literal, parameter, _ = path.partition("{")
+    if f"{path}/".startswith(prefix):
+        return True
+    is_open = bool(parameter) or isinstance(route, Mount)
+    return is_open and literal.startswith("/api/") and prefix.startswith(literal)
+
+
+def _check_limit(route: Route | WebSocketRoute | Mount) -> None:
+    try:
+        get_rate_limit_rule(route)
+    except (KeyError, ValueError) as error:
+        name = str(get_info(route).limit)
+        close = get_close_matches(name, get_rate_names(), 1)
+        hint = f"Did you mean {close[0]}?" if close else 'Use a declared name, or a rate such as "5/minute".'
+        raise CodeError(f"{_title(route)} has the unknown limit {name}. {hint}", at=_function(route)) from error
+
+
+def _check_permissions(route: APIRoute | APIWebSocketRoute, permissions: dict[str, Permission]) -> None:
+    info, title = get_info(route), _title(route)
+    if info.permission is None:
+        if info.surface is Surface.APP and info.uses_current_team:
+            raise CodeError(
+                f'{title} requires no permission. Add permission="things:verb", or self_only=True if it concerns only '
+                f"the current user{_PLAIN_HINT}.",
+                at=route.endpoint,
+            )
+    elif info.permission not in permissions:
+        close = get_close_matches(info.permission, permissions, 1)
+        hint = f"Did you mean {close[0]}?" if close else "Declare it in permissions.py of the module."
+        message = f"{title} requires the permission {info.permission}, which no module declares. {hint}"
+        raise CodeError(message, at=route.endpoint)
+
+
+def _check_audit(route: BaseRoute) -> None:
+    if is_audited(route) and get_info(route).audit is None:
         raise CodeError(
-            f"{title} requires no permission. Add dependencies=[require_permission(…)], or use "
-            "Router(…, self_only=True) if it concerns only the current user.",
+            f'{_title(route)} does not declare its audit entry. Add audit="thing.changed", the action that a success '
+            f'records, or audit=Exempt("…") with the reason why it records none{_PLAIN_HINT}.',
+            at=_function(route),
+        )
+
+
+def is_audited(route: BaseRoute) -> bool:
+    """Whether a route may change data, so that it declares its audit entries. A mounted application is one route."""
+    if isinstance(route, WebSocketRoute):
+        return True
+    if isinstance(route, Mount):
+        return not isinstance(route.app, StaticFiles)
+    return isinstance(route, Route) and not SAFE_METHODS.issuperset(route.methods or {"POST"})
+
+
+def _check_step_up(route: APIRoute | APIWebSocketRoute, permissions: dict[str, Permission]) -> None:
+    info = get_info(route)
+    if info.step_up is None and _may_widen_access(route, info, permissions):
+        raise CodeError(
+            f"{_title(route)} may widen access. Add step_up=True to require a recent reauthentication, "
+            'step_up=When("…") if the service requires it in some cases, or step_up=Exempt("…") with the reason why it '
+            "grants no access.",
             at=route.endpoint,
         )
-    for name in sorted(needed - names):
-        close = get_close_matches(name, names, 1)
-        hint = f"Did you mean {close[0]}?" if close else "Declare it in permissions.py of the module."
-        raise CodeError(f"{title} requires the permission {name}, which no module declares. {hint}", at=route.endpoint)
 
 
-def _required_permissions(route: APIRoute) -> Iterator[str]:
-    """Yield the permissions that a route requires: from its `dependencies`, otherwise from its signature (slower)."""
-    given = route.declared_dependencies if isinstance(route, LazyRoute) else ()
-    named = [need for each in given if ":" in (need := str(getattr(each.dependency, "needs", "")))]
-    if named or getattr(route.endpoint, "__self_only__", False):
-        yield from named
-    else:
-        yield from required_permissions(route)
+def _may_widen_access(route: APIRoute | APIWebSocketRoute, info: RouteInfo, permissions: dict[str, Permission]) -> bool:
+    """Whether a route changes data that may grant access: with its permission, or without one for a known caller.
+
+    A route without a principal verifies the credentials in the request itself, such as a password or an emailed token.
+    """
+    if not info.changes_data:
+        return False
+    if info.permission is not None:
+        return permissions[info.permission].widens_access
+    return depends_on(route, current_principal)
+
+
+def _check_idempotency(route: APIRoute) -> None:
+    if not declares_idempotency(route):
+        raise CodeError(
+            f"{_title(route)} ignores the header Idempotency-Key, because its caller is unknown. Add "
+            'idempotency=Exempt("…") with the reason why a repeated request does no harm, or "never_store" if its '
+            "response has a secret.",
+            at=route.endpoint,
+        )
+
+
+def _function(route: BaseRoute) -> Any:
+    """Return the function of a route, or the class of a mounted application."""
+    return getattr(route, "endpoint", None) or type(getattr(route, "app", route))
+
+
+def _title(route: BaseRoute) -> str:
+    kind = [WEBSOCKET] if isinstance(route, WebSocketRoute) else ()
+    methods = "/".join(sorted(getattr(route, "methods", None) or kind))
+    return f"{methods} {getattr(route, 'path', '')}".strip()

@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 import undercroft
-from undercroft.app.discovery import load_models, modules
+from undercroft.app.registry import get_registry
 from undercroft.core.db import DatabaseSettings, row_security
 from undercroft.core.db.connect import open_connection
 from undercroft.core.db.row_security import RowSecurityConfig
@@ -50,17 +50,20 @@ def configured_row_security() -> RowSecurityConfig:
 
 def build_row_security(*, enabled: bool) -> RowSecurityConfig:
     """Return row-level security for all tenant tables and the roles of the settings."""
-    load_models()
+    get_registry().load_models()
     settings = load(DatabaseSettings)
     admin = row_security.role_from_url(settings.admin_url)
     return RowSecurityConfig(
-        enabled, tenant_tables(), admin if admin != row_security.role_from_url(settings.url) else ""
+        enabled,
+        tenant_tables(),
+        admin if admin != row_security.role_from_url(settings.url) else "",
     )
 
 
 def _latest_revisions() -> Iterator[tuple[str, str]]:
     """Yield each history with its latest revision, which is the name of its last (numbered) file."""
-    folders = {"core": CORE_VERSIONS} | {module.name: module.folder / "migrations" / "versions" for module in modules()}
+    modules = {module.name: module.folder / "migrations" / "versions" for module in get_registry().modules}
+    folders = {"core": CORE_VERSIONS} | modules
     for name, folder in folders.items():
         files = sorted(path.stem for path in folder.glob("[0-9]*.py"))
         if files:

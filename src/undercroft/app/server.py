@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -10,26 +9,27 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from multiprocessing import connection, parent_process
 from typing import Any, NoReturn, cast
 
 import structlog
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import Multiprocess
 
 from undercroft.app.api import create_app
+from undercroft.app.configuration import check_settings
 from undercroft.app.connection_limits import LISTEN_BACKLOG, LimitedProtocol
-from undercroft.app.discovery import check_settings
 from undercroft.app.schema import is_current, require_row_security
 from undercroft.app.settings import ServerSettings
+from undercroft.core.context import PROCESS
 from undercroft.core.db import DatabaseSettings
 from undercroft.core.db.connect import detect_pooler, wait_for_database
 from undercroft.core.db.settings import require_url
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.http.application import Api
+from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import CoreSettings, Environment, load
 from undercroft.core.telemetry import logs
 from undercroft.core.telemetry.origin import explain_error
@@ -40,6 +40,8 @@ _SURFACE = "UNDERCROFT_SURFACE"
 M_MMAP_THRESHOLD = -3
 WORKER_HEALTHCHECK_TIMEOUT = 60
 """Seconds after which an unresponsive worker is replaced. Must tolerate slow responses on an overloaded machine."""
+STARTUP_FAILURE = 3
+"""Exit code of a worker process that cannot start: the one of uvicorn."""
 CLOSE_TIMEOUT = 5
 """Seconds for a process to close its connections after the shutdown timeout."""
 
@@ -104,7 +106,7 @@ def application() -> Any:
         threading.Thread(target=_exit_with_parent, args=(parent.sentinel,), daemon=True, name="parent-watcher").start()
     _tune_malloc()
     try:
-        app = create_app(os.environ.get(_SURFACE, "all"))
+        app = create_app(os.environ.get(_SURFACE, "all"), context=PROCESS)
     except Exception as error:
         _exit_with_startup_error(error)
     return _exit_on_startup_failure(app)
@@ -148,8 +150,17 @@ def _exit_with_startup_error(error: Exception) -> NoReturn:
 class Server(uvicorn.Server):
     """A server with one worker in this process, which starts fastest and leaves no orphans.
 
-    Unlike its base class, it exits with 0 after SIGTERM, at the latest a few seconds after the shutdown timeout.
+    Unlike its base class, it exits with 0 after SIGTERM, at the latest a few seconds after the shutdown timeout. It
+    serves an application that has been started; `state` is what its lifespan yielded.
     """
+
+    def __init__(self, config: uvicorn.Config, state: Mapping[str, Any] | None = None) -> None:
+        super().__init__(config)
+        self._state = state or {}
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.lifespan.state.update(self._state)
+        await super().startup(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -195,7 +206,7 @@ def server_config(app: Any, host: str, port: int, **options: Any) -> uvicorn.Con
         host,
         port,
         http=LimitedProtocol,
-        ws="none",
+        ws_max_size=load(HttpSettings).max_body_size,
         loop="uvloop" if loop_factory() else "asyncio",
         backlog=LISTEN_BACKLOG,
         timeout_keep_alive=settings.keep_alive_timeout,
@@ -212,15 +223,15 @@ def server_config(app: Any, host: str, port: int, **options: Any) -> uvicorn.Con
 
 def _serve_in_process(surface: str, host: str, port: int) -> None:
     _tune_malloc()
-    app = create_app(surface)
+    app = create_app(surface, context=PROCESS)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve_with_lifespan(app, host, port))
 
 
 async def _serve_with_lifespan(app: Api, host: str, port: int) -> None:
     """Run the lifespan outside uvicorn, so that its exceptions reach the caller."""
-    async with app.router.lifespan_context(app):
-        await Server(server_config(app, host, port, lifespan="off")).serve()
+    async with app.router.lifespan_context(app) as state:
+        await Server(server_config(app, host, port, lifespan="off"), state).serve()
 
 
 def _force_exit() -> None:
@@ -231,7 +242,6 @@ def _force_exit() -> None:
 
 
 def _serve_with_workers(surface: str, host: str, port: int, workers: int) -> None:
-    gc.enable()
     os.environ[_SURFACE] = surface
     os.environ["DATABASE_POOLER"] = load(DatabaseSettings).database_pooler
     config = server_config(

@@ -8,10 +8,12 @@ import sys
 
 import structlog
 
-from undercroft.app.discovery import check_settings, load_submodules, prepare
+from undercroft.app.configuration import check_settings
+from undercroft.app.registry import get_registry
 from undercroft.app.server import loop_factory, prepare_database
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.errors import ConfigurationError
+from undercroft.core.extras import require_extra
 from undercroft.core.settings import CoreSettings, Environment, load
 from undercroft.core.telemetry import logs
 from undercroft.jobs.registry import tasks
@@ -19,15 +21,6 @@ from undercroft.jobs.settings import JobsSettings
 from undercroft.jobs.worker import Worker
 
 log = structlog.get_logger("undercroft.application")
-
-
-def load_tasks() -> None:
-    """Import the tasks of all modules and of the job queue itself."""
-    import undercroft.jobs.maintenance  # noqa: F401 - registers its task
-
-    prepare()
-    for _ in load_submodules("tasks"):
-        pass
 
 
 def worker_database() -> Database:
@@ -48,12 +41,14 @@ def worker_database() -> Database:
 async def run_worker(queues: tuple[str, ...] = (), concurrency: int | None = None) -> None:
     """Run a worker until SIGTERM or SIGINT. A second signal returns running jobs to the queue immediately.
 
-    Raises `ConfigurationError` for invalid settings, a queue that no task uses, an unreachable database and an outdated
-    schema.
+    Raises `ConfigurationError` for a missing package, invalid settings, a queue that no task uses, an unreachable
+    database and an outdated schema.
     """
+    if load(JobsSettings).jobs_engine == "postgres":
+        require_extra("pgqueuer", "worker", "A worker needs pgqueuer")
     logs.configure()
     check_settings(load(CoreSettings).environment)
-    load_tasks()
+    get_registry().load()
     check_queues(queues)
     warnings = await prepare_database()
     if load(CoreSettings).environment is not Environment.DEVELOPMENT:  # in development, the server prints them

@@ -25,8 +25,8 @@ def with_database(work: "Callable[[Database], Awaitable[R]]", *, as_owner: bool 
 
 
 async def _run(work: "Callable[[Database], Awaitable[R]]", as_owner: bool) -> R:
-    from undercroft.app.discovery import prepare
     from undercroft.app.migrations import require_current
+    from undercroft.app.registry import get_registry
     from undercroft.app.schema import require_row_security
     from undercroft.core.audit import Actor, ActorKind, set_current_actor
     from undercroft.core.db import Database
@@ -38,7 +38,7 @@ async def _run(work: "Callable[[Database], Awaitable[R]]", as_owner: bool) -> R:
         database = Database(patient, settings.migration_url)
     else:
         database = Database(settings)
-    prepare()
+    get_registry().load()
     for warning in await require_current(settings.direct_url):
         typer.echo(f"Warning: {warning}", err=True)
     await require_row_security()
@@ -51,7 +51,8 @@ async def _run(work: "Callable[[Database], Awaitable[R]]", as_owner: bool) -> R:
 
 def migration_url() -> str:
     """The URL of the owner of the tables. Raises `ConfigurationError` when no database is configured."""
-    from undercroft.core.db.settings import DatabaseSettings, require_url
+    from undercroft.core.db import DatabaseSettings
+    from undercroft.core.db.settings import require_url
     from undercroft.core.settings import load
 
     return require_url(load(DatabaseSettings).migration_url)

@@ -6,32 +6,40 @@ import sys
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 import typer
 from typer.core import TyperGroup
-from typer.exceptions import TyperException
 
 from undercroft.core.errors import AppError, ConfigurationError, ServiceUnavailable, TemporarilyUnavailable
+from undercroft.core.modules import available_extensions, has_submodule, import_extension
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
 
 FOLDER = Path(__file__).parent
+MODULES = FOLDER.parent / "modules"
 SUPERVISED_VARIABLE = "UNDERCROFT_SUPERVISED"
+USAGE_ERROR: Any = typer.BadParameter.__mro__[2]
+"""The base class of the errors in a command line: of Click or, since Typer 0.26, of Typer's own copy of Click."""
 
 
 class CommandGroup(TyperGroup):
-    """Loads each command from its file in this folder when it is requested."""
+    """Loads each command when it is requested: from its file in this folder, or from `commands.py` of a module."""
 
     def list_commands(self, ctx: "Context") -> list[str]:  # noqa: ARG002
-        return sorted(path.stem.replace("_", "-") for path in FOLDER.glob("[!_]*.py"))
+        own = (path.stem for path in FOLDER.glob("[!_]*.py"))
+        return sorted(name.replace("_", "-") for name in {*own, *_module_groups()})
 
     def get_command(self, ctx: "Context", cmd_name: str) -> "Command | None":  # noqa: ARG002
         stem = cmd_name.replace("-", "_")
-        if stem.startswith("_") or not (FOLDER / f"{stem}.py").is_file():
+        if stem.startswith("_"):
             return None
-        return _load_command(stem)
+        if (FOLDER / f"{stem}.py").is_file():
+            return _load_command(stem, import_module(f"undercroft.cli.{stem}"))
+        package = _module_groups().get(stem)
+        return _load_command(stem, _import_commands(package), attaches=True) if package else None
 
     def resolve_command(self, ctx: "Context", args: list[str]) -> tuple[str | None, "Command | None", list[str]]:
         self.commands = cast(Any, dict.fromkeys(self.list_commands(ctx)))  # "did you mean" needs only the names
@@ -75,11 +83,7 @@ def _options(
 def main() -> None:
     """Run the requested command. Exits with 2 after an error the user can fix, with 1 after an unexpected one."""
     _open_missing_streams()
-    supervised = bool(os.environ.get(SUPERVISED_VARIABLE))
-    if supervised:
-        from undercroft.devstack.parent_death import exit_with_parent
-
-        exit_with_parent()
+    supervised = bool(os.environ.pop(SUPERVISED_VARIABLE, ""))
     try:
         sys.exit(typer.main.get_command(app)(prog_name="undercroft", standalone_mode=False))
     except KeyboardInterrupt:
@@ -101,10 +105,34 @@ def _open_missing_streams() -> None:
         sys.stdout.reconfigure(errors="replace")
 
 
-def _load_command(stem: str) -> "Command":
-    module = import_module(f"undercroft.cli.{stem}")
-    if getattr(module, "ATTACHES", False) and not {"-h", "--help"} & set(sys.argv):
-        _attach_to_dev_stack()
+def _module_groups() -> dict[str, str]:
+    """Return the packages of the modules and enabled extensions that have commands, by name. Imports none of them."""
+    found = {path.parent.name: f"undercroft.modules.{path.parent.name}" for path in MODULES.glob("*/commands.py")}
+    if extensions := available_extensions():
+        from undercroft.cli._stack import enabled_extensions
+
+        for name in enabled_extensions():
+            if name in extensions and has_submodule(extensions[name][0], "commands"):
+                found[name] = extensions[name][0]
+    return found
+
+
+def _import_commands(package: str) -> ModuleType:
+    """Import the commands of a module, and let them use the database."""
+    commands = import_extension(f"{package}.commands")
+    from undercroft.cli._database import with_database
+    from undercroft.core.commands import DatabaseRunner
+    from undercroft.core.context import current_context
+
+    current_context().add(DatabaseRunner, with_database)
+    return commands
+
+
+def _load_command(stem: str, module: ModuleType, *, attaches: bool = False) -> "Command":
+    if getattr(module, "ATTACHES", attaches) and not {"-h", "--help"} & set(sys.argv):
+        from undercroft.cli._stack import attach
+
+        attach()
     group: Any = getattr(module, "app", None)
     if group is not None:
         command = typer.main.get_group(group)
@@ -115,25 +143,10 @@ def _load_command(stem: str) -> "Command":
     return typer.main.get_command(single)
 
 
-def _attach_to_dev_stack() -> None:
-    """Use the stack of the `undercroft dev` running in this folder, if there is one and no database is configured."""
-    from undercroft.core.settings import STATE_FOLDER
-
-    if not (STATE_FOLDER / "dev.lock").exists():
-        return
-    from undercroft.devstack.attach import attach
-    from undercroft.devstack.control import is_stop_requested
-
-    if attach(STATE_FOLDER):
-        print("Using the running `undercroft dev` stack.", file=sys.stderr)
-        if is_stop_requested(STATE_FOLDER):
-            print("PostgreSQL is stopped. Start it with `undercroft db start`.", file=sys.stderr)
-
-
 def _supervised_exit_code(error: Exception, code: int) -> int:
     """Return the exit code for `undercroft dev`, which restarts a program when a server was unavailable."""
     from undercroft.core.db.errors import translate_error
-    from undercroft.devstack.parent_death import EX_TEMPFAIL
+    from undercroft.devstack.processes import EX_TEMPFAIL
 
     temporary = isinstance(error, TemporarilyUnavailable) or isinstance(translate_error(error), ServiceUnavailable)
     return EX_TEMPFAIL if temporary else code
@@ -142,7 +155,7 @@ def _supervised_exit_code(error: Exception, code: int) -> int:
 def _report_error(error: Exception) -> int:
     """Print an error and return the exit code: 2 when the user can fix it, 1 otherwise."""
     match error:
-        case TyperException():
+        case USAGE_ERROR():
             return _report_usage_error(error)
         case ConfigurationError():
             return _print_error(str(error), 2)
@@ -160,14 +173,14 @@ def _report_error(error: Exception) -> int:
     return _report_unexpected(error)
 
 
-def _report_usage_error(error: TyperException) -> int:
+def _report_usage_error(error: Any) -> int:
     """Print a usage error with a reference to the command's help."""
-    context = getattr(error, "ctx", None)
+    context, code = getattr(error, "ctx", None), int(error.exit_code)
     command = context.command_path if context else "undercroft"
     message = error.format_message().replace("Value error, ", "")
     if not message:  # a group without a command has already printed its help
-        return error.exit_code
-    return _print_error(f"{message}\nSee `{command} --help`.", error.exit_code)
+        return code
+    return _print_error(f"{message}\nSee `{command} --help`.", code)
 
 
 def _print_error(message: str, code: int) -> int:

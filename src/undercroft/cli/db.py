@@ -77,7 +77,7 @@ def url(
 @app.command()
 def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False) -> None:
     """Delete all data of the embedded PostgreSQL and Valkey. The next `undercroft dev` creates a new database."""
-    from undercroft.devstack.reset import reset as delete
+    from undercroft.devstack.control import reset as delete
 
     _require_embedded()
     if not yes:

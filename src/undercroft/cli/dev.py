@@ -17,6 +17,7 @@ def dev(
     ] = None,
 ) -> None:
     """Start PostgreSQL, Valkey, the API server and the worker with demo data. Ctrl-C stops everything."""
-    from undercroft.devstack.supervisor import Options, Supervisor
+    from undercroft.devstack.options import Options
+    from undercroft.devstack.supervisor import Supervisor
 
     Supervisor(Options(host=host, port=port, reload=reload, started=STARTED, emulators=tuple(emulators or ()))).run()

@@ -4,7 +4,7 @@ import asyncio
 
 import typer
 
-from undercroft.cli._terminal import console
+from undercroft.core.commands import console
 
 ATTACHES = True
 """This command uses the stack of a running `undercroft dev`."""
@@ -29,7 +29,7 @@ async def _run_checks() -> bool:
         failed = failed or finding.status is CheckStatus.ERROR
         message = escape(finding.message).replace("\n", "\n    ")
         took = f" [dim]{finding.duration_ms} ms[/]" if finding.duration_ms else ""
-        out.print(f"{SYMBOLS[finding.status]} [bold]{finding.name:<9}[/] {message}{took}")
+        out.print(f"{SYMBOLS[finding.status]} [bold]{finding.name:<10}[/] {message}{took}")
         if finding.fix:
             out.print(f"    → {escape(finding.fix)}")
     return failed

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from undercroft.cli._stack import use_extensions
+
 EXAMPLE = Path(".env.example")
 
 
@@ -12,11 +14,16 @@ def env(
     write: Annotated[bool, typer.Option("--write", help=f"Write {EXAMPLE} instead of printing.")] = False,
     check: Annotated[bool, typer.Option("--check", help=f"Exit with 1 if {EXAMPLE} is outdated.")] = False,
 ) -> None:
-    """Print every setting with its description and default in `.env` format."""
+    """Print every setting with its description and default in `.env` format.
+
+    Printing includes the extensions of a running `undercroft dev`; the file depends only on the configuration.
+    """
     from undercroft.app.reference import render_env_example
 
     if write and check:
         raise typer.BadParameter("--write and --check cannot be combined.")
+    if not (write or check):
+        use_extensions()
     text = render_env_example()
     if check:
         if not EXAMPLE.exists() or EXAMPLE.read_text(encoding="utf-8") != text:

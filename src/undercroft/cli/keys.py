@@ -1,19 +1,16 @@
 """`undercroft keys`: manage the keys that sign access tokens, and generate a SECRET_KEY."""
 
 import secrets
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from undercroft.cli._database import with_database
-from undercroft.cli._terminal import console
+from undercroft.core.commands import console
 
 ATTACHES = True
 """This command uses the stack of a running `undercroft dev`."""
-
-if TYPE_CHECKING:
-    from undercroft.modules.auth.models import SigningKey
 
 app = typer.Typer(help="Rotate or list the signing keys, or generate a SECRET_KEY.", no_args_is_help=True)
 
@@ -25,19 +22,19 @@ def rotate(
     ] = False,
 ) -> None:
     """Activate the next key, publish its successor and retire the active key. Sessions stay valid."""
-    from undercroft.modules.auth.signing_keys import rotate as rotate_keys
+    from undercroft.modules.sessions import SigningKeyService
 
-    active, following = with_database(lambda database: rotate_keys(database, early=early))
+    active, following = with_database(lambda database: SigningKeyService(database).rotate(early=early))
     console().print(f"{active} is the active key; {following} is published as the next one.")
 
 
 @app.command("list")
 def list_keys() -> None:
     """List the active, the next and the retired signing keys."""
-    from undercroft.modules.auth.signing_keys import list_signing_keys
+    from undercroft.modules.sessions import SigningKeyService
 
     table = Table("key", "state", "created", "activated", "retired", box=None, header_style="bold")
-    for key in with_database(list_signing_keys):
+    for key in with_database(lambda database: SigningKeyService(database).all()):
         table.add_row(*_table_row(key))
     console().print(table)
 
@@ -48,6 +45,6 @@ def secret() -> None:
     typer.echo(secrets.token_urlsafe(48))
 
 
-def _table_row(key: "SigningKey") -> list[str]:
+def _table_row(key: Any) -> list[str]:
     moments = (key.created_at, key.activated_at, key.retired_at)
     return [key.kid, str(key.state), *(f"{moment:%Y-%m-%d %H:%M}" if moment else "" for moment in moments)]

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from undercroft.cli._database import migration_url
-from undercroft.cli._terminal import console
+from undercroft.core.commands import console
 from undercroft.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -164,8 +164,8 @@ def check(
     Without DATABASE_URL, it applies all migrations to a temporary embedded PostgreSQL.
     """
     from undercroft.app.migrations import find_differences, require_current, upgrade_all
+    from undercroft.core.db import DatabaseSettings
     from undercroft.core.db.row_security import RowSecurityConfig
-    from undercroft.core.db.settings import DatabaseSettings
     from undercroft.core.settings import load
 
     url = "" if temporary else load(DatabaseSettings).migration_url
@@ -173,7 +173,7 @@ def check(
         asyncio.run(require_current(url))
         found = asyncio.run(find_differences(url))
     else:
-        from undercroft.devstack.temporary import temporary_database
+        from undercroft.devstack.postgres import temporary_database
 
         with temporary_database() as url:
             asyncio.run(upgrade_all(url, rls=RowSecurityConfig(enabled=False, tables=())))

@@ -7,7 +7,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from undercroft.cli._terminal import console
+from undercroft.cli._stack import use_extensions
+from undercroft.core.commands import console
 
 if TYPE_CHECKING:
     from undercroft.app.reference import RouteSummary
@@ -17,12 +18,15 @@ def routes(
     part: Annotated[str, typer.Argument(help="Show only paths that contain this text.")] = "",
 ) -> None:
     """List all routes with their methods, access requirements and summaries."""
-    from undercroft.app.api import load_admin_components, offline_app
+    from undercroft.app.api import offline_app
     from undercroft.app.reference import list_routes
+    from undercroft.core.modules import AdminComponents
 
+    use_extensions()
+    app = offline_app()
     # The server imports admin views at the first request to /admin; importing them here reports their errors.
-    load_admin_components()
-    found = [each for each in list_routes(offline_app()) if part in each.path]
+    app.context.get(AdminComponents)
+    found = [each for each in list_routes(app) if part in each.path]
     if not found:
         typer.echo(f"No route's path contains {part}.", err=True)
         raise typer.Exit(1)

@@ -20,9 +20,6 @@ def serve(
     port: Annotated[int | None, typer.Option("--port", "-p", min=1, max=65535, help="Port. Setting: PORT.")] = None,
 ) -> None:
     """Run the API server until SIGTERM. Refuses to start with insecure production settings or an outdated schema."""
-    import gc
-
-    gc.disable()  # collections would take a sixth of the startup time; the application enables them again
     from undercroft.app.server import serve as run
 
     run(surface.value, host, port)

@@ -23,14 +23,14 @@ def shell() -> None:
 def _namespace(runner: asyncio.Runner) -> dict[str, Any]:
     from sqlmodel import SQLModel, func, select
 
-    from undercroft.app.discovery import prepare
+    from undercroft.app.registry import get_registry
     from undercroft.core.audit import Actor, ActorKind, set_current_actor
     from undercroft.core.db import Database, all_tenants, tenant
     from undercroft.core.db.connect import detect_pooler
     from undercroft.core.model_classes import model_classes
     from undercroft.core.settings import load
 
-    prepare()
+    get_registry().load()
     set_current_actor(Actor(ActorKind.COMMAND))
     database = Database(runner.run(detect_pooler()))
 

@@ -23,15 +23,19 @@ def create_admin(
     from_stdin: FromStdin = False,
 ) -> None:
     """Create a superadmin. An existing user is promoted and keeps the password."""
-    from undercroft.modules.auth import commands
+    from undercroft.modules.auth import AccountCommandService
 
     address = _parse_email(email)
-    known = with_database(lambda database: commands.user_exists(database, address))
-    password = None if known else _read_password(from_stdin)
+    if with_database(lambda database: AccountCommandService(database).promote_to_superadmin(address)):
+        typer.echo(f"{address} is now a superadmin.")
+        return
+    password = _read_password(from_stdin)
     with_database(
-        lambda database: commands.create_admin(database, email=address, password=password, full_name=full_name)
+        lambda database: AccountCommandService(database).create_superadmin(
+            email=address, password=password, full_name=full_name
+        )
     )
-    typer.echo(f"{address} is now a superadmin." if known else f"Created the superadmin {address}.")
+    typer.echo(f"Created the superadmin {address}.")
 
 
 @app.command("set-password")
@@ -40,10 +44,10 @@ def set_password(
     from_stdin: FromStdin = False,
 ) -> None:
     """Set a user's password and revoke all their sessions."""
-    from undercroft.modules.auth import commands
+    from undercroft.modules.auth import AccountCommandService
 
     address, password = _parse_email(email), _read_password(from_stdin)
-    with_database(lambda database: commands.set_password(database, email=address, password=password))
+    with_database(lambda database: AccountCommandService(database).set_password(email=address, password=password))
     typer.echo(f"Changed the password of {address} and revoked all sessions.")
 
 

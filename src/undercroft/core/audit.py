@@ -4,11 +4,9 @@
                                       team_id=project.team_id, before={"name": old}, after={"name": new}))
 
 The service that makes a change records one entry for it. The actor and the origin of the request come from the context.
-If no audit module is bound, entries are logged after the commit.
 """
 
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
@@ -19,10 +17,28 @@ from uuid import UUID
 import structlog
 from msgspec import Struct, field
 
+from undercroft.core.context import current_context
 from undercroft.core.db.session import Session
 from undercroft.core.db.statement import Statement
 
-log = structlog.get_logger("undercroft.audit")
+__all__ = [
+    "ActionHandler",
+    "Actor",
+    "ActorKind",
+    "AuditTrail",
+    "Entry",
+    "RequestOrigin",
+    "Sink",
+    "changes",
+    "current_actor",
+    "current_origin",
+    "on_action",
+    "person_id_for_email",
+    "record",
+    "set_current_actor",
+    "use_actor",
+    "write_one",
+]
 
 Scope = MutableMapping[str, Any]
 """The ASGI scope of a request, as the outermost middleware fills it."""
@@ -160,6 +176,8 @@ def person_id_for_email(email: str) -> UUID:
 
 
 class Sink(Protocol):
+    """Stores entries; the module `audit` declares it as `AUDIT_SINK`."""
+
     async def write(self, session: Session, entry: Entry) -> None:
         """Store the entry in the session's transaction."""
         ...
@@ -169,68 +187,43 @@ class Sink(Protocol):
         ...
 
 
-class LoggingSink:
-    """Log entries after the commit; entries of a rolled back transaction are dropped."""
+class ActionHandler(Struct, frozen=True):
+    """A function that is called with every entry of these actions."""
 
-    async def write(self, session: Session, entry: Entry) -> None:
-        actor = entry.actor
-        session.after_commit(lambda: _log(entry, actor))
-
-    async def write_one(self, session: Session, statement: Statement, entry: Entry, values: dict[str, Any]) -> None:
-        change, actor = await session.write_one(statement, **values), entry.actor
-        session.after_commit(lambda: _log(entry, actor) if change.rows else None)
+    actions: tuple[str, ...]
+    function: Callable[[Session, Entry], Awaitable[None]]
 
 
-def _log(entry: Entry, actor: Actor) -> None:
-    log.info(
-        entry.action,
-        actor_id=str(actor.user_id) if actor.user_id else None,
-        target_type=entry.target_type or None,
-        target_id=str(entry.target_id) if entry.target_id else None,
-        team_id=str(entry.team_id) if entry.team_id else None,
-        changed=sorted({*entry.before, *entry.after}) or None,
-        **entry.details,
-    )
+class AuditTrail:
+    """The sink of an application, and the handlers of its modules by action."""
+
+    def __init__(self, sink: Sink, handlers: Iterable[ActionHandler] = ()) -> None:
+        self.sink = sink
+        self.handlers: dict[str, tuple[ActionHandler, ...]] = {}
+        for handler in handlers:
+            for action in handler.actions:
+                self.handlers[action] = (*self.handlers.get(action, ()), handler)
 
 
-_sink: Sink = LoggingSink()
-
-
-def set_sink(sink: Sink) -> None:
-    """Replace the sink that stores entries."""
-    global _sink
-    _sink = sink
-
-
-ActionHandler = Callable[[Session, Entry], Awaitable[None]]
-_handlers: dict[str, list[ActionHandler]] = defaultdict(list)
-
-
-def on_action(*actions: str) -> Callable[[ActionHandler], ActionHandler]:
-    """Register a handler that is called with every entry of these actions, in the transaction of the change.
+def on_action(*actions: str) -> Callable[[Callable[[Session, Entry], Awaitable[None]]], ActionHandler]:
+    """Declare a function in `subscribers.py` that is called with every entry of these actions, in the transaction of
+    the change.
 
     For effects that must follow a change wherever it is made, such as an email to the owner of an account.
     """
 
-    def register(handler: ActionHandler) -> ActionHandler:
-        for action in actions:
-            if handler not in _handlers[action]:
-                _handlers[action].append(handler)
-        return handler
+    def declare(function: Callable[[Session, Entry], Awaitable[None]]) -> ActionHandler:
+        return ActionHandler(actions, function)
 
-    return register
-
-
-def handled_actions() -> frozenset[str]:
-    """The actions that have a handler."""
-    return frozenset(action for action, handlers in _handlers.items() if handlers)
+    return declare
 
 
 async def record(session: Session, entry: Entry) -> None:
     """Record an entry together with the change that it describes, then call the handlers of its action."""
-    await _sink.write(session, entry)
-    for handler in _handlers.get(entry.action, ()):
-        await handler(session, entry)
+    trail = current_context().get(AuditTrail)
+    await trail.sink.write(session, entry)
+    for handler in trail.handlers.get(entry.action, ()):
+        await handler.function(session, entry)
 
 
 async def write_one(session: Session, statement: Statement, entry: Entry, **values: Any) -> None:
@@ -239,7 +232,7 @@ async def write_one(session: Session, statement: Statement, entry: Entry, **valu
     `statement` inserts, updates or deletes one row and returns it (`RETURNING id` is enough). If it returns no row, no
     entry is stored. The caller provides all values, including ids and times.
     """
-    await _sink.write_one(session, statement, entry, values)
+    await current_context().get(AuditTrail).sink.write_one(session, statement, entry, values)
 
 
 def changes(row: Any, wanted: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,6 +10,23 @@ A module's `errors.py` subclasses one of the classes below and sets its own code
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+__all__ = [
+    "AppError",
+    "BadRequest",
+    "CodeError",
+    "ConfigurationError",
+    "Conflict",
+    "Forbidden",
+    "NotFound",
+    "PermanentError",
+    "PreconditionFailed",
+    "ServiceUnavailable",
+    "TemporarilyUnavailable",
+    "TooManyRequests",
+    "Unauthorized",
+    "Unprocessable",
+]
+
 
 class ConfigurationError(Exception):
     """The settings or the machine do not allow the operation. The message states how to fix it.
@@ -25,7 +42,7 @@ class TemporarilyUnavailable(ConfigurationError):
 class CodeError(Exception):
     """An error in the application's code that is detected at startup and stops it.
 
-    `at` is the function, class or module that contains the error.
+    `at` is the function, class or module that contains the error, or its file and line.
     """
 
     def __init__(self, message: str, *, at: Any) -> None:
@@ -42,7 +59,8 @@ class AppError(Exception):
 
     With `commits` the unit of work commits before the error is returned, so that a state change that belongs to the
     error (a revoked session, a counted failure) is stored. Otherwise it rolls back. `field` names the invalid input,
-    for forms that mark it.
+    for forms that mark it. `default_headers` are headers of every response with this error; `retry_after` sets
+    `Retry-After`, in whole seconds.
     """
 
     status: ClassVar[int] = 500
@@ -50,6 +68,7 @@ class AppError(Exception):
     message: ClassVar[str] = "An internal error occurred. Try again later."
     commits: ClassVar[bool] = False
     field: ClassVar[str] = ""
+    default_headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
         self,
@@ -57,10 +76,13 @@ class AppError(Exception):
         *,
         details: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        retry_after: int | None = None,
     ) -> None:
         self.text = message or self.message
         self.details = dict(details) if details else None
-        self.headers = dict(headers) if headers else {}
+        self.headers = {**self.default_headers, **(headers or {})}
+        if retry_after is not None:
+            self.headers["Retry-After"] = str(max(1, retry_after))
         super().__init__(self.text)
 
 
@@ -76,15 +98,7 @@ class Unauthorized(AppError):
     status = 401
     code = "UNAUTHORIZED"
     message = "Sign in to do this."
-
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        details: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(message, details=details, headers={"WWW-Authenticate": "Bearer", **(headers or {})})
+    default_headers = {"WWW-Authenticate": "Bearer"}
 
 
 class Forbidden(AppError):
@@ -118,26 +132,16 @@ class Unprocessable(AppError):
 
 
 class TooManyRequests(AppError):
-    """`retry_after` is in whole seconds."""
-
     status = 429
     code = "TOO_MANY_REQUESTS"
     message = "Too many requests."
-
-    def __init__(
-        self, message: str | None = None, *, retry_after: int, details: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(message, details=details, headers={"Retry-After": str(max(1, retry_after))})
+    default_headers = {"Retry-After": "1"}
 
 
 class ServiceUnavailable(AppError):
-    """A dependency of this request is down or overloaded; `retry_after` is in whole seconds."""
+    """A dependency of this request is down or overloaded."""
 
     status = 503
     code = "SERVICE_UNAVAILABLE"
     message = "The service is temporarily unavailable. Try again later."
-
-    def __init__(
-        self, message: str | None = None, *, retry_after: int = 2, details: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(message, details=details, headers={"Retry-After": str(max(1, retry_after))})
+    default_headers = {"Retry-After": "2"}

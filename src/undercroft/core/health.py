@@ -9,6 +9,14 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
+__all__ = [
+    "CheckResult",
+    "Component",
+    "ComponentDown",
+    "Health",
+    "HealthStatus",
+]
+
 log = structlog.get_logger("undercroft.application")
 
 Check = Callable[[], Awaitable[object]]

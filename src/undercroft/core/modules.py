@@ -1,16 +1,74 @@
-"""The declaration that makes a package a module."""
+"""The declaration that makes a package a module, and where extensions are found."""
 
+import sys
 from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from msgspec import Struct
+
+EXTENSIONS = "extensions"
+"""The project's folder of extensions, and the package in which they are imported."""
+
+ENTRY_POINTS = "undercroft.modules"
+"""The entry points of installed extensions."""
+
+
+class AdminComponents(Struct, frozen=True):
+    """The views, charts and template folders that the application's modules declare for `/admin`.
+
+    Looking it up the first time imports SQLAdmin, which takes about half a second.
+    """
+
+    views: list[type[Any]]
+    charts: list[Any]
+    templates: list[Path]
 
 
 class Module(Struct, frozen=True, kw_only=True):
     """What a module declares about itself, as `MODULE` in its `__init__.py`.
 
     `requires` names the modules that it depends on: they are loaded before it. When `is_enabled` returns False, the
-    application has none of the module's routes and pages.
+    application has none of the module's routes and pages. `mount` replaces the path `/ext/<name>` between the surface's
+    prefix and the routes of an extension: `/api/v1/app/ext/hotel/rooms`. `security_schemes` returns OpenAPI's security
+    schemes that the module implements, by name.
     """
 
     requires: tuple[str, ...] = ()
     is_enabled: Callable[[], bool] | None = None
+    mount: str | None = None
+    security_schemes: Callable[[], dict[str, dict[str, Any]]] | None = None
+
+
+def available_extensions() -> dict[str, list[str]]:
+    """Return the packages of the extensions that can be enabled, by name."""
+    found: dict[str, list[str]] = {}
+    for file in sorted(Path(EXTENSIONS).glob("*/__init__.py")):
+        found.setdefault(file.parent.name, []).append(f"{EXTENSIONS}.{file.parent.name}")
+    for entry in entry_points(group=ENTRY_POINTS):
+        found.setdefault(entry.name, []).append(entry.value.partition(":")[0])
+    return found
+
+
+def import_extension(name: str) -> ModuleType:
+    """Import a module of an extension. The project's folder `extensions` is a package in the working directory."""
+    add_project_to_path()
+    return import_module(name)
+
+
+def has_submodule(package: str, name: str) -> bool:
+    """Whether an extension has this file, without importing the extension."""
+    add_project_to_path()
+    spec = find_spec(package)
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    return any((Path(folder) / f"{name}.py").exists() for folder in folders)
+
+
+def add_project_to_path() -> None:
+    """Make the package `extensions` importable."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))

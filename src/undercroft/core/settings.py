@@ -1,29 +1,57 @@
 """Typed settings, read from the environment and `.env` (the environment takes precedence).
 
-Each part of the application declares a subclass of `SettingsBase` for its own settings and reads it by
-`load(ThatClass)`. `.env.example` and the configuration reference are generated from all declared classes.
+Each part of the application declares a subclass of `SettingsBase` in a file named `settings.py` and reads it by
+`load(ThatClass)`. `.env.example` and the configuration reference are generated from these files.
 """
 
+import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from pydantic_settings.exceptions import SettingsError
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict, SettingsError
 
+from undercroft.core.context import PROCESS, current_context
 from undercroft.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+__all__ = [
+    "CoreSettings",
+    "Environment",
+    "SettingsBase",
+    "SettingsConfigDict",
+    "StringList",
+    "load",
+]
+
 ENV_FILE = Path(".env")
 STATE_FOLDER = Path(".undercroft")
+
+
+def split_list(value: Any) -> Any:
+    """Split a list that is separated by commas; a JSON list is accepted as well."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+StringList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
+ExtensionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class ExtensionErrors(StrEnum):
+    ABORT = "abort"
+    SKIP = "skip"
 
 
 class Environment(StrEnum):
@@ -36,7 +64,6 @@ class SettingsBase(BaseSettings):
     """Base class of all settings. `section` is the heading in `.env.example`."""
 
     section: ClassVar[str] = ""
-    declared: ClassVar[list[type["SettingsBase"]]] = []
 
     model_config = SettingsConfigDict(
         extra="ignore",
@@ -47,9 +74,8 @@ class SettingsBase(BaseSettings):
         defer_build=True,
     )
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        SettingsBase.declared.append(cls)
+    def require_adapters(self) -> None:
+        """Raise `ConfigurationError` if a value names an adapter that does not exist. Called when all are loaded."""
 
     def production_errors(self) -> Iterator[str]:
         """Yield one sentence for each value that is not allowed in production: the setting and how to fix it."""
@@ -70,15 +96,33 @@ class CoreSettings(SettingsBase):
         "other hosts are refused unless ALLOWED_HOSTS lists them.",
         pattern=r"^https?://[^/\s]+(/[^\s]*[^/\s])?$",
     )
+    api_license: str = Field(
+        "",
+        description="License of your API in its OpenAPI document, as an SPDX expression: `Apache-2.0`, or "
+        "`LicenseRef-Acme` for your own. If empty, the document states none.",
+    )
     secret_key: SecretStr = Field(
         SecretStr(""),
         description="Encrypts the secrets in the database. At least 32 random characters: "
         "`undercroft keys secret` generates a value.",
     )
+    enabled_extensions: Annotated[tuple[ExtensionName, ...], NoDecode, BeforeValidator(split_list)] = Field(
+        (),
+        description="Extensions to load, separated by commas: folders in `extensions/`, or installed packages.",
+    )
+    extension_errors: ExtensionErrors = Field(
+        ExtensionErrors.ABORT,
+        description="What happens in production if an extension cannot be loaded: `abort` stops the start, `skip` "
+        "starts without it and reports it in the log and the readiness check.",
+    )
     secret_keys: list[SecretStr] = Field(
         [],
         description='Previous values of SECRET_KEY, which still decrypt older data: ["previous value"].',
     )
+
+    @property
+    def skips_broken_extensions(self) -> bool:
+        return self.is_production and self.extension_errors is ExtensionErrors.SKIP
 
     @property
     def is_production(self) -> bool:
@@ -118,32 +162,56 @@ def _is_sequential(value: str) -> bool:
 
 
 S = TypeVar("S", bound=SettingsBase)
-_loaded: dict[type[SettingsBase], SettingsBase] = {}
+overrides: dict[type[SettingsBase], SettingsBase] = {}
+"""Instances that `load` returns in every context of this process: see `use`."""
 
 
 def load(cls: type[S]) -> S:
-    """Return the settings of this class, read once per process.
+    """Return the settings of this class, read once per application.
 
     Raises `ConfigurationError` listing every invalid value.
     """
-    if cls not in _loaded:
-        _loaded[cls] = _read(cls)
-    return _loaded[cls]  # type: ignore[return-value]
+    found = overrides.get(cls)
+    if found is None:
+        context = current_context()
+        found = context.settings.get(cls)
+        if found is None:
+            found = context.settings[cls] = _read(cls, context.environ)
+    return found  # type: ignore[return-value]
 
 
 def reset() -> None:
-    """Clear the cached settings, so that the next `load` reads the environment again."""
-    _loaded.clear()
+    """Undo `use`, and read the environment of the process again at the next `load`."""
+    overrides.clear()
+    PROCESS.settings.clear()
 
 
 def use(instance: SettingsBase) -> None:
-    """Make `load` return this instance (for tests, and for programs that configure themselves)."""
-    _loaded[type(instance)] = instance
+    """Make `load` return this instance in all contexts (for tests, and for programs that configure themselves)."""
+    overrides[type(instance)] = instance
 
 
-def _read(cls: type[S]) -> S:
+def read_environ() -> dict[str, str]:
+    """Return the variables of the environment and of `.env`. An empty variable counts as unset.
+
+    Raises `ConfigurationError` if `.env` cannot be read or a line cannot be parsed.
+    """
+    variables = {name.lower(): value for name, value in _read_env_file().items() if value}
+    return variables | {name.lower(): value for name, value in os.environ.items() if value}
+
+
+class _EnvironSource(EnvSettingsSource):
+    """Reads from a mapping instead of `os.environ`."""
+
+    def __init__(self, cls: type[SettingsBase], environ: Mapping[str, str]) -> None:
+        super().__init__(cls)
+        self.env_vars = environ
+
+
+def _read(cls: type[S], environ: Mapping[str, str] | None) -> S:
+    source = _EnvironSource(cls, read_environ() if environ is None else environ)
     try:
-        return cls(_env_file=_find_env_file())
+        return cls(_build_sources=((source,), {}))
     except ValidationError as error:
         violations = "\n".join(f"  {_violation(cls, each)}" for each in error.errors())
         raise ConfigurationError(f"Invalid settings:\n{violations}") from None
@@ -207,18 +275,16 @@ def env_name(cls: type[SettingsBase], field: str) -> str:
     return f"{cls.model_config.get('env_prefix', '')}{field}".upper()
 
 
-def _find_env_file() -> Path | None:
-    """The path of the `.env` file in the working directory, None if there is none.
-
-    Raises `ConfigurationError` if it cannot be read or a line cannot be parsed.
-    """
+def _read_env_file() -> dict[str, str | None]:
+    """Return the variables of the `.env` file in the working directory; none if there is no file."""
     path = Path(os.environ.get("UNDERCROFT_ENV_FILE", ENV_FILE))
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return None
+        return {}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}. Fix or remove it.") from None
+    from dotenv import dotenv_values
     from dotenv.parser import parse_stream
 
     for binding in parse_stream(StringIO(text)):
@@ -226,4 +292,4 @@ def _find_env_file() -> Path | None:
             raise ConfigurationError(
                 f"{path} line {binding.original.line} is not of the form NAME=value. Fix or remove that line."
             )
-    return path
+    return dotenv_values(stream=StringIO(text))

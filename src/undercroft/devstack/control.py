@@ -1,15 +1,17 @@
-"""Lets commands stop and start the PostgreSQL of a running supervisor, through a marker file in the state folder."""
+"""What commands do with the stack of a folder: use its settings, stop and start its PostgreSQL, and delete its data."""
 
+import os
 import socket
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+from undercroft.core import settings
 from undercroft.core.errors import ConfigurationError
-from undercroft.devstack import state
+from undercroft.devstack import data_dirs, machine, state
+from undercroft.devstack.environment import ProjectEnvironment
 from undercroft.devstack.state import DevState
 
 _STOP_MARKER = "postgres.resting"
+"""A file in the state folder while the supervisor should leave PostgreSQL stopped."""
 
 
 def is_stop_requested(folder: Path) -> bool:
@@ -26,14 +28,15 @@ def stop_postgres(folder: Path) -> None:
     """Request the supervisor to stop PostgreSQL, and wait. Raises `ConfigurationError` if it does not stop."""
     _require_running(folder)
     (folder / _STOP_MARKER).touch()
-    _wait(lambda: not is_postgres_listening(folder), "PostgreSQL did not stop within 15 s.")
+    machine.wait_until(lambda: not is_postgres_listening(folder), 15, "PostgreSQL did not stop within 15 s.")
 
 
 def start_postgres(folder: Path) -> None:
     """Request the supervisor to start PostgreSQL, and wait. Raises `ConfigurationError` if it does not start."""
     _require_running(folder)
     clear_stop_request(folder)
-    _wait(lambda: is_postgres_listening(folder), "PostgreSQL did not start within 15 s; see .undercroft/postgres.log.")
+    failure = "PostgreSQL did not start within 15 s; see .undercroft/postgres.log."
+    machine.wait_until(lambda: is_postgres_listening(folder), 15, failure)
 
 
 def is_postgres_listening(folder: Path) -> bool:
@@ -53,9 +56,39 @@ def _require_running(folder: Path) -> None:
         raise ConfigurationError("`undercroft dev` is not running in this folder. Start it first; it runs PostgreSQL.")
 
 
-def _wait(done: Callable[[], bool], timeout_message: str, limit: float = 15) -> None:
-    end = time.monotonic() + limit
-    while not done():
-        if time.monotonic() > end:
-            raise ConfigurationError(timeout_message)
-        time.sleep(0.05)
+def attach(folder: Path) -> bool:
+    """Set the environment variables of the running stack in this process.
+
+    Returns False, without setting anything, if no stack is running or the project sets DATABASE_URL or ENVIRONMENT.
+    """
+    project = ProjectEnvironment()
+    if project.has_database or project.value("ENVIRONMENT") or not state.is_running(folder):
+        return False
+    running = DevState.read(folder)
+    os.environ.update(project.environment(running))
+    if not project.has_redis and running.valkey_port:
+        os.environ["REDIS_URL"] = f"redis://:{running.valkey_password}@127.0.0.1:{running.valkey_port}/0"
+    settings.reset()
+    return True
+
+
+def running_extensions(folder: Path) -> str:
+    """Return ENABLED_EXTENSIONS of the running stack.
+
+    Empty if no stack is running or the project sets ENABLED_EXTENSIONS or ENVIRONMENT.
+    """
+    project = ProjectEnvironment()
+    if project.value("ENABLED_EXTENSIONS") or project.value("ENVIRONMENT") or not state.is_running(folder):
+        return ""
+    return DevState.read(folder).enabled_extensions
+
+
+def reset(folder: Path) -> None:
+    """Delete the data of PostgreSQL and Valkey. Raises `ConfigurationError` while `undercroft dev` is running."""
+    if not folder.exists():
+        return
+    if state.is_running(folder):
+        raise ConfigurationError("`undercroft dev` is using these data. Stop it first.")
+    for name in ("postgres", "valkey"):
+        data_dirs.delete_data_dir(folder, name)
+    (folder / "dev.json").unlink(missing_ok=True)

@@ -2,11 +2,9 @@
 
 import asyncio
 import hashlib
-import os
-from pathlib import Path
 
 from undercroft.core.errors import ConfigurationError
-from undercroft.core.settings import ENV_FILE, CoreSettings, load
+from undercroft.core.settings import CoreSettings, load, read_environ
 from undercroft.devstack.state import EMBEDDED, DevState
 
 
@@ -15,11 +13,11 @@ class ProjectEnvironment:
 
     def __init__(self) -> None:
         load(CoreSettings)
-        self._values = {**_read_env_file(), **{name.upper(): value for name, value in os.environ.items()}}
+        self._values = read_environ()
 
     def value(self, name: str) -> str:
         """Return the project's value; environment variables override `.env`. Empty if it is not set."""
-        return self._values.get(name) or ""
+        return self._values.get(name.lower(), "")
 
     @property
     def has_database(self) -> bool:
@@ -39,7 +37,12 @@ class ProjectEnvironment:
 
     def environment(self, state: DevState) -> dict[str, str]:
         """Return the additional environment variables of our programs; settings of the project take precedence."""
-        defaults = {"SECRET_KEY": state.secret_key, "DEMO_PASSWORD": state.demo_password, "PUBLIC_URL": state.url}
+        defaults = {
+            "SECRET_KEY": state.secret_key,
+            "DEMO_PASSWORD": state.demo_password,
+            "PUBLIC_URL": state.url,
+            "ENABLED_EXTENSIONS": state.enabled_extensions,
+        }
         if not self.has_database:
             defaults["DATABASE_URL"] = state.roles.url("app", "127.0.0.1", state.postgres_port)
             defaults["MIGRATION_DATABASE_URL"] = state.roles.url("owner", "127.0.0.1", state.postgres_port)
@@ -68,10 +71,3 @@ async def _try_connection(url: str) -> None:
 
     connection = await connect(url, timeout=5)
     await connection.close()
-
-
-def _read_env_file() -> dict[str, str | None]:
-    from dotenv import dotenv_values
-
-    path = Path(os.environ.get("UNDERCROFT_ENV_FILE", ENV_FILE))
-    return {name.upper(): value for name, value in dotenv_values(path).items()}

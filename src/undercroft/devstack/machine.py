@@ -2,12 +2,14 @@
 
 import contextlib
 import ctypes
+import errno
 import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,6 +150,15 @@ def kill_session(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def wait_until(done: Callable[[], bool], limit: float, failure: str) -> None:
+    """Wait until a condition is true. Raises `ConfigurationError` with the message `failure` after `limit` seconds."""
+    end = time.monotonic() + limit
+    while not done():
+        if time.monotonic() > end:
+            raise ConfigurationError(failure)
+        time.sleep(0.01)
+
+
 def command_line(pid: int) -> str:
     """Return the command line of a running process, or an empty string."""
     if LINUX:
@@ -230,3 +241,30 @@ else:
 
     def _unlock(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def require_free_port(host: str, port: int, timeout: float = 1.5) -> None:
+    """Raise `ConfigurationError` if we cannot listen there. Waits up to `timeout` seconds for the port to be freed."""
+    limit = time.monotonic() + timeout
+    while (error := bind_error(port, host)) is not None:
+        if error.errno != errno.EADDRINUSE:
+            raise ConfigurationError(
+                f"Cannot listen on {host}, port {port}: {error.strerror}. Use another --port, or omit --host."
+            )
+        if time.monotonic() > limit:
+            other = next((each for each in range(port + 1, 65536) if is_port_free(each)), 0)
+            raise ConfigurationError(
+                f"Port {port} of {host} is already in use. Stop the program that uses it, or choose another port:\n"
+                f"  make dev PORT={other}      or      undercroft dev --port {other}"
+            )
+        time.sleep(0.1)
+
+
+def is_healthy(address: str, port: int) -> bool:
+    """Return whether our API server responds to `GET /health` there."""
+    try:
+        with socket.create_connection((address, port), timeout=2) as connection:
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return b" 200 " in connection.recv(100)
+    except OSError:
+        return False

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from undercroft.devstack.machine import LINUX, WINDOWS
+from undercroft.devstack.reaper import is_alive
 
 _LAUNCHERS = {"make", "gmake", "uv"}
 
@@ -34,7 +35,7 @@ class ParentWatcher:
             return True
         if self._pidfds:
             return bool(select.select(self._pidfds, [], [], 0)[0])
-        return not all(_is_alive(pid) for pid in self._pids)
+        return not all(is_alive(pid) for pid in self._pids)
 
 
 def _select_pids(parent: int, nohup: bool) -> list[int]:
@@ -75,13 +76,3 @@ def _open_pidfd(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except OSError:
         return None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

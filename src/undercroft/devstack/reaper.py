@@ -30,7 +30,7 @@ def _terminate_all(watched_pids: set[int]) -> None:
     limit = time.monotonic() + GRACE_SECONDS
     while watched_pids and time.monotonic() < limit:
         time.sleep(0.05)
-        watched_pids = {pid for pid in watched_pids if _is_alive(pid)}
+        watched_pids = {pid for pid in watched_pids if is_alive(pid)}
     for pid in watched_pids:
         if os.name == "posix":
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -42,7 +42,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

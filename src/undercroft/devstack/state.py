@@ -34,7 +34,7 @@ EMBEDDED = "embedded"
 
 @dataclass
 class DevState:
-    """Secrets, ports, the last URL, and the fingerprints of the databases that have demo data."""
+    """Secrets, ports, the last URL and extensions, and the fingerprints of the databases that have demo data."""
 
     secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(48))
     demo_password: str = field(default_factory=_demo_password)
@@ -48,6 +48,7 @@ class DevState:
     valkey_password: str = field(default_factory=_password)
     oidc_port: int = 0
     url: str = ""
+    enabled_extensions: str = ""
     seeded: list[str] = field(default_factory=list)
 
     @classmethod
@@ -99,12 +100,10 @@ class DevState:
 
     def choose_ports(self) -> None:
         """Reuse the previous ports unless another program uses them now."""
-        if not self.postgres_port or not machine.is_port_free(self.postgres_port):
-            self.postgres_port = machine.free_port()
-        if not self.valkey_port or not machine.is_port_free(self.valkey_port):
-            self.valkey_port = machine.free_port()
-        if not self.oidc_port or not machine.is_port_free(self.oidc_port):
-            self.oidc_port = machine.free_port()
+        for name in ("postgres_port", "valkey_port", "oidc_port"):
+            port = getattr(self, name)
+            if not port or not machine.is_port_free(port):
+                setattr(self, name, machine.free_port())
 
 
 def prepare(folder: Path) -> None:

@@ -7,57 +7,26 @@ are handled immediately.
 import asyncio
 import contextlib
 import math
-import os
-import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.devstack import control, roles, state, valkey
-from undercroft.devstack.banner import LOOPBACK_HOSTS, banner
 from undercroft.devstack.emulators import registry
 from undercroft.devstack.environment import ProjectEnvironment
 from undercroft.devstack.file_watcher import FileWatcher
-from undercroft.devstack.parent_watcher import ParentWatcher
-from undercroft.devstack.ports import is_healthy, require_free_port
+from undercroft.devstack.machine import is_healthy, require_free_port
+from undercroft.devstack.options import Options, banner
 from undercroft.devstack.postgres import PostgresServer
 from undercroft.devstack.processes import USER_ERROR_EXIT_CODES, ManagedProcess, Program, Reaper
 from undercroft.devstack.state import DevState
+from undercroft.devstack.stop_signals import StopRequested, StopSignals
 from undercroft.devstack.valkey import ValkeyServer
 
 _POLL_INTERVAL, _MAX_BACKOFF = 0.1, 10.0
 _WORKER_ENVIRONMENT = {"JOBS_STOP_TIMEOUT": "1.5"}
-
-
-class StopRequested(Exception):
-    """A signal or the end of the parent process requests the supervisor to stop."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """Address, reloading, state folder, start time (monotonic) and the emulators to start."""
-
-    host: str = "127.0.0.1"
-    port: int = 8000
-    reload: bool = True
-    folder: Path = Path(".undercroft")
-    started: float = 0.0
-    emulators: tuple[str, ...] = ()
-
-    @property
-    def address(self) -> str:
-        """The address at which this machine can reach the server."""
-        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
-
-    @property
-    def url(self) -> str:
-        """The URL for browsers: `localhost` if possible, because browsers do not allow passkeys at IP addresses."""
-        host = "localhost" if self.address in LOOPBACK_HOSTS else self.address
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 class Supervisor:
@@ -66,12 +35,11 @@ class Supervisor:
     def __init__(self, options: Options) -> None:
         self.options = options
         self._folder = options.folder
-        self._parent_watcher = ParentWatcher()
+        self._stop_signals = StopSignals(self._kill_all)
         self._reaper = Reaper()
         self._servers: list[ManagedProcess] = []
         self._programs: list[ManagedProcess] = []
         self._file_watcher = FileWatcher(Path.cwd())
-        self._stop_requested_at: float | None = None
         self._is_first_start = False
         self._is_worker_pending = False
         self._is_watching = False
@@ -86,7 +54,7 @@ class Supervisor:
         require_free_port(self.options.host, self.options.port)
         project = ProjectEnvironment()
         state.prepare(self._folder)
-        self._install_signal_handlers()
+        self._stop_signals.install()
         with state.exclusive_lock(self._folder), contextlib.suppress(StopRequested):
             try:
                 self._run(project)
@@ -97,6 +65,7 @@ class Supervisor:
         dev_state = DevState.read_for_start(self._folder)
         dev_state.choose_ports()
         dev_state.url = self.options.url
+        dev_state.enabled_extensions = project.value("ENABLED_EXTENSIONS")
         dev_state.write(self._folder)
         control.clear_stop_request(self._folder)
         self._reaper.start()
@@ -180,7 +149,7 @@ class Supervisor:
                 self._wait(self._file_watcher.pop_change)
             else:
                 pause = min(pause * 2, _MAX_BACKOFF)
-                self._sleep(pause)
+                self._stop_signals.sleep(pause)
 
     def _exit_code(self, managed: ManagedProcess, program: Program) -> int:
         managed.start()
@@ -226,7 +195,7 @@ class Supervisor:
 
     def _poll_processes(self, pause: float) -> None:
         """Run one iteration of the main loop. Raises `SystemExit` after a fatal error if files are not watched."""
-        self._sleep(pause)
+        self._stop_signals.sleep(pause)
         for managed in (*self._servers, *self._programs):
             message = managed.poll()
             if managed.fatal_exit_code is not None and not self._is_watching:
@@ -282,16 +251,9 @@ class Supervisor:
     def _wait(self, done: Callable[[], object], name: str = "", limit: float | None = None) -> None:
         end = time.monotonic() + limit if limit else math.inf
         while not done():
-            self._sleep(0.02)
+            self._stop_signals.sleep(0.02)
             if limit and time.monotonic() > end:
                 raise _timeout_error(limit, name, self._folder)
-
-    def _sleep(self, seconds: float = _POLL_INTERVAL) -> None:
-        """Sleep. Raises `StopRequested` if the supervisor should stop."""
-        if self._stop_requested_at is None:
-            time.sleep(seconds)
-        if self._stop_requested_at is not None or self._parent_watcher.has_exited():
-            raise StopRequested
 
     def _stop_all(self) -> None:
         self._file_watcher.stop()
@@ -301,25 +263,9 @@ class Supervisor:
             managed.stop()
         self._reaper.stop()
 
-    def _install_signal_handlers(self) -> None:
-        """Handle the signals even if the shell ignores them (`make dev &` in a script), except SIGHUP under `nohup`."""
-        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-            number = getattr(signal, name, None)
-            if number is not None and not (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
-                signal.signal(number, self._handle_signal)
-
-    def _handle_signal(self, *_: Any) -> None:
-        """Stop at the first signal; kill everything at the next one, if it comes more than 0.5 s later.
-
-        Launchers such as `uv` repeat the first signal immediately.
-        """
-        now = time.monotonic()
-        if self._stop_requested_at is None:
-            self._stop_requested_at = now
-        elif now - self._stop_requested_at > 0.5:
-            for managed in (*self._programs, *self._servers):
-                managed.kill()
-            os._exit(130)
+    def _kill_all(self) -> None:
+        for managed in (*self._programs, *self._servers):
+            managed.kill()
 
     def _print_step(self, step: str) -> None:
         """Print progress at the first start, which takes longest; later starts print none."""

@@ -4,7 +4,6 @@ import contextlib
 import signal
 import socket
 import subprocess
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,11 +80,7 @@ class ValkeyServer:
 
     def wait_until_ready(self, limit: float = 30) -> None:
         """Wait until it responds. Raises `ConfigurationError` after `limit` seconds."""
-        end = time.monotonic() + limit
-        while not self.is_ready():
-            if time.monotonic() > end:
-                raise ConfigurationError(f"Valkey was not ready within {limit:.0f} s; see {self.log}.")
-            time.sleep(0.01)
+        machine.wait_until(self.is_ready, limit, f"Valkey was not ready within {limit:.0f} s; see {self.log}.")
 
     def stop(self) -> None:
         """Stop it with SIGTERM; kill it if it does not end."""

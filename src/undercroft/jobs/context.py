@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct, field
 
-from undercroft.core.db.session import Database, ReadSession, Session
+from undercroft.core.db import Database, ReadSession, Session
 
 MESSAGE_LIMIT = 1000
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 from sqlmodel import col, select
 
-from undercroft.core.db.session import Session
+from undercroft.core.db import Session
 from undercroft.jobs.engines import get_engine
 from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound
 from undercroft.jobs.models import Job
@@ -16,7 +16,7 @@ UPDATE jobs SET
     status = 'queued', attempts = 0, lost = 0, scheduled_at = now(), started_at = NULL, finished_at = NULL,
     result = NULL, error = NULL, progress = NULL, progress_message = NULL, worker_id = NULL, cancel_requested = false,
     unresponsive_since = NULL, updated_at = now()
-WHERE id = $1 AND status IN ('succeeded', 'failed', 'cancelled')
+WHERE id = $1 AND status IN ('succeeded', 'failed', 'canceled')
 """
 
 KEY_TAKEN = """
@@ -28,7 +28,7 @@ SELECT EXISTS (
 
 CANCEL = """
 UPDATE jobs SET
-    status = CASE WHEN status = 'queued' THEN 'cancelled' ELSE status END,
+    status = CASE WHEN status = 'queued' THEN 'canceled' ELSE status END,
     finished_at = CASE WHEN status = 'queued' THEN now() END,
     cancel_requested = status = 'running',
     updated_at = now()
@@ -57,7 +57,7 @@ async def retry(session: Session, job_id: UUID) -> Job:
 
 
 async def cancel(session: Session, job_id: UUID) -> Job:
-    """Cancel a job. A queued job ends at once. A running job is requested to stop; it ends as `cancelled` soon after,
+    """Cancel a job. A queued job ends at once. A running job is requested to stop; it ends as `canceled` soon after,
     unless it finishes first. Raises `JobNotFound` and `JobFinished`.
     """
     connection = await session.raw()

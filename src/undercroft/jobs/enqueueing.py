@@ -9,7 +9,7 @@ from typing import Any, cast
 import structlog
 from sqlmodel import col, select
 
-from undercroft.core.db.session import Session
+from undercroft.core.db import Session
 from undercroft.core.ids import new_id
 from undercroft.jobs.engines import NewJob, get_engine
 from undercroft.jobs.models import UNFINISHED, Job

@@ -11,10 +11,6 @@ class InvalidTask(TypeError):
     """A function cannot be a task. Raised when it is decorated."""
 
 
-class UnknownTask(LookupError):
-    """No task with this name is registered."""
-
-
 class JobNotFound(NotFound):
     code = "JOB_NOT_FOUND"
     message = "Job not found."

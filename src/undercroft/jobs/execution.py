@@ -11,17 +11,18 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from msgspec import Struct
 from msgspec.structs import replace
 
 from undercroft.core.audit import Actor, ActorKind, set_current_actor
-from undercroft.core.db.session import Database
+from undercroft.core.db import Database
 from undercroft.core.errors import PermanentError
 from undercroft.core.telemetry.redaction import clean_text
 from undercroft.jobs.arguments import encode_result
 from undercroft.jobs.context import CurrentJob, Progress, current, sanitize_text
+from undercroft.jobs.engines import QueueMessage
 from undercroft.jobs.models import JobStatus
 from undercroft.jobs.registry import Task
-from undercroft.jobs.status_updates import ClaimedJob, JobOutcome
 
 log = structlog.get_logger("undercroft.application")
 
@@ -35,13 +36,44 @@ EXIT_TIMEOUT = 5.0
 """Seconds within which a worker exits after it released the job of an unresponsive task."""
 
 
-class StopReason(Enum):
-    """The reason why the worker stopped an attempt."""
+class ClaimedJob(Struct, frozen=True):
+    """A job claimed by this worker. `exhausted`: its worker died too often. `alone`: run only one such job at once."""
 
-    TIMEOUT = "timeout"
-    REQUEST = "request"
-    LOST = "lost"
-    SHUTDOWN = "shutdown"
+    id: UUID
+    task: str
+    queue: str
+    args: dict[str, Any]
+    attempt: int
+    max_attempts: int
+    key: str | None
+    request_id: str | None
+    lost: int
+    exhausted: bool
+    alone: bool
+    message: QueueMessage
+
+
+class JobOutcome(Struct, frozen=True):
+    """The result of an attempt. With QUEUED, the job runs again after `delay` seconds; with `handed_back`, this attempt
+    does not count.
+    """
+
+    status: JobStatus
+    result: str | None = None
+    error: str | None = None
+    delay: float = 0
+    handed_back: bool = False
+    progress: float | None = None
+    message: str | None = None
+
+
+class StopReason(Enum):
+    """The reason why the worker stopped an attempt, as a message."""
+
+    TIMEOUT = "TimeoutError: the task took longer than its timeout."
+    REQUEST = "The job was canceled."
+    LOST = "Another worker has claimed the job."
+    SHUTDOWN = "The worker is stopping."
 
 
 class JobAttempt:
@@ -129,41 +161,23 @@ class JobAttempt:
             )
 
     def _stop_message(self) -> str:
-        match self._stop_reason:
-            case StopReason.REQUEST:
-                return "The job was canceled."
-            case StopReason.LOST:
-                return "Another worker has claimed the job."
-            case StopReason.SHUTDOWN:
-                return "The worker is stopping."
-            case _:
-                return f"TimeoutError: the task took longer than {self._task.timeout:g} s."
+        if self._stop_reason in (StopReason.TIMEOUT, None):
+            return f"TimeoutError: the task took longer than {self._task.timeout:g} s."
+        return str(self._stop_reason.value)
 
     async def _run(self) -> None:
         try:
             outcome = await self._run_task()
         except BaseException as error:
-            failed_after_timeout = self._stop_reason is StopReason.TIMEOUT and not isinstance(
-                error, asyncio.CancelledError
+            was_canceled = self._stop_reason is not None and (
+                self._stop_reason is not StopReason.TIMEOUT or isinstance(error, asyncio.CancelledError)
             )
-            outcome = (
-                self._failure_outcome(error)
-                if self._stop_reason is None or failed_after_timeout
-                else self._stop_outcome()
-            )
+            outcome = self._stop_outcome() if was_canceled else self._failure_outcome(error)
         self._finish(outcome)
 
     async def _run_task(self) -> JobOutcome:
-        job = self._build_current_job()
-        current.set(job)
-        set_current_actor(Actor(ActorKind.JOB, job_id=job.id))
-        bind_log_context(job)
-        arguments = self._task.arguments.decode(self.claim.args, job)
-        return self._success_outcome(await _call(self._task.function, arguments))
-
-    def _build_current_job(self) -> CurrentJob:
         claim = self.claim
-        return CurrentJob(
+        job = CurrentJob(
             claim.id,
             claim.task,
             claim.queue,
@@ -174,6 +188,13 @@ class JobAttempt:
             self._database,
             self.progress,
         )
+        current.set(job)
+        set_current_actor(Actor(ActorKind.JOB, job_id=job.id))
+        bind_log_context(job)
+        arguments = self._task.arguments.decode(claim.args, job)
+        if self._runs_in_thread:
+            return self._success_outcome(await _run_in_thread(self._task.function, arguments))
+        return self._success_outcome(await self._task.function(**arguments))
 
     def _finish(self, outcome: JobOutcome) -> None:
         if self._finished:
@@ -232,12 +253,6 @@ def bind_log_context(job: CurrentJob) -> None:
     structlog.contextvars.bind_contextvars(job=f"[{str(job.id)[:8]}]", job_id=str(job.id), task=job.task)
     if job.request_id:
         structlog.contextvars.bind_contextvars(request_id=job.request_id)
-
-
-async def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    if inspect.iscoroutinefunction(function):
-        return await function(**arguments)
-    return await _run_in_thread(function, arguments)
 
 
 async def _run_in_thread(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:

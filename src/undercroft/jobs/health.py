@@ -1,12 +1,12 @@
 """The state of workers and queues, for the readiness check, the worker's log and the admin API."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from msgspec import Struct
 from sqlalchemy import Float, bindparam, text
 
-from undercroft.core.db.session import Database, ReadSession
-from undercroft.core.db.statement import Statement
+from undercroft.core.db import Database, ReadSession, Statement
 from undercroft.core.health import Component, ComponentDown
 from undercroft.core.settings import load
 from undercroft.jobs.settings import JobsSettings
@@ -20,8 +20,8 @@ WITH live AS (
         count(*) FILTER (WHERE status = 'running') AS running,
         count(unresponsive_since) AS unresponsive,
         count(*) FILTER (WHERE status = 'queued' AND scheduled_at <= now()) AS due,
-        count(*) FILTER (WHERE status = 'queued' AND scheduled_at > now()) AS later,
-        extract(epoch FROM now() - min(scheduled_at) FILTER (WHERE status = 'queued'))::float AS waiting
+        count(*) FILTER (WHERE status = 'queued' AND scheduled_at > now()) AS scheduled,
+        greatest(0, extract(epoch FROM now() - min(scheduled_at) FILTER (WHERE status = 'queued')))::float AS waiting
     FROM jobs WHERE status IN ('queued', 'running') GROUP BY task, queue
 )
 SELECT (SELECT count(*) FROM live) AS all_workers, backlog.*,
@@ -39,12 +39,12 @@ class Backlog(Struct, frozen=True):
 
     task: str
     queue: str
-    workers: int
     running: int
     unresponsive: int
     due: int
-    later: int
+    scheduled: int
     waiting: float
+    workers: int
 
     @property
     def is_stranded(self) -> bool:
@@ -58,31 +58,14 @@ class JobsHealth(Struct, frozen=True):
     workers: int
     backlog: Sequence[Backlog]
 
-    @property
-    def running(self) -> int:
-        return sum(each.running for each in self.backlog)
-
-    @property
-    def unresponsive(self) -> int:
-        return sum(each.unresponsive for each in self.backlog)
-
-    @property
-    def due(self) -> int:
-        return sum(each.due for each in self.backlog)
-
-    @property
-    def later(self) -> int:
-        return sum(each.later for each in self.backlog)
+    def total(self, column: Literal["running", "unresponsive", "due", "scheduled"]) -> int:
+        """Sum a column of the backlog."""
+        return sum(getattr(each, column) for each in self.backlog)
 
     @property
     def stranded(self) -> list[Backlog]:
         """The tasks with due jobs that no live worker runs."""
         return [each for each in self.backlog if each.is_stranded]
-
-    @property
-    def has_live_workers(self) -> bool:
-        """Whether at least one worker is alive."""
-        return self.workers > 0
 
 
 async def health(database: Database) -> JobsHealth:
@@ -94,20 +77,7 @@ async def health(database: Database) -> JobsHealth:
 async def read_health(session: ReadSession) -> JobsHealth:
     """Return the current state of workers and queues, read with an open session."""
     rows = await session.fetch(BACKLOG_QUERY, seconds=load(JobsSettings).jobs_redelivery)
-    backlog = [
-        Backlog(
-            row["task"],
-            row["queue"],
-            row["workers"],
-            row["running"],
-            row["unresponsive"],
-            row["due"],
-            row["later"],
-            max(0.0, row["waiting"] or 0.0),
-        )
-        for row in rows
-        if row["task"] is not None
-    ]
+    backlog = [Backlog(*list(row.values())[1:]) for row in rows if row["task"] is not None]
     return JobsHealth(rows[0]["all_workers"], backlog)
 
 
@@ -118,9 +88,9 @@ def jobs_component(database: Database) -> Component:
         state = await health(database)
         details = {
             "workers": state.workers,
-            "running": state.running,
-            "due": state.due,
-            "unresponsive": state.unresponsive,
+            "running": state.total("running"),
+            "due": state.total("due"),
+            "unresponsive": state.total("unresponsive"),
         }
         if stranded := state.stranded:
             raise ComponentDown(details | {"stranded": sum(each.due for each in stranded)})

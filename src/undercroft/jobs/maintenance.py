@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import structlog
 
-from undercroft.core.db.session import Database
+from undercroft.core.db import Database
 from undercroft.core.settings import load
 from undercroft.jobs.context import CurrentJob
 from undercroft.jobs.engines import get_engine
@@ -47,11 +47,11 @@ async def sweep(database: Database) -> tuple[int, int]:
 
 @cron("17 * * * *", name="jobs.clean_up", timeout=600)
 async def clean_up(job: CurrentJob) -> dict[str, int]:
-    """Delete finished jobs after JOBS_KEEP_DAYS, the engine's internal records after a day, and rows of old workers.
+    """Delete finished jobs after JOBS_RETENTION_DAYS, the engine's records after a day, and rows of old workers.
 
     Runs hourly in batches, one transaction each, so that an interrupted attempt leaves less work for the next.
     """
-    keep = timedelta(days=load(JobsSettings).jobs_keep_days)
+    keep = timedelta(days=load(JobsSettings).jobs_retention_days)
     jobs = await _delete_in_batches(lambda: _delete_finished(job.database, keep))
     records = await _delete_in_batches(lambda: _delete_records(job.database))
     async with job.session() as session:

@@ -20,35 +20,50 @@ class JobStatus(StrEnum):
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    CANCELED = "cancelled"
+    CANCELED = "canceled"
 
 
 UNFINISHED = (JobStatus.QUEUED, JobStatus.RUNNING)
-FINISHED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED)
 UNFINISHED_SQL = "status IN ('queued', 'running')"
 
 TimestampTZ = DateTime(timezone=True)
 
 
+def _example(value: str) -> dict[str, Any]:
+    return {"examples": [value]}
+
+
 class JobBase(SQLModel):
     """The fields of a job in the admin API."""
 
-    task: str = Field(sa_type=Text, description="Name of the task, prefixed with its module.")
-    queue: str = Field(sa_type=Text, description="Queue that workers subscribe to.")
+    task: str = Field(
+        sa_type=Text,
+        description="Name of the task, prefixed with its module.",
+        schema_extra=_example("projects.export"),
+    )
+    queue: str = Field(sa_type=Text, description="Queue that workers subscribe to.", schema_extra=_example("default"))
     status: str = Field(default=JobStatus.QUEUED, sa_type=Text, description="Status of the job.")
     priority: int = Field(default=0, description="Priority; jobs with a higher value run first.")
     attempts: int = Field(default=0, description="Number of attempts started so far.")
     max_attempts: int = Field(default=1, description="Number of attempts before the job fails.")
     lost: int = Field(default=0, description="Number of attempts that ended because the worker died.")
     key: str | None = Field(
-        default=None, sa_type=Text, description="Deduplication key: at most one unfinished job of a task per key."
+        default=None,
+        sa_type=Text,
+        description="Deduplication key: at most one unfinished job of a task per key.",
+        schema_extra=_example("nightly"),
     )
     request_id: str | None = Field(default=None, sa_type=Text, description="ID of the request that enqueued the job.")
     worker_id: UUID | None = Field(default=None, description="ID of the worker that ran the last attempt.")
     progress: float | None = Field(
         default=None, sa_type=Float, description="Progress reported by the task, from 0 to 1."
     )
-    progress_message: str | None = Field(default=None, sa_type=Text)
+    progress_message: str | None = Field(
+        default=None,
+        sa_type=Text,
+        description="Progress reported by the task, in words.",
+        schema_extra=_example("3 of 7 files"),
+    )
     cancel_requested: bool = Field(
         default=False, description="Whether cancellation was requested and the job has not ended yet."
     )
@@ -70,7 +85,7 @@ class Job(Identified, JobBase, Timestamped, table=True):
     __tablename__ = "jobs"
     __privacy__ = Privacy(
         "the user or team in the job's arguments",
-        "JOBS_KEEP_DAYS after it ended",
+        "JOBS_RETENTION_DAYS after it ended",
         personal=("args", "result", "error", "progress_message", "key"),
         non_personal=("task", "queue", "status", "request_id"),
         erasures=(
@@ -83,7 +98,7 @@ class Job(Identified, JobBase, Timestamped, table=True):
         ),
     )
     __table_args__ = (
-        CheckConstraint("status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="status"),
+        CheckConstraint("status IN ('queued', 'running', 'succeeded', 'failed', 'canceled')", name="status"),
         Index(
             "uq_jobs_unfinished_key",
             "task",

@@ -1,4 +1,4 @@
-"""The registry of tasks: functions that run in background jobs.
+"""Tasks: functions that run in background jobs.
 
     @task(retries=5, timeout=30)
     async def send_verification(*, user_id: UUID) -> None: ...
@@ -6,23 +6,26 @@
     @cron("0 2 * * *", timezone="Europe/Berlin")
     async def clean_up() -> None: ...
 
-Importing a module's `tasks.py` registers its tasks. Do not change names (`auth.send_verification`): jobs
-enqueued before a release run after it.
+The application has the tasks that the files `tasks.py` of its modules declare. Do not change names
+(`auth.send_verification`): jobs enqueued before a release run after it.
 """
 
 import dataclasses
 import inspect
-import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Generic, ParamSpec, TypeVar
+from zoneinfo import ZoneInfo
 
+from cronsim import CronSim, CronSimError
 from msgspec import Struct
 
+from undercroft.core.context import current_context
 from undercroft.jobs.arguments import Arguments
-from undercroft.jobs.crontab import Cron
-from undercroft.jobs.errors import InvalidTask, UnknownTask
+from undercroft.jobs.backoff import Backoff
+from undercroft.jobs.errors import InvalidTask
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,21 +34,36 @@ T = TypeVar("T")
 NAME_PATTERN = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+")
 
 
-class Backoff(Struct, frozen=True):
-    """Exponential backoff: `initial` seconds before the second attempt, multiplied by `factor` for each further one.
+class Cron(Struct, frozen=True):
+    """A crontab expression and its time zone. Raises `InvalidTask` if it is invalid or matches no date."""
 
-    Delays are limited to `maximum` seconds and randomly shortened by up to half, so that jobs which failed together are
-    not retried together.
-    """
+    expression: str
+    timezone: str = "UTC"
 
-    initial: float = 2
-    factor: float = 2
-    maximum: float = 3600
+    def __post_init__(self) -> None:
+        if len(self.expression.split()) != 5:
+            raise InvalidTask(f"{self.expression!r} is not a schedule. Use five fields, such as '0 2 * * *' (02:00).")
+        try:
+            ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError):
+            raise InvalidTask(f"{self.timezone!r} is not a time zone. Use a name such as 'Europe/Berlin'.") from None
+        self.next_after(datetime.now(UTC))
 
-    def delay(self, attempt: int) -> float:
-        """Return the seconds to wait after this attempt. The first attempt is 1."""
-        exact = min(self.maximum, self.initial * self.factor ** min(attempt - 1, 64))
-        return exact * random.uniform(0.5, 1)  # noqa: S311 - jitter, not security
+    def next_after(self, moment: datetime) -> datetime:
+        """Return the first scheduled time after `moment`, in UTC. Daylight saving changes follow Debian's cron.
+
+        A fixed time in the skipped hour runs right after the gap; one in the repeated hour runs only the first time.
+        If the minute or the hour field begins with `*`, the schedule follows the local clock: it does not run in the
+        skipped hour and runs twice in the repeated one.
+        """
+        try:
+            for tick in CronSim(self.expression, moment.astimezone(ZoneInfo(self.timezone))):
+                # In the repeated hour, the library returns fixed times again that have already passed.
+                if (found := tick.astimezone(UTC)) > moment:
+                    return found
+        except CronSimError as error:
+            raise InvalidTask(f"{self.expression!r} is not a schedule: {str(error).lower()}.") from None
+        raise InvalidTask(f"{self.expression!r} is not a schedule: no day matches it.")
 
 
 @dataclass(eq=False)
@@ -70,6 +88,11 @@ class Task(Generic[P, R]):
             raise InvalidTask("a scheduled task is called without arguments, so every parameter needs a default.")
 
     @property
+    def location(self) -> str:
+        """The file and line of the function."""
+        return _location(self.function)
+
+    @property
     def max_attempts(self) -> int:
         return self.retries + 1
 
@@ -77,7 +100,18 @@ class Task(Generic[P, R]):
         return self.function(*args, **kwargs)
 
 
-_tasks: dict[str, Task[..., Any]] = {}
+class Tasks:
+    """The tasks of an application by name. Raises `InvalidTask` if two tasks have the same name."""
+
+    def __init__(self, tasks: Iterable[Task[..., Any]] = ()) -> None:
+        self.by_name: dict[str, Task[..., Any]] = {}
+        for new in tasks:
+            old = self.by_name.setdefault(new.name, new)
+            if old is not new:
+                raise InvalidTask(
+                    f"Two tasks have the name {new.name}: {new.location} and {old.location}. "
+                    "Set another name= for one of them."
+                )
 
 
 def task(
@@ -88,7 +122,7 @@ def task(
     backoff: Backoff | float | None = None,
     name: str | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """Register a function as a task. A sync function runs in a thread, an async one on the worker's event loop.
+    """Declare a function in `tasks.py` as a task. A sync function runs in a thread, an async one on the event loop.
 
     `retries` is the number of attempts after the first; `timeout` is in seconds per attempt; `backoff` is a `Backoff`
     or the seconds before the second attempt. Raises `InvalidTask`, with file, line and task, if the function cannot be
@@ -96,13 +130,11 @@ def task(
     """
     delays = backoff if isinstance(backoff, Backoff) else Backoff() if backoff is None else Backoff(initial=backoff)
 
-    def register(function: Callable[P, R]) -> Task[P, R]:
+    def declare(function: Callable[P, R]) -> Task[P, R]:
         task_name = name or _default_name(function)
-        return _register(
-            _with_location(task_name, function, lambda: Task(task_name, function, queue, retries, timeout, delays))
-        )
+        return _with_location(task_name, function, lambda: Task(task_name, function, queue, retries, timeout, delays))
 
-    return register
+    return declare
 
 
 def cron(
@@ -116,7 +148,7 @@ def cron(
     zone.
     """
 
-    def register(function: Callable[P, R] | Task[P, R]) -> Task[P, R]:
+    def declare(function: Callable[P, R] | Task[P, R]) -> Task[P, R]:
         existing = function if isinstance(function, Task) else None
         name, plain = (
             (existing.name, existing.function)
@@ -125,9 +157,9 @@ def cron(
         )
         schedule = _with_location(name, plain, lambda: Cron(expression, timezone))
         unscheduled = existing or task(**options)(plain)
-        return _register(_with_location(name, plain, lambda: dataclasses.replace(unscheduled, cron=schedule)))
+        return _with_location(name, plain, lambda: dataclasses.replace(unscheduled, cron=schedule))
 
-    return register
+    return declare
 
 
 def _with_location(name: str, function: Callable[..., Any], make: Callable[[], T]) -> T:
@@ -135,41 +167,21 @@ def _with_location(name: str, function: Callable[..., Any], make: Callable[[], T
     try:
         return make()
     except InvalidTask as error:
-        code = getattr(inspect.unwrap(function), "__code__", None)
-        where = f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
-        raise InvalidTask(f"{where}: {name}: {error}") from None
+        raise InvalidTask(f"{_location(function)}: {name}: {error}") from None
 
 
-def get_task(name: str) -> Task[..., Any]:
-    """Return the task with this name. Raises `UnknownTask`."""
-    try:
-        return _tasks[name]
-    except KeyError:
-        raise UnknownTask(f"There is no task called {name}.") from None
+def _location(function: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
 
 
 def tasks(*queues: str) -> dict[str, Task[..., Any]]:
     """Return the tasks of these queues, or of all queues, by name."""
-    return {name: each for name, each in _tasks.items() if not queues or each.queue in queues}
-
-
-def _register(new: Task[P, R]) -> Task[P, R]:
-    """Register a task. A reimported function replaces itself. Raises `InvalidTask` if another one has this name."""
-    old = _tasks.get(new.name)
-    if old is not None and _identity(old.function) != _identity(new.function):
-        raise InvalidTask(
-            f"Two tasks have the name {new.name}: {'.'.join(_identity(old.function))} and "
-            f"{'.'.join(_identity(new.function))}. Set another name= for one of them."
-        )
-    _tasks[new.name] = new
-    return new
-
-
-def _identity(function: Callable[..., Any]) -> tuple[str, str]:
-    return function.__module__, function.__qualname__
+    by_name = current_context().get(Tasks).by_name
+    return {name: each for name, each in by_name.items() if not queues or each.queue in queues}
 
 
 def _default_name(function: Callable[..., Any]) -> str:
     """Return the default name: `auth.send_verification` for that function of `undercroft.modules.auth.tasks`."""
-    module = function.__module__.removesuffix(".tasks").rpartition(".")[2]
+    module = re.sub(r"\.tasks(\..*)?$", "", function.__module__).rpartition(".")[2]
     return f"{module}.{function.__name__}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from undercroft.core.db.session import Database, Session
+from undercroft.core.db import Database, Session
 from undercroft.jobs.enqueueing import enqueue
 from undercroft.jobs.registry import Task, tasks
 

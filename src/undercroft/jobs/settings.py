@@ -1,17 +1,18 @@
 """Settings of background jobs."""
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 
+from undercroft.core.adapters import NAME_PATTERN, find_adapter
 from undercroft.core.settings import SettingsBase
+
+KIND = "undercroft.jobs.engines"
 
 
 class JobsSettings(SettingsBase):
     section = "Background jobs"
 
-    jobs_engine: Literal["postgres"] = Field(
-        "postgres", description="Queue engine; `postgres` needs no additional server."
+    jobs_engine: str = Field(
+        "postgres", pattern=NAME_PATTERN, description="Queue engine; `postgres` needs no additional server."
     )
     jobs_concurrency: int = Field(50, ge=1, le=1000, description="Number of jobs that one worker runs concurrently.")
     jobs_redelivery: float = Field(
@@ -43,10 +44,13 @@ class JobsSettings(SettingsBase):
         description="Seconds that a job waits for a free connection or a lock. The statement timeout of jobs is the "
         "longest timeout of a task.",
     )
-    jobs_keep_days: float = Field(30, gt=0, description="Days for which finished jobs are retained.")
+    jobs_retention_days: float = Field(30, gt=0, description="Days for which finished jobs are retained.")
     jobs_sweep_interval: float = Field(
         30, gt=0, description="Seconds between repairs of jobs without a message and messages without a job."
     )
+
+    def require_adapters(self) -> None:
+        find_adapter(KIND, self.jobs_engine, "JOBS_ENGINE")
 
     @model_validator(mode="after")
     def _poll_often_enough(self) -> "JobsSettings":

@@ -3,7 +3,6 @@
 The code is parsed, never imported, so that projects and extensions can be checked without their dependencies.
 """
 
-from undercroft.lint.checker import check
-from undercroft.lint.violations import RULES, Violation
+from undercroft.lint.checker import RULES, Violation, check
 
 __all__ = ["RULES", "Violation", "check"]

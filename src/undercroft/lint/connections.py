@@ -1,17 +1,11 @@
-"""Rules about connections, transactions and layers."""
+"""Rules about connections, transactions and middleware."""
 
 import ast
 import re
 from collections.abc import Iterator
 
-from undercroft.lint.sources import Index, Source
-from undercroft.lint.sql_strings import find_sql_strings
+from undercroft.lint.sources import Index, RuleMatch, Source, find_sql_strings
 
-RuleMatch = tuple[ast.expr | ast.stmt, str, str]
-
-SESSION_METHODS = frozenset(
-    {"execute", "scalar", "scalars", "get", "fetch", "fetchrow", "write_one", "rowcount", "stream"}
-)
 SESSION_SETTING_MESSAGE = (
     "this setting stays on the pooled connection after the request; use SET LOCAL, or set_config(…, true), in a "
     "transaction"
@@ -19,9 +13,7 @@ SESSION_SETTING_MESSAGE = (
 TRANSACTION_MESSAGE = (
     "a transaction that is managed by the owner of the session; leave its block to commit, raise to roll back"
 )
-QUERY_PLACE_MESSAGE = "is a query; make it a named method in repository.py of the module that owns the table"
 MIDDLEWARE_MESSAGE = "BaseHTTPMiddleware is as slow as an SQL statement; write a pure ASGI class"
-FILES_WITHOUT_QUERIES = ("routes", "pages", "service")
 _SET_STATEMENT = re.compile(
     r"(?:^|;)\s*SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)(?:SESSION\s+)?"
     r"(?:ROLE\b|AUTHORIZATION\b|CHARACTERISTICS\b|TIME\s+ZONE\b|[\w.\"]+\s*(?:=|TO\b))"
@@ -34,7 +26,6 @@ def run_rules(source: Source, _index: Index) -> Iterator[RuleMatch]:
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             yield from _check_transaction_end(node, node.func)
-            yield from _check_query_place(source, node, node.func)
             yield from _check_set_config(node, node.func)
         yield from _check_middleware(node)
 
@@ -54,21 +45,6 @@ def _check_set_config(call: ast.Call, function: ast.Attribute) -> Iterator[RuleM
 def _check_transaction_end(call: ast.Call, function: ast.Attribute) -> Iterator[RuleMatch]:
     if function.attr in ("commit", "rollback") and not call.args and not call.keywords:
         yield call, "transaction", f"{function.attr}() ends {TRANSACTION_MESSAGE}"
-
-
-def _check_query_place(source: Source, call: ast.Call, function: ast.Attribute) -> Iterator[RuleMatch]:
-    parts = source.module.split(".")[-2:]
-    if (
-        function.attr in SESSION_METHODS
-        and any(part in FILES_WITHOUT_QUERIES for part in parts)
-        and _is_session(function.value)
-    ):
-        yield call, "query-place", f"session.{function.attr}(…) {QUERY_PLACE_MESSAGE}"
-
-
-def _is_session(node: ast.expr) -> bool:
-    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-    return name.lstrip("_") == "session"
 
 
 def _check_middleware(node: ast.AST) -> Iterator[RuleMatch]:

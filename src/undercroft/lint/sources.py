@@ -1,6 +1,7 @@
-"""Parsed Python files, name resolution, and the tenant models among their classes."""
+"""Parsed Python files: name resolution, the tenant models among their classes, and their SQL strings."""
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +9,10 @@ from pathlib import Path
 
 TENANT_OWNED = "undercroft.core.db.models.TenantOwned"
 TENANT_REPOSITORY = "undercroft.core.db.repository.TenantRepository"
+RESOURCE = "undercroft.core.crud.resource.Resource"
+
+RuleMatch = tuple[ast.expr | ast.stmt, str, str]
+"""A violation: the node, the rule and the message."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class Index:
             if isinstance(node, ast.ClassDef)
         }
         self.models = dict(self._find_tenant_models())
+        self._modules = {each.path.resolve().parent: each for each in self._sources.values() if _declares_module(each)}
 
     def resolve(self, dotted: str | None) -> str | None:
         """Return the dotted name of the class itself, or None if it was not parsed."""
@@ -88,19 +94,30 @@ class Index:
     def model(self, dotted: str | None) -> TenantModel | None:
         return self.models.get(self.resolve(dotted) or "")
 
+    def module_of(self, source: Source) -> Source | None:
+        """Return the `__init__.py` of the module that a file belongs to, None outside of modules."""
+        return next((self._modules[each] for each in source.path.resolve().parents if each in self._modules), None)
+
+    def lineage(self, source: Source, node: ast.ClassDef) -> Iterator[tuple[Source, ast.ClassDef]]:
+        """Yield a class and the parsed classes that it derives from, directly or indirectly."""
+        pending, seen = [(source, node)], set[ast.ClassDef]()
+        while pending:
+            source, node = pending.pop()
+            if node not in seen:
+                seen.add(node)
+                yield source, node
+                bases = (self.resolve(source.qualified_name(each)) for each in node.bases)
+                pending += [self._classes[found] for found in bases if found]
+
     def is_subclass(self, source: Source, node: ast.ClassDef, base: str) -> bool:
         """Return whether a class derives from `base`, directly or indirectly."""
-        return any(self._is_class_or_subclass(source.qualified_name(each), base, set()) for each in node.bases)
+        names = (origin.qualified_name(each) for origin, cls in self.lineage(source, node) for each in cls.bases)
+        return any(base in (name, self.resolve(name)) for name in names)
 
-    def _is_class_or_subclass(self, dotted: str | None, base: str, seen: set[str]) -> bool:
-        found = self.resolve(dotted)
-        if base in (found, dotted):
-            return True
-        if found is None or found in seen:
-            return False
-        seen.add(found)
-        source, node = self._classes[found]
-        return any(self._is_class_or_subclass(source.qualified_name(each), base, seen) for each in node.bases)
+    def has_field(self, source: Source, node: ast.ClassDef, name: str) -> bool:
+        """Return whether a class or one that it derives from annotates this attribute."""
+        body = (each for _, cls in self.lineage(source, node) for each in cls.body)
+        return any(isinstance(each, ast.AnnAssign) and getattr(each.target, "id", "") == name for each in body)
 
     def _resolve_step(self, dotted: str) -> str | None:
         module, _, name = dotted.rpartition(".")
@@ -113,8 +130,7 @@ class Index:
 
     def _find_tenant_models(self) -> Iterator[tuple[str, TenantModel]]:
         for dotted, (source, node) in self._classes.items():
-            is_table = any(word.arg == "table" and _is_true(word.value) for word in node.keywords)
-            if is_table and self.is_subclass(source, node, TENANT_OWNED):
+            if is_table(node) and self.is_subclass(source, node, TENANT_OWNED):
                 yield dotted, TenantModel(node.name, _table_name(node), source.module.rpartition(".")[0])
 
 
@@ -151,13 +167,22 @@ def _iter_imports(tree: ast.Module, package: str) -> Iterator[tuple[str, str]]:
 
 def _import_source(node: ast.ImportFrom, package: str) -> str:
     if not node.level:
-        return node.module or ""
+        return (node.module or "").removeprefix("extensions.")
     above = package.split(".")[: len(package.split(".")) - node.level + 1]
     return ".".join([*above, *([node.module] if node.module else [])])
 
 
-def _is_true(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is True
+def _declares_module(source: Source) -> bool:
+    declared = (node for node in source.tree.body if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call))
+    return source.path.name == "__init__.py" and any(
+        getattr(target, "id", "") == "MODULE" for node in declared for target in node.targets
+    )
+
+
+def is_table(node: ast.ClassDef) -> bool:
+    """Return whether a class is declared with `table=True`."""
+    values = (word.value for word in node.keywords if word.arg == "table")
+    return any(isinstance(value, ast.Constant) and value.value is True for value in values)
 
 
 def _table_name(node: ast.ClassDef) -> str:
@@ -168,3 +193,40 @@ def _table_name(node: ast.ClassDef) -> str:
         if named and isinstance(value, ast.Constant):
             return str(value.value)
     return node.name.lower()
+
+
+_SQL_FUNCTIONS = frozenset(
+    {"text", "execute", "executemany", "fetch", "fetchrow", "fetchval", "cursor", "exec_driver_sql", "DDL", "scalar"}
+)
+_SQL_KEYWORD = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE|MERGE|TRUNCATE|COPY|LOCK|TABLE|WITH|SET)\b")
+
+
+def find_sql_strings(source: Source) -> Iterator[tuple[ast.expr, str]]:
+    """Yield all strings that may be SQL, except docstrings. Placeholders of f-strings are replaced by `x`."""
+    for node in ast.walk(source.tree):
+        text = _string_value(node)
+        parent = source.parents.get(node)
+        if text is None or isinstance(parent, ast.Expr | ast.JoinedStr):
+            continue
+        assert isinstance(node, ast.expr)
+        if _SQL_KEYWORD.search(text):
+            yield node, text
+        elif (
+            isinstance(parent, ast.Call)
+            and _called_name(parent) in _SQL_FUNCTIONS
+            and _SQL_KEYWORD.search(text.upper())
+        ):
+            yield node, text.upper()
+
+
+def _string_value(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_string_value(part) or "x" for part in node.values)
+    return None
+
+
+def _called_name(call: ast.Call) -> str:
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")

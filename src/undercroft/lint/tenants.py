@@ -5,10 +5,7 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
-from undercroft.lint.sources import TENANT_REPOSITORY, Index, Source, TenantModel
-from undercroft.lint.sql_strings import find_sql_strings
-
-RuleMatch = tuple[ast.expr | ast.stmt, str, str]
+from undercroft.lint.sources import RESOURCE, TENANT_REPOSITORY, Index, RuleMatch, Source, TenantModel, find_sql_strings
 
 QUERY_FUNCTIONS = frozenset({"select", "update", "delete", "insert", "exists", "join", "outerjoin", "aliased", "Query"})
 ALIAS_FUNCTIONS = frozenset({"aliased", "with_polymorphic"})
@@ -147,7 +144,7 @@ class TenantChecker:
         return self._source.module == home or self._source.module.startswith(f"{home}.")
 
     def _is_tenant_repository(self, node: ast.ClassDef) -> bool:
-        return self._index.is_subclass(self._source, node, TENANT_REPOSITORY)
+        return any(self._index.is_subclass(self._source, node, base) for base in (TENANT_REPOSITORY, RESOURCE))
 
     def _enclosing_statement(self, node: ast.AST) -> ast.AST:
         for each in self._source.ancestors(node):

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from undercroft.core.errors import ConfigurationError
+from undercroft.core.extras import require_extra
 from undercroft.core.settings import CoreSettings, load
 
 if TYPE_CHECKING:
-    from httpx import AsyncClient
+    from httpx2 import AsyncClient
 
 DEFAULT_TIMEOUT = 5.0
 MAX_RESPONSE_BYTES = 262_144
@@ -65,21 +65,22 @@ class HttpClient:
     async def _send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None, form: Mapping[str, str] | None = None
     ) -> HttpResponse:
-        import httpx
+        import httpx2
 
         require_https(url)
         all_headers = {"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})}
+        client = self._get_client()  # not in the timeout: reading the system's certificates may take longer
         try:
             async with asyncio.timeout(self._timeout):
-                async with self._get_client().stream(method, url, headers=all_headers, data=form) as response:
+                async with client.stream(method, url, headers=all_headers, data=form) as response:
                     if response.status_code >= 500 or response.has_redirect_location:
                         raise HttpClientError(f"{url} returned {response.status_code}")
                     return HttpResponse(response.status_code, await self._read_json(response, url))
         except TimeoutError:
             raise HttpClientError(f"{url} did not respond within {self._timeout:g} s") from None
-        except (httpx.LocalProtocolError, ValueError):  # its message contains the header value, which may be a secret
+        except (httpx2.LocalProtocolError, ValueError):  # its message contains the header value, which may be a secret
             raise HttpClientError(f"invalid header for {url}") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise HttpClientError(f"{url}: {type(error).__name__} {error}".strip()) from None
 
     async def _read_json(self, response: Any, url: str) -> Any:
@@ -99,10 +100,10 @@ class HttpClient:
         if self._client is None:
             from http.cookiejar import DefaultCookiePolicy
 
-            import httpx
+            import httpx2
 
-            limits = httpx.Limits(max_connections=20, max_keepalive_connections=5)
-            self._client = httpx.AsyncClient(
+            limits = httpx2.Limits(max_connections=20, max_keepalive_connections=5)
+            self._client = httpx2.AsyncClient(
                 timeout=self._timeout, limits=limits, follow_redirects=False, headers={"User-Agent": "Undercroft"}
             )
             self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
@@ -122,7 +123,4 @@ def require_https(url: str) -> None:
 
 def require_client(feature: str, *, extra: str = "identity") -> None:
     """Raise `ConfigurationError` when the HTTP client that a feature needs is not installed."""
-    from importlib.util import find_spec
-
-    if find_spec("httpx") is None:
-        raise ConfigurationError(f"{feature} needs an HTTP client. Install it with: pip install 'undercroft[{extra}]'")
+    require_extra("httpx2", extra, f"{feature} needs an HTTP client")

@@ -6,9 +6,8 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
-from undercroft.core.db.session import Database
-from undercroft.jobs import enqueueing
-from undercroft.jobs.models import Job
+from undercroft.core.db import Database
+from undercroft.jobs import Job, enqueueing
 from undercroft.jobs.worker import Worker
 
 DUE_NOW = "UPDATE pgqueuer SET execute_after = now() - interval '1 second' WHERE status = 'queued'"

@@ -1,7 +1,8 @@
 """The pytest plugin of Undercroft. It starts nothing until a test uses one of its fixtures.
 
 The first test that needs PostgreSQL or Valkey starts them; all xdist workers share them. Set TEST_DATABASE_URL (a role
-with CREATEDB) and TEST_REDIS_URL to use other servers.
+with CREATEDB) and TEST_REDIS_URL to use other servers. The tests in `extensions/<name>/` enable that extension, unless
+ENABLED_EXTENSIONS is set.
 """
 
 import os
@@ -13,16 +14,27 @@ from typing import Any
 
 import pytest
 
+from undercroft.core.modules import EXTENSIONS, add_project_to_path
+
 RUN_FOLDER = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     inherited = getattr(config, "workerinput", {}).get("undercroft_run_folder")
     config.stash[RUN_FOLDER] = Path(inherited) if inherited else _new_folder()
+    add_project_to_path()
     if find_spec("pytest_asyncio") is not None:
-        from undercroft.testing import fixtures
+        from undercroft.testing import app_fixtures, fixtures
 
         config.pluginmanager.register(fixtures, "undercroft.fixtures")
+        config.pluginmanager.register(app_fixtures, "undercroft.app_fixtures")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folder = Path(EXTENSIONS).resolve()
+    names = {item.path.relative_to(folder).parts[0] for item in items if item.path.is_relative_to(folder)}
+    if names:
+        os.environ.setdefault("ENABLED_EXTENSIONS", ",".join(sorted(names)))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -57,10 +58,26 @@ class Servers:
                 _start_supervisor(folder)
         return cls(**json.loads((folder / _SERVERS_FILE).read_text()))
 
+    @staticmethod
+    def with_database(url: str, database: str) -> str:
+        """Return the URL with another database."""
+        return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
 
-def with_database(url: str, database: str) -> str:
-    """Return the URL with another database."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+    @contextlib.asynccontextmanager
+    async def create_database(self, name: str, *, template: str = "template1") -> AsyncIterator[None]:
+        """Create a database of the owner role, and drop it after the block."""
+        import asyncpg
+
+        owner = urlsplit(self.owner_url).username
+        manager = await asyncpg.connect(self.manager_url)
+        try:
+            await manager.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER "{owner}"')
+            try:
+                yield
+            finally:
+                await manager.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        finally:
+            await manager.close()
 
 
 def stop_servers(folder: Path, limit: float = 15) -> None:
@@ -137,14 +154,8 @@ class ServerSupervisor:
 
     def _use_given_server(self, url: str, redis_url: str) -> Servers:
         template = f"undercroft_test_{self._run}_{secrets.token_hex(3)}"
-        return Servers(
-            url,
-            with_database(url, template),
-            with_database(url, template),
-            with_database(url, template),
-            template,
-            redis_url,
-        )
+        owned = Servers.with_database(url, template)
+        return Servers(url, owned, owned, owned, template, redis_url)
 
     def _start_valkey(self) -> str:
         valkey = ValkeyServer(self._folder, machine.free_port(), secrets.token_hex(8), IN_MEMORY)
@@ -179,13 +190,18 @@ class ServerSupervisor:
         await self._make_signing_keys()
 
     async def _make_signing_keys(self) -> None:
-        """Create the signing keys once for all workers and tests, because it is slow."""
+        """Create the signing keys once for all workers and tests, because it is slow. Leaves no audit entry."""
+        from undercroft.core.audit import AuditTrail
+        from undercroft.core.context import AppContext, use_context
         from undercroft.core.db import Database, DatabaseSettings
         from undercroft.core.settings import load
-        from undercroft.modules.auth.services import AuthServices
+        from undercroft.modules.sessions import SessionServices
 
         database = Database(load(DatabaseSettings))
-        await AuthServices.create(database).keys.ensure()
+        context = AppContext()
+        context.add(AuditTrail, AuditTrail(_DiscardingSink()))
+        with use_context(context):
+            await SessionServices.create(database).keys.ensure()
         await database.close()
 
     def _stop(self) -> None:
@@ -196,6 +212,14 @@ class ServerSupervisor:
             server.stop()
         for name in ("postgres", "valkey"):
             data_dirs.delete_data_dir(self._folder, name)
+
+
+class _DiscardingSink:
+    """An audit sink that stores nothing."""
+
+    async def write(self, *_: Any) -> None: ...
+
+    async def write_one(self, *_: Any) -> None: ...
 
 
 def _configure(servers: Servers, folder: Path) -> None:

@@ -70,12 +70,12 @@ def record_statements() -> Iterator[StatementRecorder]:
 def instrument(database: Database) -> None:
     """Record the statements of all connections that this database opens from now on."""
     for pool in (database.write, database.read):
-        pool.on_connect.append(_add_query_logger)
+        event.listen(pool.engine.sync_engine, "connect", _add_query_logger)
         event.listen(pool.engine.sync_engine, "before_cursor_execute", _record_prepared)
 
 
-def _add_query_logger(connection: Any) -> None:
-    connection.add_query_logger(_record_query)
+def _add_query_logger(connection: Any, _record: Any) -> None:
+    connection.driver_connection.add_query_logger(_record_query)
 
 
 def _record_prepared(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:

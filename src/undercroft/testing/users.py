@@ -4,17 +4,14 @@ import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
-from httpx import ASGITransport, AsyncClient, Request, Response
+from httpx2 import ASGITransport, AsyncClient, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from undercroft.core.auth import PlatformRole
 from undercroft.core.events import publish
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
-from undercroft.modules.auth.client import Client
-from undercroft.modules.auth.models import SessionKind
-from undercroft.modules.auth.services import AuthServices
-from undercroft.modules.auth.sessions import start_session
+from undercroft.modules.sessions import Client, SessionKind, SessionService, SessionServices
 from undercroft.modules.teams import TeamRepository
 from undercroft.modules.users import User, UserRegistered
 from undercroft.testing.configuration import PUBLIC_URL
@@ -60,16 +57,16 @@ async def create_signed_in_user(
     app: Api, *, role: PlatformRole = PlatformRole.USER, email: str | None = None
 ) -> SignedInUser:
     """Create a user with a personal team and a session. The caller closes the client."""
-    auth_services: AuthServices = app.state.auth_services
-    async with auth_services.database.session() as session:
+    services = app.context.get(SessionServices)
+    async with services.database.session() as session:
         user = User(email=email or f"{new_id().hex}@example.com", full_name="Test User", role=role)
         session.add(user)
         await session.flush()
         await publish(session, UserRegistered(user.id))
         team = await TeamRepository(session).get_personal(user.id)
         request_client = Client(ip=CLIENT_IP, user_agent="undercroft.testing")
-        started = await start_session(session, user, request_client, SessionKind.BEARER)
+        started = await SessionService(session).start(user, request_client, SessionKind.BEARER)
     assert team is not None
-    issued = await auth_services.tokens.issue(user.id, started.session_id)
+    issued = await services.tokens.issue(user.id, started.session_id)
     client = make_client(app, Authorization=f"Bearer {issued.token}")
     return SignedInUser(client, user.id, team.id, user.email, issued.token)

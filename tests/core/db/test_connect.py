@@ -1,30 +1,27 @@
 """Connections that work behind a transaction pooler, and the detection of a pooler."""
 
 import asyncio
-from collections.abc import Iterator
+from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import bindparam, insert, select, text
+from structlog.testing import capture_logs
 
+from tests.core.tcp_proxy import TcpProxy
 from tests.pgbouncer import run_pgbouncer
 from undercroft.app.migrations import require_current, upgrade_all
 from undercroft.core import settings
 from undercroft.core.db import Database, DatabaseSettings, Statement
-from undercroft.core.db.connect import detect_pooler
+from undercroft.core.db import connect as connect_module
+from undercroft.core.db.connect import detect_pooler, wait_for_database
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.ids import new_id
+from undercroft.devstack.machine import free_port
 from undercroft.jobs.models import Job
 
 WORKER = Statement(text("SELECT pg_backend_pid() AS pid, CAST(:n AS int) AS n").bindparams(bindparam("n")))
-
-
-@pytest.fixture
-def configured() -> Iterator[None]:
-    """Restore the database settings after the test."""
-    before = settings.load(DatabaseSettings)
-    yield
-    settings.use(before)
 
 
 async def _detect(url: str) -> str:
@@ -32,7 +29,7 @@ async def _detect(url: str) -> str:
     return (await detect_pooler()).database_pooler
 
 
-@pytest.mark.usefixtures("configured", "test_settings")
+@pytest.mark.usefixtures("test_settings")
 async def test_pooler_is_detected_only_when_it_pools_transactions(database_url: str) -> None:
     assert await _detect(database_url) == "none"
     with run_pgbouncer(database_url) as url:
@@ -43,7 +40,7 @@ async def test_pooler_is_detected_only_when_it_pools_transactions(database_url: 
         assert await _detect(url) == "none"
 
 
-@pytest.mark.usefixtures("configured", "test_settings")
+@pytest.mark.usefixtures("test_settings")
 async def test_pooler_setting_is_used_without_connecting() -> None:
     nowhere = SecretStr("postgresql://a@127.0.0.1:1/b")
     settings.use(DatabaseSettings(database_url=nowhere, database_pooler="none"))
@@ -76,8 +73,8 @@ async def _use(database: Database, number: int) -> None:
     async with database.session() as session:
         await session.execute(insert(Job), rows)
         async with (await session.orm()).begin_nested():
-            found = (await session.scalars(select(Job.id).where(Job.task == f"t{number}"))).all()
-        assert sorted(found) == sorted(row["id"] for row in rows)
+            ids = (await session.scalars(select(Job.id).where(Job.task == f"t{number}"))).all()
+        assert sorted(ids) == sorted(row["id"] for row in rows)
         assert await (await session.raw()).fetchval("SELECT $1::int + 1", number) == number + 1
 
 
@@ -88,9 +85,53 @@ def _row(number: int) -> dict[str, object]:
 
 async def test_migrations_run_once_behind_a_transaction_pooler(empty_database_url: str) -> None:
     with run_pgbouncer(empty_database_url) as url:
-        ran = await asyncio.gather(*(upgrade_all(url) for _ in range(5)))
-        assert [revisions for revisions in ran if revisions] == [max(ran, key=len)]
+        runs = await asyncio.gather(*(upgrade_all(url) for _ in range(5)))
+        assert [revisions for revisions in runs if revisions] == [max(runs, key=len)]
         await require_current(url)
+
+
+async def test_waiting_for_an_available_database_logs_nothing(database_url: str) -> None:
+    with capture_logs() as logs:
+        await wait_for_database(database_url, 60)
+
+    assert logs == []
+
+
+async def test_waiting_for_a_database_logs_its_absence_once_and_its_return(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    with capture_logs() as logs:
+        async with TcpProxy(database_url) as proxy:
+            await proxy.close()
+
+            async def pause(seconds: float) -> None:
+                pauses.append(seconds)
+                if len(pauses) == 3:
+                    await proxy.open()
+
+            monkeypatch.setattr(connect_module, "asyncio", SimpleNamespace(sleep=pause))
+            await wait_for_database(proxy.url, 60)
+
+    assert pauses == pytest.approx([0.1, 0.15, 0.225])
+    first, last = (each["event"] for each in logs)
+    assert first.endswith("Waiting for at most 60 s.")
+    assert last == "The database is available now."
+
+
+async def test_waiting_for_a_database_ends_at_the_timeout() -> None:
+    with capture_logs() as logs, pytest.raises(ConfigurationError, match="the connection was refused"):
+        await wait_for_database(f"postgresql://a@127.0.0.1:{free_port()}/b", 0)
+
+    assert logs == []
+
+
+async def test_waiting_for_a_database_ends_at_an_error_that_is_not_transient(database_url: str) -> None:
+    unknown = urlsplit(database_url)._replace(path="/no_such_database").geturl()
+    with capture_logs() as logs, pytest.raises(ConfigurationError, match="no_such_database"):
+        await wait_for_database(unknown, 60)
+
+    assert logs == []
 
 
 CACHED = Statement(text("SELECT count(*) FROM pg_prepared_statements"))

@@ -22,8 +22,8 @@ def library(tmp_path: Path) -> History:
 
 
 async def test_concurrent_upgrades_migrate_once(empty_database_url: str) -> None:
-    ran = await asyncio.gather(*(upgrade_all(empty_database_url) for _ in range(10)))
-    assert [revisions for revisions in ran if revisions] == [max(ran, key=len)]
+    runs = await asyncio.gather(*(upgrade_all(empty_database_url) for _ in range(10)))
+    assert [revisions for revisions in runs if revisions] == [max(runs, key=len)]
     await require_current(empty_database_url)
 
 

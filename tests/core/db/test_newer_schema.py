@@ -217,8 +217,8 @@ async def test_lossless_upgrade_does_not_run_migrations_that_cannot_be_rendered_
 
 async def test_lossless_upgrade_runs_everything_on_an_empty_database(empty_database_url: str, library: History) -> None:
     write(library.folder, "0002_clean", "0001_shelf", f"{execute('DELETE FROM shelf')}; {execute('SELECT 1')}")
-    ran = await migrations.upgrade(empty_database_url, [library], lossless=True)
-    assert ran == ["0001_shelf", "0002_clean"]
+    revisions = await migrations.upgrade(empty_database_url, [library], lossless=True)
+    assert revisions == ["0001_shelf", "0002_clean"]
 
 
 async def _columns(url: str) -> list[str]:

@@ -230,3 +230,7 @@ async def _write_when_closed_connections_are_known(database: Database, write: Wr
 async def _transactions(database: Database) -> int:
     async with database.session() as session:
         return int(await session.scalar(text("SELECT pg_current_xact_id()::text::bigint")))
+
+
+async def test_database_is_required_for_readiness(database: Database) -> None:
+    assert database_component(database).required

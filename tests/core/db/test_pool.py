@@ -1,12 +1,17 @@
 """Connection pool: connections are reused, dead ones are discarded, and waiters are served in order."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from undercroft.core.db import DatabaseSettings, Statement
+from undercroft.core.db import pool as pool_module
 from undercroft.core.db.errors import DatabaseUnavailable
 from undercroft.core.db.pool import Pool
 from undercroft.devstack.machine import free_port
@@ -125,6 +130,33 @@ async def test_connection_closed_while_idle_is_not_reused(pool: Pool) -> None:
     again = await pool.acquire()
     assert again.raw is not closed
     again.release()
+
+
+async def log_of_quarter_second_statements(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, *, slow_from: float
+) -> Sequence[Mapping[str, Any]]:
+    """The log of a compiled and a Core statement, each of which takes exactly 0.25 s."""
+    monkeypatch.setattr(pool_module, "time", SimpleNamespace(perf_counter=itertools.count(1000.0, 0.25).__next__))
+    pool = Pool(database_url, DatabaseSettings(db_slow_statement=slow_from), name="read", size=SIZE, read_only=True)
+    with capture_logs() as logs:
+        await pool.fetch(PID)
+        async with pool.engine.connect() as connection:
+            await connection.execute(text("SELECT  2"))
+    await pool.close()
+    return logs
+
+
+async def test_slow_statement_is_logged_with_its_duration(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    logs = await log_of_quarter_second_statements(database_url, monkeypatch, slow_from=0.25)
+
+    assert [(each["event"], each["sql"], each["ms"], each["pool"]) for each in logs] == [
+        ("slow statement", "SELECT pg_backend_pid()", 250.0, "read"),
+        ("slow statement", "SELECT 2", 250.0, "read"),
+    ]
+
+
+async def test_faster_statement_is_not_logged(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await log_of_quarter_second_statements(database_url, monkeypatch, slow_from=0.26) == []
 
 
 @pytest.mark.parametrize("settings", [{"db_pool": "null"}, {"db_pool_pre_ping": True}], ids=str)

@@ -3,15 +3,15 @@
 import asyncio
 
 import pytest
-from sqlalchemy import text
 
+from tests.core.db.row_locks import until_waiting
 from tests.factories import UserRow, insert_user
-from undercroft.core.db import Database, Statement, all_tenants
+from tests.projects import ProjectNotFound, ProjectRepository
+from undercroft.core.db import Database, Paging, all_tenants
 from undercroft.core.db.repository import Repository, UnknownSort
 from undercroft.core.ids import new_id
-from undercroft.modules.projects.errors import ProjectNotFound
 from undercroft.modules.projects.models import Project, ProjectStatus
-from undercroft.modules.projects.repository import ProjectRepository
+from undercroft.modules.users import User
 
 
 @pytest.fixture(autouse=True)
@@ -36,25 +36,26 @@ async def test_pages_are_stable_and_have_the_total(database: Database, owner: Us
     await fill(database, owner, *(f"p{n:02}" for n in range(25)))
     async with database.read_session() as session:
         projects = ProjectRepository(session, owner.team_id)
-        second = await projects.list(page=2, size=10, sort="name")
-        beyond = await projects.list(page=9, size=10)
+        second = await projects.list(Paging(page=2, size=10, sort="name"))
+        beyond = await projects.list(Paging(page=9, size=10))
+        just_beyond = await projects.list(Paging(page=2, size=25))
     assert [project.name for project in second.items] == [f"p{n:02}" for n in range(10, 20)]
-    assert second.total == beyond.total == 25
-    assert beyond.items == []
+    assert second.total == beyond.total == just_beyond.total == 25
+    assert beyond.items == just_beyond.items == []
 
 
 async def test_search_escapes_wildcards(database: Database, owner: UserRow) -> None:
     await fill(database, owner, "100% sure", "100 sure", "under_score", "underXscore")
     async with database.read_session() as session:
         projects = ProjectRepository(session, owner.team_id)
-        assert [found.name for found in (await projects.list(q="100%")).items] == ["100% sure"]
-        assert [found.name for found in (await projects.list(q="R_S")).items] == ["under_score"]
+        assert [project.name for project in (await projects.list(Paging(q="100%"))).items] == ["100% sure"]
+        assert [project.name for project in (await projects.list(Paging(q="R_S"))).items] == ["under_score"]
 
 
 async def test_sorting_by_an_unknown_column_is_refused(database: Database, owner: UserRow) -> None:
     async with database.read_session() as session:
         with pytest.raises(UnknownSort):
-            await ProjectRepository(session, owner.team_id).list(sort="team_id; drop table projects")
+            await ProjectRepository(session, owner.team_id).list(Paging(sort="team_id; drop table projects"))
 
 
 async def test_keyset_pages_contain_each_row_once_during_inserts(database: Database, owner: UserRow) -> None:
@@ -63,10 +64,10 @@ async def test_keyset_pages_contain_each_row_once_during_inserts(database: Datab
     position = None
     while True:
         async with database.read_session() as session:
-            found = await ProjectRepository(session, owner.team_id).list_after(after=position, limit=7)
-        seen += [project.id for project in found.items]
+            page = await ProjectRepository(session, owner.team_id).list(Paging(keyset=True, after=position, size=7))
+        seen += [project.id for project in page.items]
         await fill(database, owner, "newcomer")
-        position = found.next
+        position = page.next
         if position is None:
             break
     assert len(seen) == len(set(seen))
@@ -106,6 +107,26 @@ async def test_upsert_cannot_change_a_row_of_another_team(database: Database, ow
             )
 
 
+async def test_upsert_inserts_or_updates_only_the_named_columns_of_the_same_row(database: Database) -> None:
+    class Users(Repository[User]):
+        model = User
+
+    bystander = await insert_user(database)
+    async with database.session() as session:
+        first = await Users(session).upsert(
+            User(email="ada@example.com", full_name="Ada", locale="en"), on=["email"], update=["full_name"]
+        )
+    async with database.session() as session:
+        second = await Users(session).upsert(
+            User(email="ada@example.com", full_name="Ada L.", locale="de"), on=["email"], update=["full_name"]
+        )
+    assert (second.id, second.full_name, second.locale) == (first.id, "Ada L.", "en")
+    assert second.updated_at > first.updated_at
+    async with database.read_session() as session:
+        assert {user.id for user in (await Users(session).list()).items} == {bystander.user_id, first.id}
+        assert (await Users(session).get(bystander.user_id)).full_name != "Ada L."
+
+
 async def test_soft_deleted_rows_are_hidden_until_restored(database: Database, owner: UserRow) -> None:
     (project,) = await fill(database, owner, "comes back")
     async with database.session() as session:
@@ -140,7 +161,7 @@ async def test_page_takes_one_statement(
     async with database.read_session() as session:
         await statements.clear()
         active = Project.status == ProjectStatus.ACTIVE.value
-        await ProjectRepository(session, owner.team_id).list(active, q="p", size=size)
+        await ProjectRepository(session, owner.team_id).list(Paging(q="p", size=size), active)
     await statements.get_all()
     assert statements.count == 1
     assert len(statements.all) == (3 if rls_enabled else 1)
@@ -189,13 +210,3 @@ async def test_lock_of_a_row_deleted_during_the_wait_raises_not_found(database: 
         await projects.soft_delete(locked)
     with pytest.raises(ProjectNotFound):
         await waiting
-
-
-async def until_waiting(database: Database) -> None:
-    """Wait until a statement waits for a lock."""
-    waiting = Statement(
-        text("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
-    )
-    async with asyncio.timeout(10):
-        while not await database.read.fetch(waiting):
-            await asyncio.sleep(0.02)

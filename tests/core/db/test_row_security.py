@@ -25,7 +25,7 @@ async def secured(servers: Servers, test_settings: None) -> AsyncIterator[RlsDat
 
 
 @pytest.fixture
-def wanted(test_settings: None) -> RowSecurityConfig:
+def config(test_settings: None) -> RowSecurityConfig:
     return build_row_security(enabled=True)
 
 
@@ -37,25 +37,25 @@ async def fetch_all(url: str, *queries: str) -> list[asyncpg.Record]:
         await connection.close()
 
 
-async def test_every_team_owned_table_has_its_policies(secured: RlsDatabase, wanted: RowSecurityConfig) -> None:
-    expected = [(table, name) for table in wanted.tables for name in ("undercroft_admin", "undercroft_team")]
+async def test_every_team_owned_table_has_its_policies(secured: RlsDatabase, config: RowSecurityConfig) -> None:
+    expected = [(table, name) for table in config.tables for name in ("undercroft_admin", "undercroft_team")]
     assert [tuple(row) for row in await fetch_all(secured.owner_url, POLICIES)] == expected
-    assert "projects" in wanted.tables
+    assert "projects" in config.tables
 
 
-async def test_second_sync_changes_nothing(secured: RlsDatabase, wanted: RowSecurityConfig) -> None:
-    assert await sync(secured.owner_url, wanted) == []
+async def test_second_sync_changes_nothing(secured: RlsDatabase, config: RowSecurityConfig) -> None:
+    assert await sync(secured.owner_url, config) == []
 
 
 async def test_sync_drops_all_policies_when_off_and_recreates_them_when_on(
-    secured: RlsDatabase, wanted: RowSecurityConfig
+    secured: RlsDatabase, config: RowSecurityConfig
 ) -> None:
-    assert await sync(secured.owner_url, OFF) == list(wanted.tables)
+    assert await sync(secured.owner_url, OFF) == list(config.tables)
     assert await fetch_all(secured.owner_url, POLICIES) == []
     assert await fetch_all(secured.owner_url, "SELECT 1 FROM pg_class WHERE relrowsecurity") == []
     await require(secured.app_url, OFF)
-    assert await sync(secured.owner_url, wanted) == list(wanted.tables)
-    await require(secured.app_url, wanted)
+    assert await sync(secured.owner_url, config) == list(config.tables)
+    await require(secured.app_url, config)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ async def test_sync_drops_all_policies_when_off_and_recreates_them_when_on(
     ],
 )
 async def test_changed_policies_are_refused_at_startup_and_fixed_by_sync(
-    secured: RlsDatabase, wanted: RowSecurityConfig, change: str
+    secured: RlsDatabase, config: RowSecurityConfig, change: str
 ) -> None:
     await fetch_all(secured.owner_url, change)
     with pytest.raises(ConfigurationError, match="undercroft migrate upgrade"):
-        await require(secured.app_url, wanted)
-    assert await sync(secured.owner_url, wanted) == ["projects"]
-    await require(secured.app_url, wanted)
+        await require(secured.app_url, config)
+    assert await sync(secured.owner_url, config) == ["projects"]
+    await require(secured.app_url, config)
 
 
 async def test_policies_are_refused_at_startup_when_the_setting_is_off(secured: RlsDatabase) -> None:
@@ -84,32 +84,32 @@ async def test_policies_are_refused_at_startup_when_the_setting_is_off(secured: 
 
 
 async def test_role_that_bypasses_row_security_is_refused_at_startup(
-    secured: RlsDatabase, wanted: RowSecurityConfig
+    secured: RlsDatabase, config: RowSecurityConfig
 ) -> None:
     with pytest.raises(ConfigurationError, match=r"owns the tables.*\n.*undercroft db roles"):
-        await require(secured.owner_url, wanted)
+        await require(secured.owner_url, config)
     with pytest.raises(ConfigurationError, match="superuser"):
-        await require(secured.manager_url, wanted)
+        await require(secured.manager_url, config)
     name = f"passes_{secrets.token_hex(4)}"
     await fetch_all(secured.manager_url, f"CREATE ROLE {name} LOGIN BYPASSRLS PASSWORD 'passes'")
     try:
         passes = urlsplit(secured.app_url)
         with pytest.raises(ConfigurationError, match="BYPASSRLS"):
-            await require(passes._replace(netloc=f"{name}:passes@{passes.hostname}:{passes.port}").geturl(), wanted)
+            await require(passes._replace(netloc=f"{name}:passes@{passes.hostname}:{passes.port}").geturl(), config)
     finally:
         await fetch_all(secured.manager_url, f"DROP ROLE {name}")
 
 
-async def test_sync_raises_when_the_admin_role_does_not_exist(secured: RlsDatabase, wanted: RowSecurityConfig) -> None:
+async def test_sync_raises_when_the_admin_role_does_not_exist(secured: RlsDatabase, config: RowSecurityConfig) -> None:
     with pytest.raises(ConfigurationError, match="The role missing_role of ADMIN_DATABASE_URL does not exist"):
-        await sync(secured.owner_url, replace(wanted, admin_role="missing_role"))
+        await sync(secured.owner_url, replace(config, admin_role="missing_role"))
 
 
-async def test_printed_sql_creates_the_same_policies(secured: RlsDatabase, wanted: RowSecurityConfig) -> None:
-    await fetch_all(secured.owner_url, *statements(replace(wanted, enabled=False)))
+async def test_printed_sql_creates_the_same_policies(secured: RlsDatabase, config: RowSecurityConfig) -> None:
+    await fetch_all(secured.owner_url, *statements(replace(config, enabled=False)))
     assert await fetch_all(secured.owner_url, POLICIES) == []
-    await fetch_all(secured.owner_url, *statements(wanted))
-    assert await sync(secured.owner_url, wanted) == []
+    await fetch_all(secured.owner_url, *statements(config))
+    assert await sync(secured.owner_url, config) == []
 
 
 async def test_planner_uses_the_index_for_a_teams_rows(secured: RlsDatabase) -> None:

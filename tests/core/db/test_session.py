@@ -5,10 +5,11 @@ from contextlib import suppress
 
 import pytest
 from asyncpg import DivisionByZeroError, InterfaceError
-from sqlalchemy import Executable, bindparam, func, insert, select, text
+from sqlalchemy import Executable, bindparam, func, insert, inspect, select, text
 from sqlmodel import col
 
 from tests.factories import insert_user
+from tests.projects import ProjectRepository, project_row
 from undercroft.core.audit import Entry
 from undercroft.core.db import Database, Statement, all_tenants
 from undercroft.core.db.errors import (
@@ -19,11 +20,10 @@ from undercroft.core.db.errors import (
     TransactionAborted,
     UnstorableValue,
 )
+from undercroft.core.db.pool import Pool, PooledConnection
 from undercroft.core.db.statement import is_write
 from undercroft.core.errors import Conflict
-from undercroft.core.ids import new_id
 from undercroft.modules.projects.models import Project
-from undercroft.modules.projects.repository import ProjectRepository
 from undercroft.modules.users import User
 
 COUNT = Statement(select(func.count()).select_from(Project))
@@ -68,18 +68,18 @@ async def test_raw_core_and_orm_statements_share_one_transaction(database: Datab
 
 
 async def test_statement_function_is_called_once_on_first_use(database: Database) -> None:
-    made: list[Executable] = []
+    built: list[Executable] = []
 
     def make() -> Executable:
-        made.append(select(func.count()).select_from(Project))
-        return made[-1]
+        built.append(select(func.count()).select_from(Project))
+        return built[-1]
 
     statement = Statement(make)
-    assert not made
+    assert not built
     async with database.session() as session:
         for _ in range(2):
             await session.fetch(statement)
-    assert len(made) == 1
+    assert len(built) == 1
 
 
 async def test_session_commits_at_the_end_of_the_block(database: Database) -> None:
@@ -148,8 +148,8 @@ async def test_write_one_is_one_statement(database: Database, statements, rls_en
     owner = await insert_user(database)
     await statements.clear()
     async with database.session() as session:
-        made = Entry("project.created", target_id=new_id())
-        await ProjectRepository(session, owner.team_id).insert(ALONE, made, created_by=owner.user_id)
+        row = project_row(owner)
+        await ProjectRepository(session, owner.team_id).insert(row, Entry("project.created", target_id=row["id"]))
     assert len(await statements.get_all()) == (3 if rls_enabled else 1)
     assert await count(database) == 1
 
@@ -161,9 +161,9 @@ async def test_read_session_cannot_write(database: Database, database_url: str, 
     owner = await insert_user(database)
     project = Project(name="x", team_id=owner.team_id)
     statement = insert(Project).values(project.model_dump())
-    made = Database(database.settings.model_copy(update={"database_pooler": pooler}), database_url)
+    pooled = Database(database.settings.model_copy(update={"database_pooler": pooler}), database_url)
     with pytest.raises(ReadSessionIsReadOnly):
-        async with made.read_session() as session:
+        async with pooled.read_session() as session:
             if way == "execute":
                 await session.execute(statement)
             elif way == "lock":
@@ -175,8 +175,8 @@ async def test_read_session_cannot_write(database: Database, database_url: str, 
                 if way == "fetch after another":
                     await session.execute(text("SELECT 1"))
                 await session.fetch(Statement(statement))
-    assert made.read.in_use == 0
-    await made.close()
+    assert pooled.read.in_use == 0
+    await pooled.close()
     assert await count(database) == 0
 
 
@@ -292,12 +292,12 @@ async def test_unstorable_value_is_a_client_error(database: Database, name: str)
 
 
 async def test_exhausted_pool_is_unavailable_after_the_timeout(database: Database) -> None:
-    held = [await database.read.acquire() for _ in range(database.settings.db_read_pool_size)]
+    acquired = [await database.read.acquire() for _ in range(database.settings.db_read_pool_size)]
     try:
         with pytest.raises(DatabaseUnavailable):
             await count(database)
     finally:
-        for connection in held:
+        for connection in acquired:
             connection.release()
     assert await count(database) == 0
 
@@ -342,3 +342,35 @@ async def test_session_settings_do_not_leak_to_the_next_user(database: Database)
 async def _terminate(database: Database, pid: int) -> None:
     async with database.read_session() as session:
         await session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+
+
+@pytest.mark.parametrize("kind", ["session", "read_session"])
+async def test_loaded_rows_are_detached_after_the_block(database: Database, kind: str) -> None:
+    owner = await insert_user(database)
+    async with getattr(database, kind)() as session:
+        user = await session.get(User, owner.user_id)
+        assert not inspect(user).detached
+    assert inspect(user).detached
+
+
+@pytest.mark.parametrize("kind", ["session", "read_session"])
+async def test_connection_is_reused_by_the_next_block(database: Database, kind: str) -> None:
+    pids = set[int]()
+    for _ in range(3):
+        async with getattr(database, kind)() as session:
+            pids.add(await session.scalar(select(func.pg_backend_pid())))
+    assert len(pids) == 1
+
+
+async def test_refused_begin_is_not_repeated(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts: list[Pool] = []
+
+    async def refuse(pool: Pool) -> PooledConnection:
+        attempts.append(pool)
+        raise DatabaseUnavailable("All connections to the database are busy.")
+
+    monkeypatch.setattr(Pool, "acquire", refuse)
+    with pytest.raises(DatabaseUnavailable):
+        async with database.session() as session:
+            await session.raw()
+    assert attempts == [database.write]

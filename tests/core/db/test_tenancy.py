@@ -9,13 +9,12 @@ from sqlmodel import col
 
 from tests.core.db.rls_database import RlsDatabase, create_rls_database
 from tests.factories import UserRow, add_user
+from tests.projects import ProjectRepository, project_row
 from undercroft.core.audit import Entry
-from undercroft.core.db import Database, ReadSessionDep, Statement, all_tenants, tenant
+from undercroft.core.db import Database, ReadSessionDep, Session, Statement, all_tenants, tenant
 from undercroft.core.db.repository import TenantContextMissing
 from undercroft.core.http import Router
-from undercroft.core.ids import new_id
 from undercroft.modules.projects.models import Project
-from undercroft.modules.projects.repository import SELECT_NEWEST, ProjectRepository
 from undercroft.modules.teams.models import Membership, Team
 from undercroft.modules.users import User
 from undercroft.testing.servers import Servers
@@ -216,7 +215,7 @@ async def test_number_of_statements_of_a_read(database: Database, team_owner: Us
     with tenant(team_owner.team_id):
         async with database.read_session() as session:
             await statements.clear()
-            await session.fetch(SELECT_NEWEST, team_id=team_owner.team_id, size=20, offset=0)
+            await ProjectRepository(session, team_owner.team_id).list_rows()
             begin, _, commit = await statements.get_all()
             assert (begin.startswith(BEGIN_READING), commit) == (True, "COMMIT")
             await statements.clear()
@@ -227,22 +226,19 @@ async def test_number_of_statements_of_a_read(database: Database, team_owner: Us
 async def test_number_of_statements_of_a_write(database: Database, team_owner: UserRow, statements) -> None:
     """The tenant is set in the same round trip as BEGIN."""
 
-    def new_entry() -> Entry:
-        return Entry("project.created", target_id=new_id())
+    async def insert(session: Session, name: str) -> None:
+        row = project_row(team_owner, name)
+        entry = Entry("project.created", target_id=row["id"])
+        await ProjectRepository(session, team_owner.team_id).insert(row, entry)
 
     with tenant(team_owner.team_id):
         await statements.clear()
         async with database.session() as session:
-            values = {"name": "alone", "description": "", "status": "active"}
-            await ProjectRepository(session, team_owner.team_id).insert(
-                values, new_entry(), created_by=team_owner.user_id
-            )
+            await insert(session, "alone")
         assert len(await statements.get_all()) == 3
         with pytest.raises(ZeroDivisionError):
             async with database.session() as session:
-                await ProjectRepository(session, team_owner.team_id).insert(
-                    values, new_entry(), created_by=team_owner.user_id
-                )
+                await insert(session, "undone")
                 raise ZeroDivisionError
     assert await list_all_names(database) == ["alone", "mine"]
 
@@ -266,11 +262,11 @@ async def test_route_without_a_filter_returns_only_rows_of_the_current_team(
     app = create_app(database=database)
     app.add([careless])
     async with run_lifespan(app):
-        person = await create_signed_in_user(app)
-        with tenant(person.team_id):
+        user = await create_signed_in_user(app)
+        with tenant(user.team_id):
             async with database.session() as session:
-                session.add(Project(name="own", team_id=person.team_id))
+                session.add(Project(name="own", team_id=user.team_id))
                 await session.flush()
-        async with person.client as client:
+        async with user.client as client:
             response = await client.get("/api/v1/app/careless")
     assert (response.status_code, response.json()) == (200, ["own"])

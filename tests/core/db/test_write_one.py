@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,17 +12,16 @@ from sqlmodel import col
 
 from tests.core.db.proxy import Cut, Proxy, run_proxy
 from tests.factories import UserRow, insert_user
+from tests.projects import INSERT, project_row
 from undercroft.core.audit import Entry, record
-from undercroft.core.db import Database, Session, SessionDep, Statement, all_tenants, utc_now
+from undercroft.core.db import Database, Paging, Session, SessionDep, Statement, all_tenants
 from undercroft.core.db.errors import DatabaseConflict, DatabaseUnavailable, OutcomeUnknown
 from undercroft.core.errors import Conflict
 from undercroft.core.http import CurrentPrincipal, Router
 from undercroft.core.ids import new_id
 from undercroft.jobs import enqueue, task
-from undercroft.modules.projects.models import Project
-from undercroft.modules.projects.repository import INSERT
-from undercroft.modules.projects.schemas import ProjectCreate
-from undercroft.modules.projects.service import ProjectService
+from undercroft.modules.projects.models import Project, ProjectBase
+from undercroft.modules.projects.resources import ProjectResource
 from undercroft.modules.users import User
 from undercroft.testing.users import SignedInUser, create_signed_in_user
 
@@ -64,14 +62,8 @@ async def through_proxy(proxy: Proxy, database: Database, database_url: str) -> 
     await through_proxy.close()
 
 
-def row(owner: UserRow, name: str = "deferred") -> dict[str, Any]:
-    now = utc_now()
-    values = {"name": name, "description": "", "status": "active", "created_by": owner.user_id, "version": 1}
-    return {"id": new_id(), "team_id": owner.team_id, "created_at": now, "updated_at": now, **values}
-
-
 async def names(database: Database, owner: UserRow) -> list[str]:
-    return [found["name"] for found in await database.read.fetch(NAMES, team_id=owner.team_id)]
+    return [each["name"] for each in await database.read.fetch(NAMES, team_id=owner.team_id)]
 
 
 async def begin_savepoint(session: Session, _: UserRow) -> None:
@@ -82,7 +74,7 @@ async def begin_savepoint(session: Session, _: UserRow) -> None:
 async def roll_back_savepoint(session: Session, owner: UserRow) -> None:
     with suppress(Conflict):
         async with (await session.orm()).begin_nested():
-            await session.write_one(INSERT, **row(owner, "undone"))
+            await session.write_one(INSERT, **project_row(owner, "undone"))
             session.add(Project(name="undone as well", team_id=owner.team_id))
             raise Conflict
 
@@ -111,7 +103,7 @@ OPERATIONS: dict[str, Operation] = {
     "add": add,
     "savepoint": begin_savepoint,
     "rolled back savepoint": roll_back_savepoint,
-    "second write_one": lambda session, owner: session.write_one(INSERT, **row(owner, "second")),
+    "second write_one": lambda session, owner: session.write_one(INSERT, **project_row(owner, "second")),
     "audit entry": lambda session, _: record(session, Entry("thing.made")),
     "job": enqueue_job,
 }
@@ -135,7 +127,7 @@ async def test_write_one_is_sent_at_the_end_when_an_error_commits(database: Data
 
     with pytest.raises(Refused):
         async with database.session() as session:
-            await session.write_one(INSERT, **row(owner))
+            await session.write_one(INSERT, **project_row(owner))
             raise Refused
     assert await names(database, owner) == ["deferred"]
 
@@ -146,7 +138,7 @@ async def test_write_one_and_another_operation_are_one_transaction(
 ) -> None:
     await statements.clear()
     async with database.session() as session:
-        await session.write_one(INSERT, **row(owner))
+        await session.write_one(INSERT, **project_row(owner))
         await operation(session, owner)
     sent = await statements.get_all()
     assert sum(sql.startswith("BEGIN") for sql in sent) == sent.count("COMMIT") == 1
@@ -161,10 +153,10 @@ async def test_raising_discards_write_one_beside_another_operation(
     with pytest.raises(ZeroDivisionError):
         async with database.session() as session:
             if first:
-                await session.write_one(INSERT, **row(owner))
+                await session.write_one(INSERT, **project_row(owner))
             await operation(session, owner)
             if not first:
-                await session.write_one(INSERT, **row(owner))
+                await session.write_one(INSERT, **project_row(owner))
             raise ZeroDivisionError
     assert await names(database, owner) == []
     assert await _count(database, "SELECT count(*) FROM jobs") == 0
@@ -176,26 +168,26 @@ async def test_raising_discards_write_one_beside_another_operation(
 async def test_write_one_is_visible_to_the_next_statement(database: Database, owner: UserRow, read: str) -> None:
     name = text("SELECT name FROM projects")
     async with database.session() as session:
-        await session.write_one(INSERT, **row(owner))
+        await session.write_one(INSERT, **project_row(owner))
         if read == "fetch":
-            found = (await session.fetch(Statement(name)))[0]["name"]
+            value = (await session.fetch(Statement(name)))[0]["name"]
         elif read == "scalar":
-            found = await session.scalar(name)
+            value = await session.scalar(name)
         else:
-            found = await (await session.raw()).fetchval(str(name))
-    assert found == "deferred"
+            value = await (await session.raw()).fetchval(str(name))
+    assert value == "deferred"
 
 
 async def test_write_one_evaluates_its_values_immediately(database: Database, owner: UserRow) -> None:
-    values = row(owner, "as given")
+    values = project_row(owner, "own name")
     async with database.session() as session:
         await session.write_one(INSERT, **values)
         values["name"] = "changed later"
-    assert await names(database, owner) == ["as given"]
+    assert await names(database, owner) == ["own name"]
 
 
 async def test_write_one_reports_a_conflict_at_the_end(database: Database, owner: UserRow) -> None:
-    values = row(owner)
+    values = project_row(owner)
     async with database.session() as session:
         await session.write_one(INSERT, **values)
     callbacks: list[str] = []
@@ -217,7 +209,7 @@ async def test_failing_callback_does_not_fail_a_committed_write(database: Databa
     async with database.session() as session:
         session.after_commit(fail)
         session.after_commit(lambda: callbacks.append("second"))
-        await session.write_one(INSERT, **row(owner))
+        await session.write_one(INSERT, **project_row(owner))
     assert callbacks == ["second"]
     assert await names(database, owner) == ["deferred"]
 
@@ -239,7 +231,7 @@ async def test_lost_commit_response_is_an_unknown_outcome(
     proxy.cut = cut
     with pytest.raises(OutcomeUnknown):
         async with through_proxy.session() as session:
-            await session.write_one(INSERT, **row(owner, MARKER))
+            await session.write_one(INSERT, **project_row(owner, MARKER))
             if not alone:
                 await session.fetch(COUNT)
     proxy.cut = Cut.NEVER
@@ -254,7 +246,7 @@ async def test_connection_lost_before_the_commit_is_unavailable_and_rolls_back(
     proxy.cut = Cut.BEFORE_RESPONSE
     with pytest.raises(DatabaseUnavailable):
         async with through_proxy.session() as session:
-            await session.write_one(INSERT, **row(owner, MARKER))
+            await session.write_one(INSERT, **project_row(owner, MARKER))
             await session.fetch(COUNT)
     assert proxy.hits == 1
     assert through_proxy.write.in_use == 0
@@ -267,7 +259,7 @@ async def test_write_one_is_unavailable_when_no_connection_can_be_made(
     proxy.server = ("127.0.0.1", 1)
     with pytest.raises(DatabaseUnavailable):
         async with through_proxy.session() as session:
-            await session.write_one(INSERT, **row(owner))
+            await session.write_one(INSERT, **project_row(owner))
 
 
 async def test_write_one_refused_by_a_lock_timeout_is_unavailable_and_not_unknown(
@@ -277,7 +269,7 @@ async def test_write_one_refused_by_a_lock_timeout_is_unavailable_and_not_unknow
         await session.execute(text("SELECT id FROM teams WHERE id = :id FOR UPDATE"), {"id": owner.team_id})
         with pytest.raises(DatabaseUnavailable):
             async with through_proxy.session() as other:
-                await other.write_one(INSERT, **row(owner))
+                await other.write_one(INSERT, **project_row(owner))
     assert await names(database, owner) == []
     assert through_proxy.write.in_use == 0
 
@@ -285,7 +277,7 @@ async def test_write_one_refused_by_a_lock_timeout_is_unavailable_and_not_unknow
 async def test_write_one_canceled_at_the_end_releases_its_connection(database: Database, owner: UserRow) -> None:
     async def write() -> None:
         async with database.session() as session:
-            await session.write_one(INSERT, **row(owner))
+            await session.write_one(INSERT, **project_row(owner))
 
     async with database.session() as session:
         await session.execute(text("SELECT id FROM teams WHERE id = :id FOR UPDATE"), {"id": owner.team_id})
@@ -303,7 +295,7 @@ async def test_connection_terminated_during_a_write_rolls_back(
 ) -> None:
     async def write() -> None:
         async with database.session() as session:
-            await session.write_one(INSERT, **row(owner))
+            await session.write_one(INSERT, **project_row(owner))
             if not alone:
                 await session.flush()
 
@@ -325,24 +317,24 @@ foreign = Router(surface="app", prefix="/foreign")
 @foreign.post("/raises", status_code=201)
 async def create_and_raise(principal: CurrentPrincipal, session: SessionDep) -> Response:
     """A service of another module that uses the service of projects and then fails."""
-    await ProjectService(session, principal).create(ProjectCreate(name="raised"))
+    await ProjectResource(session, principal).create(ProjectBase(name="raised"))
     raise Conflict
 
 
 @foreign.post("/enqueues", status_code=201)
 async def create_and_enqueue(principal: CurrentPrincipal, session: SessionDep) -> Response:
     """A service that then enqueues a job and reads."""
-    await ProjectService(session, principal).create(ProjectCreate(name="enqueued"))
+    await ProjectResource(session, principal).create(ProjectBase(name="enqueued"))
     await enqueue(session, noop)
-    listed, total = await ProjectService(session, principal).list_newest(page=1, size=20)
-    return Response(f"{total} {listed[0]['name']}", 201)
+    listed = await ProjectResource(session, principal).list(Paging(), {})
+    return Response(f"{listed.total} {listed.items[0]['name']}", 201)
 
 
 @foreign.post("/duplicates", status_code=201)
 async def create_duplicate(principal: CurrentPrincipal, session: SessionDep, project_id: UUID) -> Response:
     """A service whose only write may violate a constraint."""
     owner = UserRow(principal.user_id, principal.team_id)
-    await session.write_one(INSERT, **{**row(owner, "duplicate"), "id": project_id})
+    await session.write_one(INSERT, **{**project_row(owner, "duplicate"), "id": project_id})
     return Response(status_code=201)
 
 
@@ -355,9 +347,9 @@ async def extended(database: Database) -> AsyncIterator[SignedInUser]:
     app = create_app(database=database)
     app.add([foreign])
     async with run_lifespan(app):
-        person = await create_signed_in_user(app)
-        async with person.client:
-            yield person
+        user = await create_signed_in_user(app)
+        async with user.client:
+            yield user
 
 
 async def test_other_service_that_raises_after_a_create_rolls_back(extended: SignedInUser, database: Database) -> None:
@@ -395,8 +387,8 @@ async def test_lost_response_of_a_create_is_an_unknown_outcome_and_not_retried(
 
     app = create_app(database=through_proxy)
     async with run_lifespan(app):
-        person = await create_signed_in_user(app)
-        async with person.client as client:
+        user = await create_signed_in_user(app)
+        async with user.client as client:
             await client.post("/api/v1/app/projects", json={"name": "Before"})
             proxy.cut = cut
             response = await client.post("/api/v1/app/projects", json={"name": MARKER})
@@ -404,7 +396,7 @@ async def test_lost_response_of_a_create_is_an_unknown_outcome_and_not_retried(
     assert (response.status_code, response.json()["error"]["code"]) == (503, code)
     assert int(response.headers["Retry-After"]) > 0
     assert proxy.hits == 1
-    owner = UserRow(person.user_id, person.team_id)
+    owner = UserRow(user.user_id, user.team_id)
     assert len(await _wait_for_rows(database, owner, rows + 1)) == rows + 1
 
 
@@ -416,9 +408,9 @@ async def _count(database: Database, sql: str) -> int:
 async def _wait_for_rows(database: Database, owner: UserRow, rows: int) -> list[str]:
     """The names once there are so many rows: the statement of a lost connection may still be running."""
     async with asyncio.timeout(10):
-        while len(found := await names(database, owner)) != rows:
+        while len(stored := await names(database, owner)) != rows:
             await asyncio.sleep(0.02)
-    return found
+    return stored
 
 
 async def _until_waiting(database: Database) -> None:

@@ -1,7 +1,9 @@
 import io
 from collections.abc import Callable, Iterator
+from inspect import signature
 
 import pytest
+from fastapi import APIRouter
 
 from tests.core.http.asgi_client import AsgiClient
 from undercroft.core import settings
@@ -13,14 +15,18 @@ from undercroft.core.settings import CoreSettings, Environment, SettingsBase
 from undercroft.core.telemetry import logs
 from undercroft.core.telemetry.settings import TelemetrySettings
 
+has_limits = pytest.mark.skipif(
+    "max_body_size" not in signature(APIRouter.post).parameters, reason="FastAPI has these options since 0.164"
+)
+"""For tests of `max_body_size` and `form_limits`."""
+
 Configure = Callable[..., None]
 Build = Callable[..., AsgiClient]
 
 
 @pytest.fixture
-def configure() -> Iterator[Configure]:
+def configure() -> Configure:
     """Settings for one test: a test environment without Redis, plus the given settings."""
-    before = dict(settings._loaded)
 
     def apply(*instances: SettingsBase) -> None:
         for instance in instances:
@@ -32,9 +38,7 @@ def configure() -> Iterator[Configure]:
         TelemetrySettings(log_format="json"),
         RedisSettings(),
     )
-    yield apply
-    settings._loaded.clear()
-    settings._loaded.update(before)
+    return apply
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from httpx import ASGITransport, AsyncClient
+from httpx2 import ASGITransport, AsyncClient
 
 import undercroft
 from undercroft.app.api import offline_app
@@ -16,14 +16,8 @@ FILES = [file for file in ROOT.rglob("assets/**/*") if assets.split_name(file)[1
 
 
 @pytest.fixture
-def empty_asset_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that has rendered no page yet."""
-    monkeypatch.setattr(assets, "_files", {})
-    monkeypatch.setattr(assets, "_urls", {})
-
-
-@pytest.fixture
 async def browser(test_settings: None):
+    """A client of a process that has rendered no page yet."""
     async with AsyncClient(transport=ASGITransport(app=offline_app()), base_url="http://testserver") as client:
         yield client
 
@@ -37,7 +31,7 @@ def asset_urls() -> list[str]:
     return done.stdout.split()
 
 
-async def test_process_serves_assets_linked_by_another_process(browser: AsyncClient, empty_asset_cache: None) -> None:
+async def test_process_serves_assets_linked_by_another_process(browser: AsyncClient) -> None:
     named = asset_urls()
     assert len(named) == len(FILES) >= 8
     for address in named:
@@ -60,6 +54,6 @@ async def test_process_serves_assets_linked_by_another_process(browser: AsyncCli
         "passkey.0000000000000000.py",
     ],
 )
-async def test_other_names_are_not_found(name: str, browser: AsyncClient, empty_asset_cache: None) -> None:
+async def test_other_names_are_not_found(name: str, browser: AsyncClient) -> None:
     response = await browser.get(f"/assets/{name}")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "NOT_FOUND")

@@ -3,13 +3,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
-from fastapi import BackgroundTasks, Depends, File, Query, Request, UploadFile
+from fastapi import APIRouter, BackgroundTasks, Depends, File, Query, Request, UploadFile
 from starlette.background import BackgroundTask
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from tests.core.http.asgi_client import AsgiClient
-from tests.core.http.conftest import Build
+from tests.core.http.conftest import Build, has_limits
 from undercroft.core.errors import NotFound
 from undercroft.core.http import Router
 
@@ -108,10 +108,22 @@ async def scopes(
     return Recorded(f"{inner} {outer}")
 
 
+async def upload_one(file: Annotated[UploadFile, File()]) -> dict[str, Any]:
+    return {"size": len(await file.read())}
+
+
 @router.post("/upload")
 async def upload(file: Annotated[UploadFile, File()]) -> dict[str, Any]:
     done.append(file)  # type: ignore[arg-type]
     return {"size": len(await file.read())}
+
+
+async def read_number(number: int) -> dict[str, int]:
+    return {"number": number}
+
+
+async def write_number(number: int, body: dict[str, str]) -> dict[str, Any]:
+    return {"number": number, **body}
 
 
 @pytest.fixture
@@ -160,6 +172,22 @@ class TestRouting:
         assert (await asgi_client.get("/late")).status == 404
         asgi_client.app.router.routes.append(Route("/late", lambda _request: PlainTextResponse("here")))
         assert (await asgi_client.get("/late")).body == b"here"
+
+    async def test_router_included_in_the_application_is_in_the_table(self, asgi_client: AsgiClient) -> None:
+        outer, inner = APIRouter(prefix="/outer"), APIRouter()
+        inner.get("/{number}")(read_number)
+        inner.post("/{number}")(write_number)
+        outer.include_router(inner, prefix="/inner")
+        asgi_client.app.include_router(outer, prefix="/plain")
+        path = "/plain/outer/inner/7"
+        assert (await asgi_client.get(path)).json == {"number": 7}
+        assert (await asgi_client("HEAD", path)).body == b""
+        assert (await asgi_client("PUT", path)).headers["allow"] == "GET, HEAD, OPTIONS, POST"
+        assert (await asgi_client.get(path)).headers["x-ratelimit-limit"] == "6000"
+        assert "/plain/outer/inner/{number}" in asgi_client.app.openapi()["paths"]
+        body = b'{"name": "\\ud800"}'
+        refused = await asgi_client.post(path, body=body, headers=[("content-type", "application/json")])
+        assert (refused.status, refused.code) == (422, "VALIDATION_ERROR")
 
     async def test_mounted_application_is_reached(self, asgi_client: AsgiClient) -> None:
         async def mounted(scope: Any, receive: Any, send: Any) -> None:
@@ -224,10 +252,26 @@ class TestMethods:
         assert (await asgi_client("BREW", PATH)).status == 405
 
     async def test_trailing_slash_redirects_pages_but_not_the_api(self, asgi_client: AsgiClient) -> None:
-        assert (await asgi_client.get("/docs/")).headers["location"] == "/docs"
+        redirected = await asgi_client.get("/docs/", query=b"theme=dark&next=%2F")
+        assert (redirected.status, redirected.headers["location"]) == (307, "/docs?theme=dark&next=%2F")
         assert (await asgi_client.get("//docs/")).status == 404
         assert (await asgi_client.post("/docs/")).status == 404
         assert (await asgi_client.get(PATH + "/")).status == 404
+
+    async def test_missing_trailing_slash_redirects_with_every_method(self, asgi_client: AsgiClient) -> None:
+        plain = APIRouter(prefix="/plain")
+        plain.post("/")(create_thing)
+        asgi_client.app.include_router(plain)
+        redirected = await asgi_client.post("/plain", query=b"a=1")
+        assert (redirected.status, redirected.headers["location"]) == (307, "/plain/?a=1")
+        assert (await asgi_client.get("/plain")).status == 404
+
+    async def test_missing_trailing_slash_redirects_to_a_mount(self, asgi_client: AsgiClient) -> None:
+        asgi_client.app.mount("/mounted", PlainTextResponse("inside"))
+        redirected = await asgi_client.get("/mounted", query=b"a=1")
+        assert (redirected.status, redirected.headers["location"]) == (307, "/mounted/?a=1")
+        assert (await asgi_client.get("/mounted/")).body == b"inside"
+        assert (await asgi_client.get("//mounted")).status == 404
 
 
 class TestHandling:
@@ -266,6 +310,21 @@ class TestHandling:
 
         assert 400 <= response.status < 500
 
+    @has_limits
+    async def test_form_with_too_many_files_is_refused(self, build: Build) -> None:
+        own = Router(surface="public", prefix="/things")
+        own.post("/upload/limited", form_limits={"max_files": 1})(upload_one)
+        asgi_client = build(own)
+        part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc\r\n'
+        headers = [("content-type", "multipart/form-data; boundary=x")]
+        limited = f"{PATH}/upload/limited"
+        assert (await asgi_client.post(limited, headers=headers, body=part + b"--x--\r\n")).json == {"size": 3}
+        response = await asgi_client.post(limited, headers=headers, body=part * 2 + b"--x--\r\n")
+        assert (response.status, response.json["error"]["message"]) == (
+            400,
+            "Too many files. Maximum number of files is 1.",
+        )
+
     async def test_dependencies_can_be_overridden_for_one_application(self, build: Build) -> None:
         changed, unchanged = build(router), build(router)
 
@@ -303,7 +362,3 @@ class TestHandling:
         await build().app({"type": "lifespan", "state": {}}, receive, send)
 
         assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-
-    def test_add_middleware_is_refused(self, asgi_client: AsgiClient) -> None:
-        with pytest.raises(RuntimeError, match="fixed"):
-            asgi_client.app.add_middleware(object)

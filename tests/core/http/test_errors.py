@@ -14,7 +14,6 @@ from tests.core.http.asgi_client import AsgiClient
 from tests.core.http.conftest import Build
 from undercroft.core.errors import Conflict, NotFound
 from undercroft.core.http import Router
-from undercroft.core.http.errors import responses
 from undercroft.core.settings import CoreSettings, Environment
 from undercroft.testing.configuration import PUBLIC_URL
 from undercroft.testing.users import make_client
@@ -247,16 +246,6 @@ class TestBrowsers:
         assert response.headers["content-type"] == "application/json"
 
 
-class TestDocumentation:
-    def test_errors_with_the_same_status_are_examples_of_one_response(self) -> None:
-        documented = responses(ShelfNotFound, ShelfTaken, NotFound)
-
-        assert set(documented) == {404, 409}
-        content = documented[404]["content"]["application/json"]
-        assert content["schema"] == {"$ref": "#/components/schemas/ErrorBody"}
-        assert set(content["examples"]) == {"SHELF_NOT_FOUND", "NOT_FOUND"}
-
-
 class ShelfRead(BaseModel):
     name: str
     width: int
@@ -317,6 +306,18 @@ async def test_log_of_an_error_names_its_line(build: Build, read_logs: Callable[
     line = next(line for line in map(json.loads, read_logs().splitlines()) if line["event"] == "unhandled error")
     assert "tests/core/http/test_errors.py:" in line["at"]
     assert line["source"].startswith("raise RuntimeError(")
+
+
+async def test_log_of_an_unavailable_database_names_its_code_and_cause_without_a_traceback(
+    build: Build, read_logs: Callable[[], str]
+) -> None:
+    await build(router).get(f"{SHELVES}/database/ConnectionDoesNotExistError")
+    lines = [json.loads(line) for line in read_logs().splitlines()]
+    assert "unhandled error" not in {line["event"] for line in lines}
+    line = next(line for line in lines if line["event"] == "request failed")
+    assert (line["code"], line["route"]) == ("DATABASE_UNAVAILABLE", "/api/v1/public/shelves/database/{name}")
+    assert line["cause"].startswith("ConnectionDoesNotExistError: ")
+    assert "Traceback" not in json.dumps(line)
 
 
 def _test_client(app: Any, **options: Any) -> Any:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from undercroft.core.http.keyed_lock import KeyedLocks
+from undercroft.core.keyed_lock import KeyedLocks
 
 
 async def test_lock_of_a_key_is_exclusive() -> None:
@@ -27,9 +27,9 @@ async def test_result_is_passed_to_the_next_holder() -> None:
 
     async def work(number: int) -> int | None:
         async with locks.acquire("k", timeout=5) as lock:
-            found, lock.result = lock.result, number
+            previous, lock.result = lock.result, number
             await asyncio.sleep(0)
-            return found
+            return previous
 
     assert await asyncio.gather(work(1), work(2), work(3)) == [None, 1, 2]
     async with locks.acquire("k", timeout=5) as lock:

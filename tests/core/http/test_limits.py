@@ -5,10 +5,10 @@ from fastapi import Request
 
 from tests.core.http.asgi_client import AsgiClient
 from tests.core.http.conftest import Build
-from undercroft.core.auth import PlatformRole, Principal
+from undercroft.core.auth import Authenticator, PlatformRole, Principal
 from undercroft.core.errors import NotFound, Unauthorized
 from undercroft.core.http import Router
-from undercroft.core.http.limits import Limiter, limit, register_limit
+from undercroft.core.http.limits import Limiter, RateLimits
 from undercroft.core.http.rates import Rate
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.ids import new_id
@@ -24,7 +24,18 @@ FEW = HttpSettings(
     rate_limit_sign_in="2/minute",
     rate_limit_scale=1,
 )
-register_limit("expensive", lambda: "1/hour")
+
+
+@pytest.fixture
+def build(build: Build) -> Build:
+    """Like `build`, for an application whose modules declare a named rate."""
+
+    def make(*routers: Router, **options: Any) -> AsgiClient:
+        client = build(*routers, **options)
+        client.app.context.add(RateLimits, RateLimits([("expensive", lambda: "1/hour")]))
+        return client
+
+    return make
 
 
 @public.get("/one")
@@ -42,38 +53,32 @@ async def fails() -> None:
     raise NotFound
 
 
-@public.get("/own")
-@limit("5/minute")
+@public.get("/own", limit="5/minute")
 async def own() -> str:
     return "own"
 
 
-@public.get("/named")
-@limit("expensive")
+@public.get("/named", limit="expensive")
 async def named() -> str:
     return "named"
 
 
-@public.get("/free")
-@limit(None)
+@public.get("/free", limit=None)
 async def free() -> str:
     return "free"
 
 
-@auth.post("/login")
-@limit("sign_in")
+@auth.post("/login", limit="sign_in")
 async def login() -> None:
     raise Unauthorized
 
 
-@root.post("/sign-in")
-@limit("sign_in")
+@root.post("/sign-in", limit="sign_in")
 async def login_by_page() -> None:
     raise Unauthorized
 
 
-@auth.post("/forgot")
-@limit("sign_in_request")
+@auth.post("/forgot", limit="sign_in_request")
 async def forgot() -> None:
     return None
 
@@ -83,7 +88,7 @@ async def mine() -> str:
     return "mine"
 
 
-@root.get("/health")
+@root.get("/health", limit=None)
 async def health() -> str:
     return "healthy"
 
@@ -107,7 +112,7 @@ class FakeAuthenticator:
 @pytest.fixture
 def asgi_client(build: Build) -> AsgiClient:
     asgi_client = build(public, app_routes, auth, root, settings=(FEW,))
-    asgi_client.app.state.authenticator = FakeAuthenticator()
+    asgi_client.app.context.add(Authenticator, FakeAuthenticator())
     return asgi_client
 
 
@@ -235,7 +240,7 @@ class TestScale:
 
 class TestLimiter:
     async def test_module_can_count_its_own_keys(self, asgi_client: AsgiClient) -> None:
-        limiter: Limiter = asgi_client.app.state.limiter
+        limiter = asgi_client.app.context.get(Limiter)
 
         assert (await limiter.hit("account:1", Rate(1, 60))).allowed
         refused = await limiter.hit("account:1", Rate(1, 60))
@@ -243,7 +248,7 @@ class TestLimiter:
         assert (await limiter.hit("account:1", "sign_in")).limit == 2
 
     async def test_require_raises_when_the_rate_is_exceeded(self, asgi_client: AsgiClient) -> None:
-        limiter: Limiter = asgi_client.app.state.limiter
+        limiter = asgi_client.app.context.get(Limiter)
         await limiter.require("account:2", "1/minute")
 
         with pytest.raises(Exception, match="Too many requests"):

@@ -19,7 +19,6 @@ Start = Callable[..., Callable[[], str]]
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Configure logging into memory with these settings; yields a function that returns a reader."""
-    before = dict(settings._loaded)
 
     def configure(*, environment: Environment = Environment.PRODUCTION, **values: Any) -> Callable[[], str]:
         settings.use(CoreSettings(environment=environment))
@@ -34,8 +33,6 @@ def start() -> Iterator[Start]:
         return read
 
     yield configure
-    settings._loaded.clear()
-    settings._loaded.update(before)
     logs.configure(stream=io.StringIO())
 
 
@@ -84,6 +81,14 @@ def test_lines_below_the_level_are_dropped(start: Start) -> None:
     structlog.get_logger("undercroft.application").info("quiet")
     structlog.get_logger("undercroft.application").debug("quieter")
     logging.getLogger("library").info("quiet too")
+
+    assert read() == ""
+
+
+def test_requests_of_http_clients_are_not_logged(start: Start) -> None:
+    read = start(log_level="info")
+    for name in ("httpx", "httpx2", "httpcore2.connection"):
+        logging.getLogger(name).info("HTTP Request: GET https://id.example.com")
 
     assert read() == ""
 

@@ -34,9 +34,9 @@ def test_origin_is_the_deepest_frame_of_the_developers_code(tmp_path: Path) -> N
     module = _module(tmp_path, "mine", "import json\ndef run():\n    return json.loads('{')\n")
     with pytest.raises(ValueError, match="Expecting") as caught:
         module.run()
-    found = find_origin(caught.value)
-    assert found is not None
-    assert (found.location, found.source) == (f"{tmp_path}/mine.py:3", "return json.loads('{')")
+    origin = find_origin(caught.value)
+    assert origin is not None
+    assert (origin.location, origin.source) == (f"{tmp_path}/mine.py:3", "return json.loads('{')")
 
 
 def test_location_is_relative_to_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,9 +55,9 @@ def test_origin_is_found_inside_an_exception_group(tmp_path: Path) -> None:
         module.run()
     except KeyError as error:
         outer = ExceptionGroup("several", [error])
-    found = find_origin(outer)
-    assert found is not None
-    assert found.location.endswith("mine.py:2")
+    origin = find_origin(outer)
+    assert origin is not None
+    assert origin.location.endswith("mine.py:2")
 
 
 def test_origin_is_in_the_package_when_no_frame_is_the_developers() -> None:
@@ -66,9 +66,9 @@ def test_origin_is_in_the_package_when_no_frame_is_the_developers() -> None:
     with pytest.raises(ValueError) as caught:
         Rate.parse("nonsense")
     caught.value.__traceback__ = caught.value.__traceback__ and caught.value.__traceback__.tb_next
-    found = find_origin(caught.value)
-    assert found is not None
-    assert "core/http/rates.py:" in found.location
+    origin = find_origin(caught.value)
+    assert origin is not None
+    assert "core/http/rates.py:" in origin.location
 
 
 def test_unmapped_model_is_located_at_its_class_with_a_hint() -> None:
@@ -77,11 +77,11 @@ def test_unmapped_model_is_located_at_its_class_with_a_hint() -> None:
 
     with pytest.raises(UnmappedInstanceError) as caught:
         Session().add(Plain(id=1))
-    found = find_origin(caught.value)
-    assert found is not None
-    assert "tests/core/telemetry/test_origin.py:" in found.location
-    assert found.source == "class Plain(SQLModel):"
-    assert "table=True" in found.hint
+    origin = find_origin(caught.value)
+    assert origin is not None
+    assert "tests/core/telemetry/test_origin.py:" in origin.location
+    assert origin.source == "class Plain(SQLModel):"
+    assert "table=True" in origin.hint
 
 
 @pytest.mark.parametrize(

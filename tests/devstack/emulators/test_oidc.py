@@ -1,12 +1,11 @@
 """The OIDC emulator, used by an independent client."""
 
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2 as httpx
 import jwt
 import pytest
 import pytest_asyncio
@@ -120,21 +119,15 @@ def test_all_failures_can_be_enabled(oidc_issuer: OidcIssuer) -> None:
     assert len(oidc_issuer.state()["failures"]) == len(Failure)
 
 
-def test_emulator_process_exits_when_its_parent_closes_stdin() -> None:
+def test_emulator_process_serves_until_sigterm() -> None:
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "undercroft.devstack.emulators.oidc", str(port)],
-        stdin=subprocess.PIPE,
-        env={**os.environ, "UNDERCROFT_SUPERVISED": "1"},
-    )
-    try:
-        wait_until(lambda: _is_up(port), 30)
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(15)
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen([sys.executable, "-m", "undercroft.devstack.emulators.oidc", str(port)]) as process:
+        try:
+            wait_until(lambda: _is_up(port), 30)
+            process.terminate()
+            assert process.wait(15) == 0
+        finally:
+            process.kill()
 
 
 def _is_up(port: int) -> bool:

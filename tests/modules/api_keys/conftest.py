@@ -1,3 +1,3 @@
-from tests.modules.auth.conftest import ada, auth_services, http
+from tests.modules.auth.conftest import ada, http, session_services
 
-__all__ = ["ada", "auth_services", "http"]
+__all__ = ["ada", "http", "session_services"]

@@ -2,16 +2,15 @@
 
 from typing import Any
 
-import httpx
-from httpx import AsyncClient, Response
+import httpx2 as httpx
+from httpx2 import AsyncClient, Response
 from sqlalchemy import update
 from sqlmodel import col
 
-from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.modules.api_keys.models import ApiKey
-from undercroft.modules.teams.models import Membership
+from undercroft.modules.teams.models import Membership, TeamRole
 from undercroft.testing.users import SignedInUser, make_client
 
 KEYS = "/api/v1/app/api-keys"
@@ -33,9 +32,9 @@ async def make_team(client: AsyncClient) -> str:
     return str(response.json()["id"])
 
 
-async def add_member(database: Database, team: str, person: SignedInUser, role: TeamRole) -> None:
+async def add_member(database: Database, team: str, user: SignedInUser, role: TeamRole) -> None:
     async with database.session() as session:
-        session.add(Membership(team_id=team, user_id=person.user_id, role=role.value))
+        session.add(Membership(team_id=team, user_id=user.user_id, role=role.value))
 
 
 async def change_row(database: Database, key_id: str, **values: Any) -> None:

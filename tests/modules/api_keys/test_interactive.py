@@ -3,27 +3,20 @@
 from collections.abc import Iterator
 
 import pytest
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 
 from tests.modules.api_keys.requests import ME, api_key_client, assert_error, make_key, make_team
 from undercroft.app.api import offline_app
+from undercroft.core.http import get_info
 from undercroft.core.http.application import Api
-from undercroft.core.http.guards import interactive
 from undercroft.core.ids import new_id
 
 
-def has_interactive_guard(dependant: Dependant) -> bool:
-    return dependant.call is interactive or any(has_interactive_guard(each) for each in dependant.dependencies)
-
-
 def interactive_routes() -> Iterator[tuple[str, str]]:
-    """Yield every route of the surface `auth`, and every other route with the guard."""
+    """Yield every route of the surface `auth`, and every other route that refuses API keys."""
     for route in offline_app().router.routes:
-        if isinstance(route, APIRoute) and (
-            route.path.startswith("/api/v1/auth/") or has_interactive_guard(route.dependant)
-        ):
+        if isinstance(route, APIRoute) and not get_info(route).api_keys:
             path = route.path_format
             for name in route.param_convertors:
                 path = path.replace("{" + name + "}", str(new_id()))

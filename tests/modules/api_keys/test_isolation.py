@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 from sqlmodel import col, select
 
 from tests.modules.api_keys.requests import (
@@ -22,8 +22,8 @@ from tests.modules.auth.users import PASSWORD, RegisteredUser
 from undercroft.core.db import Database, utc_now
 from undercroft.core.http.application import Api
 from undercroft.core.settings import use
-from undercroft.modules.api_keys import ApiKeyLastUsed
 from undercroft.modules.api_keys.models import ApiKey
+from undercroft.modules.api_keys.repository import ApiKeyLastUsed
 from undercroft.modules.api_keys.settings import ApiKeySettings
 from undercroft.testing.users import SignedInUser
 
@@ -67,22 +67,19 @@ async def test_change_of_one_key_leaves_the_others_of_its_owner(app: Api, user: 
 
 async def test_keys_of_others_do_not_count_towards_the_limit(user: AsyncClient, stranger: AsyncClient) -> None:
     team, other = await make_team(user), await make_team(user)
-    use(ApiKeySettings(api_keys_most=2))
-    try:
-        for client, named, kind in (
-            (stranger, None, "user"),
-            (user, None, "user"),
-            (user, team, "team"),
-            (user, other, "team"),
-        ):
-            body = {"name": "x", "kind": kind}
-            for _ in range(2):
-                assert (await client.post(KEYS, json=body, headers=team_header(named))).status_code == 201
-            third = await client.post(KEYS, json=body, headers=team_header(named))
-            assert_error(third, 409, "TOO_MANY_API_KEYS")
-            assert third.json()["error"]["details"] == {"most": 2}
-    finally:
-        use(ApiKeySettings())
+    use(ApiKeySettings(api_keys_max=2))
+    for client, named, kind in (
+        (stranger, None, "user"),
+        (user, None, "user"),
+        (user, team, "team"),
+        (user, other, "team"),
+    ):
+        body = {"name": "x", "kind": kind}
+        for _ in range(2):
+            assert (await client.post(KEYS, json=body, headers=team_header(named))).status_code == 201
+        third = await client.post(KEYS, json=body, headers=team_header(named))
+        assert_error(third, 409, "TOO_MANY_API_KEYS")
+        assert third.json()["error"]["details"] == {"limit": 2}
 
 
 async def test_last_use_is_recorded_only_for_the_used_key_and_never_goes_back(
@@ -106,8 +103,8 @@ async def test_key_list_is_paginated_searchable_and_sorted(user: AsyncClient, st
     pages = [(await user.get(KEYS, params={"page": page, "size": 2, "sort": "name"})).json() for page in (1, 2, 3)]
     assert [[each["name"] for each in page["items"]] for page in pages] == [["Alpha", "Beta"], ["Gamma"], []]
     assert [page["total"] for page in pages] == [3, 3, 3]
-    found = (await user.get(KEYS, params={"q": "lpha"})).json()
-    assert (found["total"], [each["name"] for each in found["items"]]) == (1, ["Alpha"])
+    page = (await user.get(KEYS, params={"q": "lpha"})).json()
+    assert (page["total"], [each["name"] for each in page["items"]]) == (1, ["Alpha"])
 
 
 async def test_expired_key_can_be_changed_without_a_new_expiry(user: AsyncClient, database: Database) -> None:
@@ -116,8 +113,8 @@ async def test_expired_key_can_be_changed_without_a_new_expiry(user: AsyncClient
         key = (await session.scalars(select(ApiKey).where(col(ApiKey.id) == created["id"]))).one()
         key.expires_at = past = utc_now() - timedelta(hours=1)
     path = f"{KEYS}/{created['id']}"
-    kept = await user.patch(path, json={"name": "Renamed", "expires_at": past.isoformat()})
-    assert (kept.status_code, kept.json()["name"]) == (200, "Renamed")
+    unchanged = await user.patch(path, json={"name": "Renamed", "expires_at": past.isoformat()})
+    assert (unchanged.status_code, unchanged.json()["name"]) == (200, "Renamed")
     assert_error(await user.patch(path, json={"expires_at": utc_now().isoformat()}), 422, "EXPIRY_IN_PAST")
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from undercroft.core.telemetry.redaction import clean_text
-from undercroft.modules.api_keys.keys import ALPHABET, generate_key, generate_prefix, parse_key
+from undercroft.modules.api_keys.service.key_format import ALPHABET, generate_key, generate_prefix, parse_key
 
 
 def test_key_is_parsed_into_prefix_and_hash() -> None:

@@ -4,9 +4,10 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 from sqlalchemy import select
 from sqlmodel import col
 
@@ -14,6 +15,7 @@ from tests.modules.api_keys.requests import (
     KEYS,
     ME,
     PROJECTS,
+    TEAMS,
     add_member,
     api_key_client,
     assert_error,
@@ -24,13 +26,13 @@ from tests.modules.api_keys.requests import (
 from tests.modules.audit.entries import entries, personal_rows
 from tests.modules.auth.users import PASSWORD, RegisteredUser
 from undercroft.app.api import create_app
-from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import Database, utc_now
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
 from undercroft.core.settings import use
 from undercroft.modules.api_keys.models import ApiKey
 from undercroft.modules.api_keys.settings import ApiKeySettings
+from undercroft.modules.teams.models import Membership, TeamRole
 from undercroft.testing.lifespan import run_lifespan
 from undercroft.testing.users import SignedInUser
 
@@ -98,6 +100,36 @@ async def test_team_keys_require_permissions(create_user: CreateUser, database: 
         assert_error(response, 404, "API_KEY_NOT_FOUND")
     assert (await owner.client.get(KEYS, params={"kind": "team"}, headers=here)).json()["total"] == 1
     assert (await owner.client.get(KEYS, params={"kind": "user"}, headers=here)).json()["total"] == 0
+
+
+async def test_permission_to_view_team_keys_does_not_allow_changes(create_user: CreateUser, database: Database) -> None:
+    owner, viewer = await create_user(), await create_user()
+    team = await make_team(owner.client)
+    role = {"name": "auditor", "permissions": ["api_keys:read", "projects:read"]}
+    assert (await owner.client.post(f"{TEAMS}/{team}/roles", json=role)).status_code == 201
+    async with database.session() as session:
+        session.add(Membership(team_id=UUID(team), user_id=viewer.user_id, role=role["name"]))
+    created = await make_key(owner.client, team=team, kind="team", scopes=["projects:read"])
+    here, path = team_header(team), f"{KEYS}/{created['id']}"
+    before = (await viewer.client.get(path, headers=here)).json()
+    assert before["id"] == created["id"]
+    for method, end, body in (("PATCH", "", {"name": "Mine"}), ("POST", "/rotate", {}), ("DELETE", "", None)):
+        response = await viewer.client.request(method, f"{path}{end}", json=body, headers=here)
+        assert_error(response, 403, "PERMISSION_DENIED")
+    assert (await owner.client.get(path, headers=here)).json() == before
+
+
+async def test_creating_a_key_does_not_wait_for_other_users_or_teams(
+    create_user: CreateUser, database: Database
+) -> None:
+    owner, other = await create_user(), await create_user()
+    team, other_team = await make_team(owner.client), await make_team(other.client)
+    async with database.session() as session:
+        raw = await session.raw()
+        await raw.execute("SELECT FROM users WHERE id = $1 FOR UPDATE", other.user_id)
+        await raw.execute("SELECT FROM teams WHERE id = $1 FOR UPDATE", UUID(other_team))
+        await make_key(owner.client)
+        await make_key(owner.client, team=team, kind="team")
 
 
 async def test_keys_of_other_teams_and_users_are_not_found(user: AsyncClient, stranger: AsyncClient) -> None:
@@ -169,11 +201,8 @@ async def test_deleted_key_fails_with_its_next_request_on_every_process(
 
 
 async def test_concurrent_creations_do_not_exceed_the_key_limit(user: AsyncClient) -> None:
-    use(ApiKeySettings(api_keys_most=3))
-    try:
-        responses = await asyncio.gather(*(user.post(KEYS, json={"name": "x"}) for _ in range(10)))
-    finally:
-        use(ApiKeySettings())
+    use(ApiKeySettings(api_keys_max=3))
+    responses = await asyncio.gather(*(user.post(KEYS, json={"name": "x"}) for _ in range(10)))
     assert sorted(response.status_code for response in responses) == [201] * 3 + [409] * 7
     assert (await user.get(KEYS)).json()["total"] == 3
 

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 
 from tests.modules.api_keys.requests import KEYS, ME, api_key_client, assert_error, change_row, make_key
 from undercroft.core.db import Database, utc_now

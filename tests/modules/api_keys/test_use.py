@@ -1,11 +1,12 @@
 """Requests with API keys: access, limits, audit entries and last use."""
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 from sqlalchemy import update
 from sqlmodel import col
 from starlette.requests import Request
@@ -23,13 +24,14 @@ from tests.modules.api_keys.requests import (
     make_team,
 )
 from tests.modules.audit.entries import entries
-from undercroft.core.auth import PlatformRole
-from undercroft.core.auth.permissions import TeamRole
+from undercroft.core.auth import Authenticator, PlatformRole
 from undercroft.core.db import Database, utc_now
 from undercroft.core.http.application import Api
-from undercroft.modules.api_keys import ApiKeyLastUsed
-from undercroft.modules.api_keys.keys import generate_key, generate_prefix
-from undercroft.modules.teams.models import Team
+from undercroft.modules.api_keys.repository import ApiKeyLastUsed
+from undercroft.modules.api_keys.service import authentication
+from undercroft.modules.api_keys.service.authentication import ApiKeyAuthenticator
+from undercroft.modules.api_keys.service.key_format import generate_key, generate_prefix
+from undercroft.modules.teams.models import Team, TeamRole
 from undercroft.modules.users.models import User
 from undercroft.testing.statements import StatementRecorder
 from undercroft.testing.users import SignedInUser
@@ -46,6 +48,16 @@ async def test_user_key_acts_as_the_user_in_the_given_team(app: Api, user: Async
         assert created["team_id"] == team
         assert created["created_by"] == (await user.get(ME)).json()["id"]
         assert [each["name"] for each in (await here.get(PROJECTS)).json()["items"]] == ["Mine"]
+
+
+async def test_key_restores_a_deleted_team_only_with_that_scope(app: Api, user: AsyncClient) -> None:
+    team = await make_team(user)
+    narrow, wide = [(await make_key(user, scopes=scopes))["key"] for scopes in (["teams:read"], ["teams:delete"])]
+    assert (await user.delete(f"{TEAMS}/{team}")).status_code == 204
+    async with api_key_client(app, narrow) as http:
+        assert_error(await http.post(f"{TEAMS}/{team}/restore"), 403, "PERMISSION_DENIED")
+    async with api_key_client(app, wide) as http:
+        assert (await http.post(f"{TEAMS}/{team}/restore")).status_code == 200
 
 
 async def test_key_authentication_runs_one_statement(
@@ -147,12 +159,12 @@ async def test_team_key_fails_when_the_team_is_deleted(app: Api, user: AsyncClie
 
 
 async def test_key_of_a_deactivated_user_is_refused(app: Api, create_user: CreateUser, admin: AsyncClient) -> None:
-    person = await create_user()
-    async with api_key_client(app, (await make_key(person.client))["key"]) as http:
+    user = await create_user()
+    async with api_key_client(app, (await make_key(user.client))["key"]) as http:
         assert (await http.get(ME)).status_code == 200
-        await admin.post(f"/api/v1/admin/users/{person.user_id}/deactivate")
+        await admin.post(f"/api/v1/admin/users/{user.user_id}/deactivate")
         assert_error(await http.get(ME), 401, "INVALID_API_KEY")
-        await admin.post(f"/api/v1/admin/users/{person.user_id}/activate")
+        await admin.post(f"/api/v1/admin/users/{user.user_id}/activate")
         assert (await http.get(ME)).status_code == 200
 
 
@@ -170,8 +182,8 @@ async def test_key_fails_after_its_expiry(app: Api, user: AsyncClient, database:
 async def test_key_of_an_administrator_has_no_admin_access(
     app: Api, create_user: CreateUser, role: PlatformRole
 ) -> None:
-    person = await create_user(role=role)
-    async with api_key_client(app, (await make_key(person.client))["key"]) as http:
+    user = await create_user(role=role)
+    async with api_key_client(app, (await make_key(user.client))["key"]) as http:
         for path in ("/api/v1/admin/users", "/api/v1/admin/jobs"):
             assert_error(await http.get(path), 403, "PERMISSION_DENIED")
         assert (await http.get(PROJECTS)).status_code == 200
@@ -230,7 +242,7 @@ async def test_last_use_is_recorded_with_a_delay(app: Api, user: AsyncClient, da
     assert created["last_used_at"] is None
     async with api_key_client(app, created["key"]) as http:
         await http.get(PROJECTS)
-    await app.state.auth_services.last_used.flush(database)
+    await app.context.get(ApiKeyAuthenticator).last_used.flush(database)
     read = (await user.get(f"{KEYS}/{created['id']}")).json()
     assert read["last_used_ip"] == "192.0.2.1"
     assert read["last_used_at"] >= created["created_at"]
@@ -264,7 +276,7 @@ async def test_rate_limits_count_by_key_prefix_only_for_valid_keys(app: Api, use
     def subject(key: str) -> str | None:
         headers = {b"authorization": f"Bearer {key}".encode()}
         request = Request({"type": "http", "headers": [], "state": {"request_headers": headers}})
-        return app.state.authenticator.verified_subject(request)
+        return app.context.get(Authenticator).verified_subject(request)
 
     assert subject(created["key"]) is None
     async with api_key_client(app, created["key"]) as http:
@@ -276,12 +288,26 @@ async def test_rate_limits_count_by_key_prefix_only_for_valid_keys(app: Api, use
     assert subject(created["key"]) is None
 
 
+async def test_rate_limits_forget_the_least_recently_used_key(
+    app: Api, user: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "MAX_CACHED_KEYS", 2)
+    authenticator = app.context.get(ApiKeyAuthenticator)
+    monkeypatch.setattr(authenticator, "_verified_prefixes", OrderedDict())
+    keys = [(await make_key(user))["key"] for _ in range(3)]
+    for position in (0, 1, 0, 2):
+        async with api_key_client(app, keys[position]) as http:
+            assert (await http.get(PROJECTS)).status_code == 200
+
+    assert [authenticator.verified_subject(key) is not None for key in keys] == [True, False, True]
+
+
 async def test_team_requiring_mfa_accepts_its_own_keys_and_keys_of_users_with_mfa(
     app: Api, create_user: CreateUser, database: Database
 ) -> None:
-    person = await create_user()
-    team = await make_team(person.client)
-    own, teams = await make_key(person.client), await make_key(person.client, team=team, kind="team")
+    user = await create_user()
+    team = await make_team(user.client)
+    own, teams = await make_key(user.client), await make_key(user.client, team=team, kind="team")
     async with database.session() as session:
         await session.execute(update(Team).where(col(Team.id) == team).values(require_mfa=True))
     for named in (None, team):
@@ -290,5 +316,5 @@ async def test_team_requiring_mfa_accepts_its_own_keys_and_keys_of_users_with_mf
     async with api_key_client(app, own["key"], team=team) as http:
         assert_error(await http.get(PROJECTS), 403, "MFA_ENROLLMENT_REQUIRED")
         async with database.session() as session:
-            await session.execute(update(User).where(col(User.id) == person.user_id).values(second_factors=["totp"]))
+            await session.execute(update(User).where(col(User.id) == user.user_id).values(second_factors=["totp"]))
         assert (await http.get(PROJECTS)).status_code == 200

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 
 from tests.factories import insert_user
 from tests.modules.audit.entries import entries, personal_rows
@@ -13,9 +13,9 @@ from tests.modules.auth.users import PASSWORD, RegisteredUser
 from undercroft.core.audit import Entry, person_id_for_email, record
 from undercroft.core.db import Database
 from undercroft.core.ids import new_id
-from undercroft.modules.audit.erasure import erase_values
+from undercroft.modules.audit.repository import erase_values
 from undercroft.modules.teams import TeamRepository
-from undercroft.modules.teams.purge import purge_team
+from undercroft.modules.teams.service.teams import purge_team
 from undercroft.testing.jobs import CapturedJobs
 
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 
 from tests.modules.audit.entries import entries, personal_rows
 from undercroft.core import settings

@@ -10,8 +10,9 @@ from tests.modules.audit.entries import entries
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import load
-from undercroft.jobs.registry import get_task
-from undercroft.modules.audit.partitions import add_partitions, prune
+from undercroft.jobs.registry import tasks
+from undercroft.modules.audit.repository import PartitionRepository
+from undercroft.modules.audit.service.partitions import prune
 from undercroft.testing.jobs import CapturedJobs
 
 ADD = """
@@ -118,20 +119,18 @@ async def test_month_with_rows_in_the_default_partition_gets_no_partition(
     await owner.execute(f"DROP TABLE {last}; DROP TABLE {personal}")
     await owner.execute(ADD, datetime(year, month, 2, tzinfo=UTC))
     async with database.session() as session:
-        assert await add_partitions(session) == 1
+        assert await PartitionRepository(session).add() == 1
     assert last not in await tables(owner)
     await owner.execute(f"DROP TABLE {personal}; DROP TABLE audit_entries_default")
     await owner.execute("SELECT audit_partition('audit_entries', 'audit_entries_default', 'DEFAULT')")
     async with database.session() as session:
-        assert await add_partitions(session) == 2
+        assert await PartitionRepository(session).add() == 2
 
 
 async def test_scheduled_job_creates_partitions(database: Database, jobs: CapturedJobs) -> None:
-    from undercroft.app.worker import load_tasks
     from undercroft.jobs import enqueue
 
-    load_tasks()
-    task = get_task("audit.add_partitions")
+    task = tasks()["audit.add_partitions"]
     assert task.cron is not None
     async with database.session() as session:
         job = await enqueue(session, task)

@@ -8,7 +8,7 @@ import pytest
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Database
 from undercroft.devstack.roles import Roles, schema_statements
-from undercroft.modules.audit.partitions import add_partitions
+from undercroft.modules.audit.repository import PartitionRepository
 from undercroft.testing.servers import Servers
 
 ENTRIES = ("audit_entries", "this_month", "audit_entries_default")
@@ -193,8 +193,8 @@ async def test_new_partition_is_protected_like_the_others(
     await owner.execute(f"DROP TABLE {last}; DROP TABLE {last.replace('entries', 'personal')}")
     await owner.close()
     async with database.session() as session:
-        assert await add_partitions(session) == 2
-        assert await add_partitions(session) == 0
+        assert await PartitionRepository(session).add() == 2
+        assert await PartitionRepository(session).add() == 0
     for role in ("app", "admin", "owner"):
         for statement in OWNERS:
             await assert_denied(database_url_of(role, request), statement, last)

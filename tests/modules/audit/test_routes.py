@@ -7,14 +7,14 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 
 from tests.modules.audit.entries import entries
 from undercroft.core.audit import Actor, ActorKind, Entry, record, use_actor
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.core.ids import new_id
-from undercroft.modules.audit import service
+from undercroft.modules.audit.service import log as service
 from undercroft.modules.users import User
 from undercroft.testing.users import SignedInUser
 

@@ -4,17 +4,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 from sqlalchemy import func, select, text
 
 from tests.factories import add_user, insert_user
 from tests.modules.audit.entries import entries, personal_rows
+from tests.projects import ProjectRepository, project_row
 from undercroft.core.audit import Actor, ActorKind, Entry, record, use_actor, write_one
 from undercroft.core.db import Database, Statement
 from undercroft.core.db.errors import DatabaseConflict, UnstorableValue
 from undercroft.core.db.tenancy import tenant
 from undercroft.core.ids import new_id
-from undercroft.modules.projects.repository import ProjectRepository
 from undercroft.modules.teams import Team, create_team
 from undercroft.testing.statements import StatementRecorder
 from undercroft.testing.users import SignedInUser
@@ -71,7 +71,7 @@ async def test_failed_entry_rolls_back_the_change(user: AsyncClient, database: D
     with tenant(owner.team_id):
         with pytest.raises(UnstorableValue):
             async with database.session() as session:
-                await ProjectRepository(session, owner.team_id).insert(WEBSITE, bad, created_by=owner.user_id)
+                await ProjectRepository(session, owner.team_id).insert(project_row(owner), bad)
         async with database.read_session() as session:
             assert await ProjectRepository(session, owner.team_id).count() == 0
 

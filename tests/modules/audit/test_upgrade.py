@@ -23,12 +23,12 @@ VALUES (now(), $1, $2, 'user', $3, $4, $5, $6, $7, $8, '{}')
 """
 
 
-async def test_upgrade_moves_texts_of_existing_entries_to_the_erasable_table(empty_database_url: str) -> None:
-    await upgrade_all(empty_database_url)
+async def test_upgrade_moves_texts_of_existing_entries_to_the_erasable_table(migrated_database_url: str) -> None:
+    await upgrade_all(migrated_database_url)
     known = {history.name: history for history in histories()}
-    await migrations.downgrade(empty_database_url, known["audit"], "0003_audit_own_names")
+    await migrations.downgrade(migrated_database_url, known["audit"], "0003_audit_own_names")
     user_id, team_id, passkey, project, invitation = (new_id() for _ in range(5))
-    connection = await asyncpg.connect(empty_database_url)
+    connection = await asyncpg.connect(migrated_database_url)
     try:
         await connection.execute(USER, user_id, ADDRESS)
         names = {"name": "Ada's key", "seen": "2026-11-29T07:00:00Z"}
@@ -49,7 +49,7 @@ async def test_upgrade_moves_texts_of_existing_entries_to_the_erasable_table(emp
             uuid5(NAMESPACE_URL, f"mailto:{ADDRESS}"),
             values,
         )
-        await upgrade_all(empty_database_url)
+        await upgrade_all(migrated_database_url)
         assert await fetch_after(connection, passkey) == {"name": "[personal]", "seen": "2026-11-29T07:00:00Z"}
         assert await fetch_after(connection, project) == {
             "name": "[personal]",

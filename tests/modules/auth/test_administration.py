@@ -1,17 +1,18 @@
 """Administration of a user's sessions and credentials."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 
 from tests.modules.auth.users import PASSWORD, Mailbox, RegisteredUser, error_code, new_email, post, sign_in
 from undercroft.core import audit
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Session
+from undercroft.core.http.application import Api
 from undercroft.testing.statements import StatementRecorder
 from undercroft.testing.users import SignedInUser
 
@@ -25,18 +26,19 @@ async def user_path(user: RegisteredUser) -> str:
 
 
 @pytest.fixture
-def recorded_entries(monkeypatch: pytest.MonkeyPatch) -> list[audit.Entry]:
+def recorded_entries(app: Api) -> Iterator[list[audit.Entry]]:
     entries: list[audit.Entry] = []
-
-    table: Any = audit._sink
+    trail = app.context.get(audit.AuditTrail)
+    table: Any = trail.sink
 
     class Sink:
         async def write(self, session: Session, entry: audit.Entry) -> None:
             entries.append(entry)
             await table.write(session, entry)
 
-    monkeypatch.setattr(audit, "_sink", Sink())
-    return entries
+    trail.sink = Sink()  # type: ignore[assignment]
+    yield entries
+    trail.sink = table
 
 
 async def test_administrator_lists_and_revokes_sessions_of_a_user(ada: RegisteredUser, admin: AsyncClient) -> None:
@@ -74,13 +76,13 @@ async def test_administrator_revokes_all_sessions_and_the_user_can_sign_in_again
     others = [await ada.sign_in_again() for _ in range(2)]
     path = await user_path(ada)
     recorded_entries.clear()
-    assert (await admin.post(f"{path}/sign-out")).json() == {"ended": 3}
+    assert (await admin.post(f"{path}/sign-out")).json() == {"revoked": 3}
     assert [entry.action for entry in recorded_entries] == ["user.signed_out"]
     for user in (ada, *others):
         assert (await user.get("/app/users/me")).status_code == 401
         assert (await post(ada.http, "/refresh", {"refresh_token": user.refresh_token})).status_code == 401
     recorded_entries.clear()
-    assert (await admin.post(f"{path}/sign-out")).json() == {"ended": 0}
+    assert (await admin.post(f"{path}/sign-out")).json() == {"revoked": 0}
     assert recorded_entries == []
     assert (await sign_in(ada.http, ada.email)).status_code == 200
 
@@ -93,8 +95,8 @@ async def test_required_password_reset_revokes_all_access_except_the_emailed_lin
     await post(ada.http, "/password/forgot", {"email": ada.email})
     earlier = (await mailbox.latest(ada.email)).token
     recorded_entries.clear()
-    assert (await admin.post(f"{path}/reset-password")).status_code == 202
-    assert [entry.action for entry in recorded_entries] == ["user.reset_required"]
+    assert (await admin.post(f"{path}/reset-password")).status_code == 204
+    assert [entry.action for entry in recorded_entries] == ["user.password_reset_required"]
     assert (await ada.get("/app/users/me")).status_code == 401
     assert (await sign_in(ada.http, ada.email)).status_code == 401
     by_key = await ada.http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {key}"})
@@ -114,7 +116,7 @@ async def test_email_change_is_revoked_by_a_required_reset_or_deactivation(
     path, to = await user_path(ada), new_email()
     await ada.send("POST", "/auth/email/change", {"new_email": to, "current_password": PASSWORD})
     token = (await mailbox.latest(to)).token
-    assert (await admin.post(f"{path}/{act}")).status_code in (200, 202)
+    assert (await admin.post(f"{path}/{act}")).status_code in (200, 204)
     assert error_code(await post(ada.http, "/email/confirm", {"token": token})) == "LINK_INVALID"
     assert (await admin.get(path)).json()["email"] == ada.email
 
@@ -124,7 +126,7 @@ async def test_required_reset_revokes_sessions_of_concurrent_sign_ins(ada: Regis
     responses = await asyncio.gather(
         admin.post(f"{path}/reset-password"), *(sign_in(ada.http, ada.email) for _ in range(5))
     )
-    assert responses[0].status_code == 202
+    assert responses[0].status_code == 204
     for response in responses[1:]:
         token = response.json().get("access_token", "nothing")
         me = await ada.http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {token}"})

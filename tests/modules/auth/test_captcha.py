@@ -2,15 +2,15 @@
 
 from collections.abc import AsyncIterator
 
-import httpx
+import httpx2 as httpx
 import pytest
 import pytest_asyncio
 
 from tests.modules.auth.users import PASSWORD, RegisteredUser, error_code, make_client, new_email, post
 from tests.modules.identities.fixtures import application
+from tests.providers.captcha.emulator import SECRET, SITE_KEY, CaptchaEmulator
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
-from undercroft.devstack.emulators.captcha import SECRET, SITE_KEY, CaptchaEmulator
 from undercroft.modules.auth.settings import AuthSettings
 from undercroft.providers.captcha import CaptchaSettings
 

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import pytest
-from sqlmodel import col, select
+from sqlmodel import col, select, update
 
 from tests.modules.auth.users import (
     PASSWORD,
@@ -19,9 +19,13 @@ from tests.modules.auth.users import (
     sign_in,
 )
 from undercroft.core.db import Database
-from undercroft.modules.auth.models import AuthSession, MailRequest, MailToken
+from undercroft.core.events import subscribe
+from undercroft.modules.auth.models import MailRequest, MailToken
+from undercroft.modules.auth.service.sign_in import SignInService
+from undercroft.modules.sessions.models import AuthSession
 from undercroft.modules.users import UserDeleted
 from undercroft.modules.users.models import User
+from undercroft.testing import add_declarations
 
 NEW_PASSWORD = "four otters on the shore"
 
@@ -266,18 +270,17 @@ async def test_account_deletion_removes_data_sessions_and_links_and_frees_the_ad
 
 
 async def test_account_deletion_rolls_back_when_a_subscriber_fails(
-    ada: RegisteredUser, monkeypatch: pytest.MonkeyPatch
+    ada: RegisteredUser,
 ) -> None:
-    from undercroft.core import events
-
+    @subscribe(UserDeleted)
     async def refuse(_session: Any, _event: UserDeleted) -> None:
         raise refusal
 
     from undercroft.core.errors import Conflict
 
     refusal = Conflict("Not yet.")
-    monkeypatch.setitem(events._subscribers, UserDeleted, [*events._subscribers[UserDeleted], refuse])
-    assert (await delete_account(ada)).status_code == 409
+    with add_declarations(refuse):
+        assert (await delete_account(ada)).status_code == 409
     assert await profile_status(ada) == 200
 
 
@@ -295,3 +298,32 @@ async def test_malformed_token_returns_422_and_unknown_token_400(http: httpx.Asy
     for token in ("", "x" * 513, None, 7):
         assert (await post(http, "/email/confirm", {"token": token})).status_code == 422
     assert (await post(http, "/email/confirm", {"token": "a\u0000b ☃"})).status_code == 400
+
+
+CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
+    "password": ("POST", "/auth/password/change", {"new_password": NEW_PASSWORD}),
+    "address": ("POST", "/auth/email/change", {"new_email": "elsewhere@example.com"}),
+    "deletion": ("DELETE", "/app/users/me", {}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_password_that_was_changed_after_its_verification_is_refused(
+    ada: RegisteredUser, database: Database, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    verify = SignInService.require_password
+
+    async def verify_before_a_reset(*arguments: Any) -> str:
+        verified = await verify(*arguments)
+        async with database.session() as session:
+            await session.execute(update(User).where(col(User.email) == ada.email).values(password_hash="another"))
+        return verified
+
+    monkeypatch.setattr(SignInService, "require_password", verify_before_a_reset)
+    method, path, body = CHANGES[change]
+    response = await ada.send(method, path, {"current_password": PASSWORD, **body})
+    assert (response.status_code, error_code(response)) == (403, "WRONG_PASSWORD")
+    async with database.read_session() as session:
+        user = (await session.scalars(select(User).where(col(User.email) == ada.email))).one()
+        requests = (await session.scalars(select(MailRequest).where(col(MailRequest.user_id) == user.id))).all()
+    assert (user.password_hash, user.deleted_at, requests) == ("another", None, [])

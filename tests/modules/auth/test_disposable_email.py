@@ -1,8 +1,6 @@
 """Rejection of disposable email addresses."""
 
-from collections.abc import Iterator
-
-import httpx
+import httpx2 as httpx
 import pytest
 
 from tests.modules.auth.users import PASSWORD, RegisteredUser, error_code, post
@@ -20,7 +18,7 @@ BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 
 
 @pytest.fixture
-def refuse_disposable() -> Iterator[None]:
+def refuse_disposable() -> None:
     use(
         DisposableMailSettings(
             disposable_mail="refuse",
@@ -28,8 +26,6 @@ def refuse_disposable() -> Iterator[None]:
             disposable_mail_allowed=("guerrillamail.com",),
         )
     )
-    yield
-    use(DisposableMailSettings())
 
 
 @pytest.mark.parametrize("email", DISPOSABLE)

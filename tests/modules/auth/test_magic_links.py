@@ -1,21 +1,21 @@
 """Sign-in with an emailed link."""
 
 import asyncio
-from collections.abc import Iterator
 
-import httpx
+import httpx2 as httpx
 import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
 from tests.modules.auth.users import PASSWORD, Mailbox, RegisteredUser, error_code, make_client, new_email, post
 from tests.modules.forms import hidden_fields
+from undercroft.core.context import PROCESS
 from undercroft.core.db import Database, Session, utc_now
 from undercroft.core.http.application import Api
 from undercroft.core.settings import use
-from undercroft.modules.auth import MfaRequired, second_factor
 from undercroft.modules.auth.models import MailToken
 from undercroft.modules.auth.settings import AuthSettings
+from undercroft.modules.sessions import MfaRequired, SecondFactorProvider
 from undercroft.modules.users import User
 from undercroft.testing.statements import StatementRecorder
 
@@ -24,10 +24,8 @@ BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin", "Origin": "nu
 
 
 @pytest.fixture(autouse=True)
-def magic_links_enabled() -> Iterator[None]:
+def magic_links_enabled() -> None:
     use(AuthSettings(magic_links=True))
-    yield
-    use(AuthSettings())
 
 
 async def request_token(http: httpx.AsyncClient, mailbox: Mailbox, email: str) -> str:
@@ -50,7 +48,10 @@ async def test_magic_link_sets_a_session_cookie_for_browsers(
 ) -> None:
     token = await request_token(http, mailbox, ada.email)
     response = await post(http, VERIFY, {"token": token, "session": "cookie"})
-    assert set(response.json()) == {"user", "csrf_token"}
+    signed_in = response.json()
+    assert (signed_in["session"], signed_in["user"]["email"]) == ("cookie", ada.email)
+    assert signed_in["csrf_token"]
+    assert (signed_in["access_token"], signed_in["refresh_token"], signed_in["expires_in"]) == (None, None, None)
     assert (await http.get("/api/v1/app/users/me")).json()["email"] == ada.email
 
 
@@ -167,7 +168,7 @@ async def test_magic_link_requires_the_second_factor(
         async def create_challenge(self, session: Session, user: User, *_: object) -> MfaRequired:
             return MfaRequired(details={"mfa_token": "pending", "methods": user.second_factors})
 
-    monkeypatch.setattr(second_factor, "_provider", Provider())
+    monkeypatch.setitem(PROCESS._components, SecondFactorProvider, Provider())
     async with database.session() as session:
         await session.execute(update(User).where(col(User.email) == ada.email).values(second_factors=["totp"]))
     token = await request_token(http, mailbox, ada.email)

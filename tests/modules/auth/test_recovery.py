@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-import httpx
+import httpx2 as httpx
 import pytest_asyncio
 from typer.testing import CliRunner
 
@@ -11,9 +11,10 @@ from tests.modules.auth.users import Mailbox, RegisteredUser, create_registered_
 from undercroft.cli import user as user_command
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
-from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.errors import TooManyAttempts
-from undercroft.modules.auth.throttle import ACCOUNT, Throttle
+from undercroft.modules.auth.service.throttle import ACCOUNT, Throttle
+from undercroft.modules.sessions import SessionServices
+from undercroft.modules.sessions.service.client import Client
 
 NEW_PASSWORD = "seven herons on a roof"
 OWNER_IP, THIEF_IP = "192.0.2.1", "203.0.113.77"
@@ -31,9 +32,9 @@ async def thief(app: Api) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def make_key(user: RegisteredUser, **fields: object) -> str:
-    made = await user.send("POST", "/app/api-keys", {"name": "Import", **fields})
-    assert made.status_code == 201, made.text
-    return str(made.json()["key"])
+    created = await user.send("POST", "/app/api-keys", {"name": "Import", **fields})
+    assert created.status_code == 201, created.text
+    return str(created.json()["key"])
 
 
 async def api_key_status(http: httpx.AsyncClient, key: str) -> int:
@@ -64,11 +65,11 @@ async def test_password_reset_does_not_revoke_team_keys(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     team = (await ada.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
-    made = await ada.send("POST", "/app/api-keys", {"name": "Import", "kind": "team"}, **{"X-Team-ID": team})
+    created = await ada.send("POST", "/app/api-keys", {"name": "Import", "kind": "team"}, **{"X-Team-ID": team})
 
     await reset_password(http, ada, mailbox)
 
-    bearer = {"Authorization": f"Bearer {made.json()['key']}"}
+    bearer = {"Authorization": f"Bearer {created.json()['key']}"}
     assert (await http.get("/api/v1/app/projects", headers=bearer)).status_code == 200
 
 
@@ -120,7 +121,7 @@ async def use_session(thief: httpx.AsyncClient, user: RegisteredUser, app: Api) 
     bearer = {"Authorization": f"Bearer {user.access_token}"}
     assert (await thief.get("/api/v1/app/users/me", headers=bearer)).status_code == 200
     assert (await post(thief, "/refresh", {"refresh_token": user.refresh_token})).status_code == 200
-    await app.state.auth_services.last_seen.flush(app.state.database)
+    await app.context.get(SessionServices).last_seen.flush(app.context.get(Database))
 
 
 async def test_use_of_a_stolen_session_does_not_make_its_ip_known(

@@ -2,7 +2,7 @@
 
 import asyncio
 
-import httpx
+import httpx2 as httpx
 from sqlalchemy import func, select
 from sqlmodel import col
 
@@ -35,13 +35,26 @@ async def test_registration_and_verification_sign_in(http: httpx.AsyncClient, ma
     assert "Confirm" in mail.subject
     response = await post(http, "/verify-email", {"token": mail.token})
     assert response.status_code == 200
-    assert response.json()["token_type"] == "bearer"
+    assert response.json()["session"] == "bearer"
+    assert response.json()["user"]["email"] == email
+    assert response.json()["csrf_token"] is None
     assert response.json()["expires_in"] == 900
     me = await http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {response.json()['access_token']}"})
     assert me.json()["email"] == email
     assert me.json()["email_verified"] is True
     assert me.json()["full_name"] == "Ada Lovelace"
     assert [mail.subject for mail in await mailbox.list_new(email)] == ["Welcome to Undercroft"]
+
+
+async def test_verification_leaves_the_registration_of_another_address(
+    http: httpx.AsyncClient, mailbox: Mailbox
+) -> None:
+    first, second = new_email(), new_email()
+    for email in (first, second):
+        assert (await register(http, email)).status_code == 202
+    for email in (first, second):
+        assert (await post(http, "/verify-email", {"token": (await mailbox.latest(email)).token})).status_code == 200
+        assert (await sign_in(http, email)).status_code == 200
 
 
 async def test_sign_in_fails_before_verification(http: httpx.AsyncClient) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-import httpx
+import httpx2 as httpx
 import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
@@ -24,9 +24,11 @@ from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
 from undercroft.core.security import passwords
 from undercroft.core.security.settings import PasswordSettings
+from undercroft.core.security.threads import TooBusy
 from undercroft.core.settings import load, use
-from undercroft.modules.auth.models import AuthSession
-from undercroft.modules.auth.services import AuthServices
+from undercroft.modules.auth.models import ThrottleCounter
+from undercroft.modules.sessions import SessionServices
+from undercroft.modules.sessions.models import AuthSession
 from undercroft.modules.teams import Team
 from undercroft.modules.users.models import User
 from undercroft.modules.users.schemas import ProfileRead
@@ -50,6 +52,26 @@ async def test_wrong_password_and_unknown_address_get_the_same_response_and_stat
     assert wrong.json()["error"]["code"] == "INVALID_CREDENTIALS"
 
 
+async def test_attempt_that_is_not_checked_under_load_does_not_count_as_a_failure(
+    http: httpx.AsyncClient, ada: RegisteredUser, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise TooBusy(retry_after=2)
+
+    async def count_failures() -> int:
+        async with database.read_session() as session:
+            return sum((await session.scalars(select(col(ThrottleCounter.failures)))).all())
+
+    before = await count_failures()
+    with monkeypatch.context() as patch:
+        patch.setattr(passwords, "verify", refuse)
+        busy = await sign_in(http, ada.email)
+    assert (busy.status_code, error_code(busy), busy.headers["Retry-After"]) == (503, "TOO_BUSY", "2")
+    assert await count_failures() == before
+    assert (await sign_in(http, ada.email, "not the password at all")).status_code == 401
+    assert await count_failures() > before
+
+
 async def test_sign_in_of_a_deactivated_user_returns_invalid_credentials(
     http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
@@ -65,15 +87,12 @@ async def test_password_is_rehashed_when_the_parameters_change(
         async with database.read_session() as session:
             return str(await session.scalar(select(col(User.password_hash))))
 
-    before, settings = await stored(), load(PasswordSettings)
-    use(settings.model_copy(update={"password_time_cost": 2}))
-    try:
-        assert (await sign_in(http, ada.email)).status_code == 200
-        assert passwords.needs_rehash(before)
-        assert not passwords.needs_rehash(await stored())
-        assert (await sign_in(http, ada.email)).status_code == 200
-    finally:
-        use(settings)
+    before = await stored()
+    use(load(PasswordSettings).model_copy(update={"password_time_cost": 2}))
+    assert (await sign_in(http, ada.email)).status_code == 200
+    assert passwords.needs_rehash(before)
+    assert not passwords.needs_rehash(await stored())
+    assert (await sign_in(http, ada.email)).status_code == 200
 
 
 NFC, NFD = "caf\u00e9 \u00fcber alles", "cafe\u0301 u\u0308ber alles"  # typos: ignore
@@ -129,7 +148,7 @@ async def test_oauth2_form_returns_tokens_and_rejects_an_invalid_address(
     assert set(response.json()) == {"access_token", "refresh_token", "token_type", "expires_in"}
     assert (await http.post("/api/v1/auth/token", data={**form, "password": "no"})).status_code == 401
     assert (await http.post("/api/v1/auth/token", data={**form, "username": "no address"})).status_code == 422
-    assert (await http.post("/api/v1/auth/token", data={**form, "password": "x" * 10_000})).status_code == 401
+    assert (await http.post("/api/v1/auth/token", data={**form, "password": "x" * 10_000})).status_code == 422
 
 
 @pytest.mark.parametrize("sent_by", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}])
@@ -157,17 +176,17 @@ async def test_profile_runs_one_statement_and_matches_its_schema(
 
 
 async def test_last_seen_times_are_written_in_one_batch(
-    ada: RegisteredUser, auth_services: AuthServices, database: Database, statements: StatementRecorder
+    ada: RegisteredUser, session_services: SessionServices, database: Database, statements: StatementRecorder
 ) -> None:
     other = await ada.sign_in_again()
-    await auth_services.last_seen.flush(database)
+    await session_services.last_seen.flush(database)
     async with database.session() as session:
         await (await session.raw()).execute("UPDATE auth_sessions SET last_seen_at = now() - interval '1 day'")
     await ada.get("/app/users/me")
     await other.get("/app/users/me")
     await other.get("/app/users/me")
     await statements.clear()
-    assert await auth_services.last_seen.flush(database) == 2
+    assert await session_services.last_seen.flush(database) == 2
     await statements.get_all()
     assert len([sql for sql in statements.sent if "UPDATE" in sql]) == 1
     async with database.read_session() as session:

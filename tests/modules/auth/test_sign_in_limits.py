@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import pytest
 import pytest_asyncio
 from fastapi.routing import APIRoute
@@ -28,8 +28,10 @@ from undercroft.core.http.limits import BY_NETWORK, get_rate_limit_rule
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.security import passwords
 from undercroft.core.settings import load, use
+from undercroft.modules.auth import AuthServices
+from undercroft.modules.auth.service.emails import MAX_LINK_MAILS
+from undercroft.modules.auth.service.throttle import ACCOUNT, DEVICE
 from undercroft.modules.auth.settings import AuthSettings
-from undercroft.modules.auth.throttle import ACCOUNT, DEVICE, MAX_LINK_MAILS
 from undercroft.testing.lifespan import run_lifespan
 
 WRONG_PASSWORD = "not the password at all"
@@ -43,14 +45,11 @@ async def strict(app: Api, database: Database) -> AsyncIterator[Api]:
     """A separate application with the limits of production."""
     async with make_client(app) as client:
         await client.get("/health")  # caches the limits of the first application
-    http, auth = load(HttpSettings), load(AuthSettings)
-    use(http.model_copy(update={"rate_limit_scale": 1}))
-    use(auth.model_copy(update={"magic_links": True}))
+    use(load(HttpSettings).model_copy(update={"rate_limit_scale": 1}))
+    use(load(AuthSettings).model_copy(update={"magic_links": True}))
     strict = create_app(database=database)
     async with run_lifespan(strict):
         yield strict
-    use(http)
-    use(auth)
 
 
 @pytest.fixture
@@ -78,7 +77,7 @@ ENTRY_POINTS: dict[str, Callable[[httpx.AsyncClient, str], Any]] = {
     ),
     "second factor": lambda http, _: post(http, "/mfa/verify", {"mfa_token": "x" * 43, "code": "123456"}),
     "second factor on the page": lambda http, _: http.post(
-        "/sign-in/second-step", data={"mfa_token": "x" * 43, "code": "123456"}, headers=BROWSER
+        "/sign-in/second-factor", data={"mfa_token": "x" * 43, "code": "123456"}, headers=BROWSER
     ),
     "second factor of admin": lambda http, _: http.post(
         "/admin/login/code", data={"mfa_token": "x" * 43, "code": "123456"}, headers=BROWSER
@@ -146,7 +145,7 @@ async def test_failures_from_the_owners_address_do_not_lock_out_the_owners_devic
 async def test_correct_password_is_not_checked_while_the_account_is_throttled(
     app: Api, ada: RegisteredUser, checked_passwords: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.auth_services.sign_in._throttle, "_scale", 1)
+    monkeypatch.setattr(app.context.get(AuthServices).sign_in._throttle, "_scale", 1)
     for known in (True, False):
         async with make_client(app, ip=OTHER_IP) as http:
             if known:
@@ -163,7 +162,7 @@ async def test_correct_password_is_not_checked_while_the_account_is_throttled(
 async def test_all_password_checks_share_one_failure_counter(
     app: Api, ada: RegisteredUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.auth_services.sign_in._throttle, "_scale", 1)
+    monkeypatch.setattr(app.context.get(AuthServices).sign_in._throttle, "_scale", 1)
     wrong, current = {"password": WRONG_PASSWORD}, {"current_password": WRONG_PASSWORD}
     responses = [
         await sign_in(ada.http, ada.email, WRONG_PASSWORD),
@@ -239,11 +238,11 @@ async def test_owner_can_register_after_a_stranger_exhausted_the_mail_limit(
 async def test_email_change_requests_are_limited_and_the_last_link_stays_valid(
     app: Api, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
-    http = load(HttpSettings)
     to = new_email()
     body = {"new_email": to, "current_password": PASSWORD}
     for _ in range(MAX_LINK_MAILS):
         assert (await ada.send("POST", "/auth/email/change", body)).status_code == 202
+    http = load(HttpSettings)
     use(http.model_copy(update={"rate_limit_scale": 1}))
     refused = await ada.send("POST", "/auth/email/change", body)
     use(http)
@@ -280,27 +279,29 @@ def routes_without_principal(app: Api) -> list[APIRoute]:
 
 
 def test_public_routes_that_check_secrets_share_the_sign_in_rate_limit(app: Api) -> None:
-    found = routes_without_principal(app)
-    assert len(found) > 15
-    groups = {each.path: get_rate_limit_rule(each.path_format, each.endpoint) for each in found}
+    routes = routes_without_principal(app)
+    assert len(routes) > 15
+    groups = {each.path: get_rate_limit_rule(each) for each in routes}
     unlimited = {path for path, rule in groups.items() if rule is None or rule.group not in BY_NETWORK - {"auth"}}
     assert unlimited <= set(UNLIMITED), unlimited - set(UNLIMITED)
 
 
-REAUTHENTICATION_PATHS = {
-    "/api/v1/auth/step-up",
-    "/api/v1/auth/password/change",
-    "/api/v1/auth/email/change",
-    "/api/v1/auth/mfa/totp/confirm",
-    "/api/v1/app/users/me",
-}
+def secret_fields(route: APIRoute) -> set[str]:
+    """The fields of the body that a client could guess: passwords and codes."""
+    bodies = [each.field_info.annotation for each in route.dependant.body_params]
+    fields = set[str]().union(*(getattr(body, "model_fields", ()) for body in bodies))
+    return {name for name in fields if name.endswith(("password", "code")) and name != "new_password"}
 
 
-def test_reauthentication_routes_share_the_sign_in_rate_limit(app: Api) -> None:
-    rules = {
-        route.path: get_rate_limit_rule(route.path_format, route.endpoint)
-        for route in app.router.routes
-        if isinstance(route, APIRoute) and route.path in REAUTHENTICATION_PATHS and route.methods & {"POST", "DELETE"}
-    }
-    assert set(rules) == REAUTHENTICATION_PATHS
-    assert {rule.group for rule in rules.values() if rule} == {"sign_in"}
+def test_routes_that_check_a_password_or_code_share_the_sign_in_rate_limit(app: Api) -> None:
+    routes = [route for route in app.router.routes if isinstance(route, APIRoute) and secret_fields(route)]
+    rules = {f"{min(route.methods)} {route.path}": get_rate_limit_rule(route) for route in routes}
+    assert {
+        "POST /api/v1/auth/step-up",
+        "POST /api/v1/auth/password/change",
+        "POST /api/v1/auth/email/change",
+        "POST /api/v1/auth/mfa/totp/confirm",
+        "DELETE /api/v1/app/users/me",
+    } <= set(rules)
+    unlimited = {path for path, rule in rules.items() if rule is None or not rule.group.startswith("sign_in")}
+    assert unlimited <= {f"POST {path}" for path in UNLIMITED}, unlimited

@@ -10,12 +10,11 @@ from tests.modules.auth.users import PASSWORD, RegisteredUser, error_code, make_
 from undercroft.core.db import Database
 from undercroft.core.errors import TooManyRequests
 from undercroft.core.http.application import Api
-from undercroft.modules.auth import throttle as module
-from undercroft.modules.auth.client import Client
-from undercroft.modules.auth.device import Device
+from undercroft.modules.auth import AuthServices
 from undercroft.modules.auth.errors import TooManyAttempts
 from undercroft.modules.auth.models import ThrottleCounter as Row
-from undercroft.modules.auth.throttle import (
+from undercroft.modules.auth.service import throttle as module
+from undercroft.modules.auth.service.throttle import (
     ACCOUNT,
     DEVICE,
     NETWORK,
@@ -26,6 +25,7 @@ from undercroft.modules.auth.throttle import (
     clear_failures,
     network_prefix,
 )
+from undercroft.modules.sessions.service.client import Client, Device
 
 IP = "192.0.2.1"
 
@@ -142,7 +142,7 @@ async def test_failed_sign_in_commits_its_counters(app: Api, ada: RegisteredUser
 async def test_known_and_unknown_accounts_are_throttled_alike_even_with_the_correct_password(
     app: Api, ada: RegisteredUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.auth_services.sign_in._throttle, "_scale", 1)
+    monkeypatch.setattr(app.context.get(AuthServices).sign_in._throttle, "_scale", 1)
     async with make_client(app, ip="203.0.113.9") as attacker:
         for email in (ada.email, new_email()):
             for _ in range(PAIR.free_attempts):
@@ -156,7 +156,7 @@ async def test_known_and_unknown_accounts_are_throttled_alike_even_with_the_corr
 async def test_current_password_checks_are_throttled(
     app: Api, ada: RegisteredUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.auth_services.sign_in._throttle, "_scale", 1)
+    monkeypatch.setattr(app.context.get(AuthServices).sign_in._throttle, "_scale", 1)
     body = {"current_password": "a guess that is wrong"}
     codes = [error_code(await ada.send("DELETE", "/app/users/me", body)) for _ in range(PAIR.free_attempts + 1)]
     assert codes == ["WRONG_PASSWORD"] * PAIR.free_attempts + ["TOO_MANY_ATTEMPTS"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2 as httpx
 
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
@@ -35,9 +35,9 @@ class Mail:
 
     @property
     def token(self) -> str:
-        found = LINK.search(self.text)
-        assert found, self.text
-        return parse_qs(urlsplit(found[0]).query)["token"][0]
+        match = LINK.search(self.text)
+        assert match, self.text
+        return parse_qs(urlsplit(match[0]).query)["token"][0]
 
 
 @dataclass

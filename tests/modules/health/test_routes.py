@@ -1,9 +1,9 @@
 """Routes of the health checks."""
 
 import pytest
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 
-from undercroft.core.health import Component
+from undercroft.core.health import Component, Health
 from undercroft.core.http.application import Api
 
 
@@ -30,11 +30,11 @@ async def test_readiness_reports_every_component_with_its_latency(client: AsyncC
 async def test_readiness_is_degraded_or_unhealthy_when_a_component_is_down(
     app: Api, client: AsyncClient, required: bool, status: int, overall: str
 ) -> None:
-    app.state.health.add(Component("sky", failing_check, required=required))
+    app.context.get(Health).add(Component("sky", failing_check, required=required))
     try:
         response = await client.get("/api/v1/public/health/ready")
     finally:
-        app.state.health.remove("sky")
+        app.context.get(Health).remove("sky")
     assert (response.status_code, response.json()["status"]) == (status, overall)
     assert response.json()["components"]["sky"]["status"] == "down"
     assert "hunter2" not in response.text

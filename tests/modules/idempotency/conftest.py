@@ -6,17 +6,16 @@ from contextlib import AsyncExitStack
 import pytest_asyncio
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 
 from undercroft.app.api import create_app
 from undercroft.core.db import Database, SessionDep
 from undercroft.core.errors import AppError, Conflict
 from undercroft.core.http import CurrentPrincipal, Router
 from undercroft.core.http.application import Api
-from undercroft.core.http.idempotency import returns_secret
 from undercroft.core.http.responses import json_response
-from undercroft.modules.projects.schemas import ProjectCreate
-from undercroft.modules.projects.service import ProjectService
+from undercroft.modules.projects.models import ProjectBase
+from undercroft.modules.projects.resources import ProjectResource
 from undercroft.testing.lifespan import run_lifespan
 from undercroft.testing.users import make_client
 
@@ -35,10 +34,10 @@ class Counted(AppError):
 
 @router.post("/orders/{how}")
 async def order(
-    how: str, request: Request, body: ProjectCreate, principal: CurrentPrincipal, session: SessionDep
+    how: str, request: Request, body: ProjectBase, principal: CurrentPrincipal, session: SessionDep
 ) -> Response:
     """Creates a project and then fails or responds according to `how`."""
-    project = await ProjectService(session, principal).create(body)
+    project = await ProjectResource(session, principal).create(body)
     match how:
         case "break":
             raise RuntimeError("between the change and the response")
@@ -60,21 +59,20 @@ async def order(
     return json_response({"id": project["id"]}, status=201, headers={"X-Order": str(project["id"])})
 
 
-@router.post("/keys")
-@returns_secret
+@router.post("/keys", idempotency="never_store")
 async def new_key(principal: CurrentPrincipal, session: SessionDep) -> dict[str, str]:
-    project = await ProjectService(session, principal).create(ProjectCreate(name="key"))
+    project = await ProjectResource(session, principal).create(ProjectBase(name="key"))
     return {"key": f"very-secret-{project['id']}"}
 
 
 @router.post("/apart")
-async def order_apart(request: Request, body: ProjectCreate, principal: CurrentPrincipal) -> dict[str, str]:
+async def order_apart(request: Request, body: ProjectBase, principal: CurrentPrincipal) -> dict[str, str]:
     """Creates a project in a separate transaction."""
-    database: Database = request.app.state.database
+    database: Database = request.app.context.get(Database)
     if body.name == "refused":
         raise Refused
     async with database.session() as session:
-        project = await ProjectService(session, principal).create(body)
+        project = await ProjectResource(session, principal).create(body)
     if body.name == "broken":
         raise RuntimeError("after the change")
     return {"id": str(project["id"])}

@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2 as httpx
 import pytest_asyncio
 
 from tests.modules.identities import fixtures
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.devstack.emulators.oidc import OidcIssuer
+from undercroft.modules.sessions import SessionServices
 from undercroft.testing.users import make_client
 
 
@@ -25,7 +26,7 @@ async def module_social_app(
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def social_app(module_social_app: Api, database: Database) -> Api:
-    await module_social_app.state.auth_services.keys.load()
+    await module_social_app.context.get(SessionServices).keys.load()
     return module_social_app
 
 

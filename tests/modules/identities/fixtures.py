@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from undercroft.app.api import create_app
 from undercroft.core import settings
 from undercroft.core.db import Database
@@ -77,8 +79,8 @@ def social(issuer: OidcIssuer, **more: Any) -> tuple[IdentitySettings, SocialSet
     """All providers of social sign-in, served by the emulator."""
     from undercroft.devstack.emulators.oidc import CLIENT_ID, CLIENT_SECRET
     from undercroft.devstack.emulators.oidc.dialects import APPLE_KEY_ID, APPLE_TEAM
-    from undercroft.devstack.emulators.oidc.keys import private_pem
 
+    pem: bytes = issuer.apple_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     clients = {f"{name}_client_id": CLIENT_ID for name in ("google", "github", "microsoft", "apple", "oidc")}
     secrets = {f"{name}_client_secret": CLIENT_SECRET for name in ("google", "github", "microsoft", "oidc")}
     return IdentitySettings(oidc_issuer=issuer.url), SocialSettings(
@@ -91,7 +93,7 @@ def social(issuer: OidcIssuer, **more: Any) -> tuple[IdentitySettings, SocialSet
         apple_issuer=f"{issuer.url}/apple",
         apple_team_id=APPLE_TEAM,
         apple_key_id=APPLE_KEY_ID,
-        apple_private_key=private_pem(issuer.apple_key),
+        apple_private_key=pem.decode(),
         social_redirect_uris=("myapp://signed-in",),
         **more,
     )

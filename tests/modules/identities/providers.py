@@ -4,18 +4,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 
 from tests.modules.identities import fixtures
-from undercroft.core.settings import SettingsBase
-from undercroft.devstack.emulators.oidc import OidcIssuer, ProviderUser
-from undercroft.devstack.emulators.oidc.dialects import (
+from tests.modules.identities.provider_messages import (
     clerk_event,
     clerk_token,
     sign_webhook,
     supabase_event,
     supabase_token,
 )
+from undercroft.core.settings import SettingsBase
+from undercroft.devstack.emulators.oidc import OidcIssuer, ProviderUser
 from undercroft.devstack.emulators.oidc.issuer import WEBHOOK_SECRET
 
 Body = dict[str, Any]
@@ -35,21 +35,21 @@ class ExternalProvider:
     def settings(self) -> SettingsBase:
         return fixtures.clerk(self.issuer) if self.name == "clerk" else fixtures.supabase(self.issuer)
 
-    def token(self, person: ProviderUser, **more: Any) -> str:
+    def token(self, provider_user: ProviderUser, **more: Any) -> str:
         make: Callable[..., str] = clerk_token if self.name == "clerk" else supabase_token
-        return make(self.issuer, person, **more)
+        return make(self.issuer, provider_user, **more)
 
-    def fresh_token(self, person: ProviderUser) -> str:
+    def fresh_token(self, provider_user: ProviderUser) -> str:
         """A token with a recent authentication, as sensitive endpoints require it."""
         now = self.issuer.now()
         claims = {"fva": [0, -1]} if self.name == "clerk" else {"amr": [{"method": "password", "timestamp": now}]}
-        return self.token(person, **claims)
+        return self.token(provider_user, **claims)
 
-    def body(self, what: str, person: ProviderUser, *, at: float | None = None) -> Body:
+    def body(self, what: str, provider_user: ProviderUser, *, at: float | None = None) -> Body:
         if self.name == "clerk":
-            return clerk_event(self.issuer, f"user.{what}", person, updated_at=at)
+            return clerk_event(self.issuer, f"user.{what}", provider_user, updated_at=at)
         kinds = {"created": "INSERT", "updated": "UPDATE", "deleted": "DELETE"}
-        return supabase_event(self.issuer, kinds[what], person, updated_at=at)
+        return supabase_event(self.issuer, kinds[what], provider_user, updated_at=at)
 
     def sign_webhook(self, body: Body, **more: Any) -> tuple[bytes, dict[str, str]]:
         return sign_webhook(body, WEBHOOK_SECRET, prefix="svix" if self.name == "clerk" else "webhook", **more)
@@ -59,12 +59,12 @@ async def send_event(
     http: httpx.AsyncClient,
     service: ExternalProvider,
     what: str,
-    person: ProviderUser,
+    provider_user: ProviderUser,
     *,
     at: float | None = None,
     **more: Any,
 ) -> httpx.Response:
-    return await send_webhook(http, service, service.body(what, person, at=at), **more)
+    return await send_webhook(http, service, service.body(what, provider_user, at=at), **more)
 
 
 async def send_webhook(
@@ -74,7 +74,7 @@ async def send_webhook(
     return await http.post(service.path, content=body, headers=headers)
 
 
-def update_person(issuer: OidcIssuer, person: ProviderUser, **changes: Any) -> ProviderUser:
+def update_user(issuer: OidcIssuer, provider_user: ProviderUser, **changes: Any) -> ProviderUser:
     """Change a user at the provider."""
-    issuer.users[person.subject] = changed = replace(person, **changes)
+    issuer.users[provider_user.subject] = changed = replace(provider_user, **changes)
     return changed

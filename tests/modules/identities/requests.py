@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 from sqlalchemy import func, select
 from sqlmodel import col
 
@@ -25,11 +25,11 @@ async def count(database: Database, model: Any) -> int:
         return number
 
 
-async def find_user(database: Database, person: ProviderUser) -> User | None:
+async def find_user(database: Database, provider_user: ProviderUser) -> User | None:
     async with database.read_session() as session:
         query = select(User).join(ExternalIdentity, col(ExternalIdentity.user_id) == col(User.id))
         user: User | None = (
-            await session.scalars(query.where(col(ExternalIdentity.subject) == person.subject))
+            await session.scalars(query.where(col(ExternalIdentity.subject) == provider_user.subject))
         ).first()
         return user
 

@@ -2,21 +2,22 @@
 
 from collections.abc import AsyncIterator
 
-import httpx
+import httpx2 as httpx
 import pytest
 import pytest_asyncio
 from sqlmodel import col, select
 
 from tests.modules.identities import fixtures
-from tests.modules.identities.providers import ExternalProvider, send_event, update_person
+from tests.modules.identities.provider_messages import clerk_token
+from tests.modules.identities.providers import ExternalProvider, send_event, update_user
 from tests.modules.identities.requests import count, create_local_account, error_code, find_user, get_as
+from undercroft.core.auth import Authenticator
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.devstack.emulators.oidc import OidcIssuer, ProviderUser
-from undercroft.devstack.emulators.oidc.dialects import clerk_token
 from undercroft.jobs import enqueue
-from undercroft.modules.identities import token_auth
 from undercroft.modules.identities.models import ExternalIdentity
+from undercroft.modules.identities.service import token_auth
 from undercroft.modules.identities.tasks import retry_addresses
 from undercroft.modules.users import User, UserService
 from undercroft.testing.jobs import CapturedJobs
@@ -39,13 +40,13 @@ async def http(
         yield client
 
 
-async def email_of(database: Database, person: ProviderUser) -> str | None:
-    user = await find_user(database, person)
+async def email_of(database: Database, provider_user: ProviderUser) -> str | None:
+    user = await find_user(database, provider_user)
     return user and user.email
 
 
 async def list_user_ids(http: httpx.AsyncClient, service: ExternalProvider, *users: ProviderUser) -> list[str]:
-    return [(await get_as(http, service.token(person))).json()["id"] for person in users]
+    return [(await get_as(http, service.token(provider_user))).json()["id"] for provider_user in users]
 
 
 async def pending(database: Database) -> list[str]:
@@ -55,9 +56,9 @@ async def pending(database: Database) -> list[str]:
 
 
 async def move(
-    http: httpx.AsyncClient, service: ExternalProvider, person: ProviderUser, email: str, *, at: float
+    http: httpx.AsyncClient, service: ExternalProvider, provider_user: ProviderUser, email: str, *, at: float
 ) -> None:
-    moved = update_person(service.issuer, person, email=email)
+    moved = update_user(service.issuer, provider_user, email=email)
     assert (await send_event(http, service, "updated", moved, at=at)).status_code == 204
 
 
@@ -69,9 +70,9 @@ async def test_two_email_changes_apply_in_any_order_of_events(
     now = service.issuer.now()
     ada, bea, eve = (service.issuer.add_user(email=each) for each in (OLD, "bea@example.com", "eve@example.com"))
     before = await list_user_ids(http, service, ada, bea, eve)
-    moves = [(ada, NEW, now + 1), (bea, OLD, now + 2)]
-    for person, email, at in reversed(moves) if reverse else moves:
-        await move(http, service, person, email, at=at)
+    moves = [(ada, NEW, now + 60), (bea, OLD, now + 120)]
+    for provider_user, email, at in reversed(moves) if reverse else moves:
+        await move(http, service, provider_user, email, at=at)
 
     await jobs.run_all(future=True)
 
@@ -88,8 +89,8 @@ async def test_users_who_rotate_their_addresses_all_get_the_new_one(
     users = [service.issuer.add_user(email=each) for each in addresses]
     before = await list_user_ids(http, service, *users)
     rotated = [*addresses[1:], addresses[0]]
-    for person, address in zip(users, rotated, strict=True):
-        await move(http, service, person, address, at=now + 1)
+    for provider_user, address in zip(users, rotated, strict=True):
+        await move(http, service, provider_user, address, at=now + 60)
 
     await jobs.run_all(future=True)
 
@@ -101,18 +102,18 @@ async def test_users_who_rotate_their_addresses_all_get_the_new_one(
 async def test_email_change_waits_until_the_local_owner_changes_the_address(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs
 ) -> None:
-    person, now = service.issuer.add_user(), service.issuer.now()
-    await get_as(http, service.token(person))
+    provider_user, now = service.issuer.add_user(), service.issuer.now()
+    await get_as(http, service.token(provider_user))
     owner = await create_local_account(database, NEW, verified=True)
-    await move(http, service, person, NEW, at=now + 1)
+    await move(http, service, provider_user, NEW, at=now + 60)
     await jobs.run_all(future=True)
-    assert (await email_of(database, person), await pending(database)) == (person.email, [NEW])
+    assert (await email_of(database, provider_user), await pending(database)) == (provider_user.email, [NEW])
 
     async with database.session() as session:
         await UserService(session).change_email(owner.id, "elsewhere@example.com")
     await jobs.run_all(future=True)
 
-    assert (await email_of(database, person), await pending(database)) == (NEW, [])
+    assert (await email_of(database, provider_user), await pending(database)) == (NEW, [])
 
 
 async def test_email_change_waits_until_the_owner_of_the_address_is_deleted(
@@ -120,7 +121,7 @@ async def test_email_change_waits_until_the_owner_of_the_address_is_deleted(
 ) -> None:
     ada, bea, now = service.issuer.add_user(email=OLD), service.issuer.add_user(), service.issuer.now()
     await list_user_ids(http, service, ada, bea)
-    await move(http, service, bea, OLD, at=now + 1)
+    await move(http, service, bea, OLD, at=now + 60)
     await jobs.run_all(future=True)
     assert await email_of(database, bea) == bea.email
 
@@ -133,10 +134,10 @@ async def test_email_change_waits_until_the_owner_of_the_address_is_deleted(
 async def test_scheduled_task_retries_pending_addresses_that_became_free_without_an_event(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs
 ) -> None:
-    person, now = service.issuer.add_user(), service.issuer.now()
-    await get_as(http, service.token(person))
+    provider_user, now = service.issuer.add_user(), service.issuer.now()
+    await get_as(http, service.token(provider_user))
     owner = await create_local_account(database, NEW, verified=True)
-    await move(http, service, person, NEW, at=now + 1)
+    await move(http, service, provider_user, NEW, at=now + 60)
     await jobs.run_all(future=True)
     async with database.session() as session:
         locked = await session.get(User, owner.id)
@@ -147,22 +148,22 @@ async def test_scheduled_task_retries_pending_addresses_that_became_free_without
         await enqueue(session, retry_addresses)
     await jobs.run_all(future=True)
 
-    assert (await email_of(database, person), await pending(database)) == (NEW, [])
+    assert (await email_of(database, provider_user), await pending(database)) == (NEW, [])
 
 
 async def test_reverted_email_change_is_no_longer_pending(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs
 ) -> None:
-    person, now = service.issuer.add_user(), service.issuer.now()
-    await get_as(http, service.token(person))
+    provider_user, now = service.issuer.add_user(), service.issuer.now()
+    await get_as(http, service.token(provider_user))
     owner = await create_local_account(database, NEW, verified=True)
-    for second, email in enumerate((NEW, person.email), start=1):
-        await move(http, service, person, email, at=now + second)
+    for minute, email in enumerate((NEW, provider_user.email), start=1):
+        await move(http, service, provider_user, email, at=now + 60 * minute)
     async with database.session() as session:
         await UserService(session).change_email(owner.id, "elsewhere@example.com")
     await jobs.run_all(future=True)
 
-    assert (await email_of(database, person), await pending(database)) == (person.email, [])
+    assert (await email_of(database, provider_user), await pending(database)) == (provider_user.email, [])
 
 
 async def test_new_user_with_a_reused_address_does_not_get_the_previous_owners_account(
@@ -177,7 +178,7 @@ async def test_new_user_with_a_reused_address_does_not_get_the_previous_owners_a
     assert (refused.status_code, error_code(refused)) == (409, "IDENTITY_CONFLICT")
     assert await count(database, User) == 1
 
-    await move(http, service, ada, NEW, at=service.issuer.now() + 1)
+    await move(http, service, ada, NEW, at=service.issuer.now() + 60)
     own = await get_as(http, service.token(bea))
     assert (own.status_code, own.json()["email"]) == (200, OLD)
     assert [own.json()["id"]] != before
@@ -191,7 +192,7 @@ async def test_current_address_of_the_previous_owner_is_fetched_from_clerk(
     async with fixtures.application(database, fixtures.clerk(oidc_issuer)) as app, make_client(app) as http:
         ada = oidc_issuer.add_user(email=OLD)
         first = await get_as(http, clerk_token(oidc_issuer, ada))
-        update_person(oidc_issuer, ada, email=NEW)
+        update_user(oidc_issuer, ada, email=NEW)
         bea = oidc_issuer.add_user(email=OLD)
 
         own = await get_as(http, clerk_token(oidc_issuer, bea))
@@ -207,13 +208,13 @@ async def test_verified_address_in_a_token_updates_the_account_without_a_webhook
     worker_app: Api, database: Database, oidc_issuer: OidcIssuer, verified: bool
 ) -> None:
     async with fixtures.application(database, fixtures.oidc(oidc_issuer)) as app, make_client(app) as http:
-        person, other = oidc_issuer.add_user(), oidc_issuer.add_user()
-        for each in (person, other):
+        provider_user, other = oidc_issuer.add_user(), oidc_issuer.add_user()
+        for each in (provider_user, other):
             assert (await get_as(http, oidc_issuer.token(each))).status_code == 200
-        moved = update_person(oidc_issuer, person, email=NEW, email_verified=verified)
+        moved = update_user(oidc_issuer, provider_user, email=NEW, email_verified=verified)
 
         assert (await get_as(http, oidc_issuer.token(moved))).status_code == 200
-        await app.state.authenticator.external.close()
+        await app.context.get(Authenticator).external.close()
 
-        assert await email_of(database, person) == (NEW if verified else person.email)
+        assert await email_of(database, provider_user) == (NEW if verified else provider_user.email)
         assert await email_of(database, other) == other.email

@@ -2,7 +2,7 @@
 
 import asyncio
 
-import httpx
+import httpx2 as httpx
 
 from tests.modules.auth.users import Mailbox
 from tests.modules.identities.browsers import (
@@ -17,6 +17,7 @@ from tests.modules.identities.browsers import (
 )
 from tests.modules.identities.requests import ME, count, create_local_account, error_code
 from undercroft.core.db import Database
+from undercroft.core.http.application import Api
 from undercroft.devstack.emulators.oidc import OidcIssuer
 from undercroft.modules.identities.models import ExternalIdentity
 from undercroft.testing.users import make_client
@@ -43,7 +44,27 @@ async def test_another_identity_is_linked_listed_and_unlinked(
     for each, status in zip(listed, (204, 409), strict=True):
         response = await browser.delete(f"/api/v1/auth/identities/{each['id']}", **safe)
         assert response.status_code == status
-    assert error_code(response) == "LAST_WAY_IN"
+    assert error_code(response) == "LAST_SIGN_IN_METHOD"
+
+
+async def test_unlinking_ends_the_other_sessions_of_that_identity_only(
+    browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, social_app: Api, oidc_issuer: OidcIssuer
+) -> None:
+    safe = await sign_in_new_user(browser, oidc_issuer, "google")
+    provider_user = oidc_issuer.auto_approve
+    started = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
+    await browser.get(await approve(started.json()["redirect_url"]))
+    await sign_in(other_browser, "github")
+    async with make_client(social_app) as third:
+        oidc_issuer.auto_approve = provider_user
+        await sign_in(third, "google")
+        github = (await browser.get("/api/v1/auth/identities")).json()["items"][0]
+        assert github["provider"] == "github"
+
+        assert (await browser.delete(f"/api/v1/auth/identities/{github['id']}", **safe)).status_code == 204
+
+        statuses = [(await each.get(ME)).status_code for each in (browser, third, other_browser)]
+    assert statuses == [200, 200, 401]
 
 
 async def test_one_of_two_concurrently_unlinked_identities_stays(

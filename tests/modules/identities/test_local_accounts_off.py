@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import pytest
 import pytest_asyncio
 from sqlalchemy import update
@@ -17,11 +17,11 @@ from undercroft.core.db import Database, utc_now
 from undercroft.core.http.application import Api
 from undercroft.devstack.emulators.oidc import OidcIssuer
 from undercroft.devstack.emulators.oidc.issuer import AUDIENCE
-from undercroft.modules.auth.client import Client
-from undercroft.modules.auth.errors import MfaRequired
-from undercroft.modules.auth.models import AuthSession, SessionKind
-from undercroft.modules.auth.sessions import start_session
 from undercroft.modules.auth.settings import AuthSettings
+from undercroft.modules.sessions import SessionService
+from undercroft.modules.sessions.errors import MfaRequired
+from undercroft.modules.sessions.models import AuthSession, SessionKind
+from undercroft.modules.sessions.service.client import Client
 from undercroft.modules.users import User, UserRepository
 from undercroft.providers.identity import IdentitySettings
 from undercroft.testing.authenticator import Authenticator
@@ -91,26 +91,26 @@ async def test_earlier_passkey_is_refused(http: httpx.AsyncClient, create_user: 
 
 async def create_owner(http: httpx.AsyncClient, create_user: CreateUser, database: Database, key: Authenticator) -> str:
     """Create a user with a passkey, before AUTH_PROVIDER was set."""
-    person = await create_user()
-    started = await person.client.post("/api/v1/auth/passkeys/options")
+    provider_user = await create_user()
+    started = await provider_user.client.post("/api/v1/auth/passkeys/options")
     body = {"name": "Key", "credential": key.create(started.json()["options"])}
-    assert (await person.client.post("/api/v1/auth/passkeys", json=body)).status_code == 201
-    return str(person.user_id)
+    assert (await provider_user.client.post("/api/v1/auth/passkeys", json=body)).status_code == 201
+    return str(provider_user.user_id)
 
 
 async def test_earlier_pending_sign_in_starts_no_session(
     http: httpx.AsyncClient, create_user: CreateUser, clock: Clock, database: Database
 ) -> None:
     with fixtures.local_accounts():
-        person = await create_user()
-        secret = (await person.client.post("/api/v1/auth/mfa/totp")).json()["secret"]
+        provider_user = await create_user()
+        secret = (await provider_user.client.post("/api/v1/auth/mfa/totp")).json()["secret"]
         body = {"code": AuthenticatorApp(secret, clock).code()}
-        assert (await person.client.post("/api/v1/auth/mfa/totp/confirm", json=body)).status_code == 200
+        assert (await provider_user.client.post("/api/v1/auth/mfa/totp/confirm", json=body)).status_code == 200
         clock.next_step()
         with pytest.raises(MfaRequired) as pending:
             async with database.session() as session:
-                user = await UserRepository(session).get(person.user_id)
-                await start_session(session, user, Client("192.0.2.1", "before"), SessionKind.BEARER)
+                user = await UserRepository(session).get(provider_user.user_id)
+                await SessionService(session).start(user, Client("192.0.2.1", "before"), SessionKind.BEARER)
     assert pending.value.details is not None
     proof = {"mfa_token": pending.value.details["mfa_token"], "code": AuthenticatorApp(secret, clock).code()}
 
@@ -123,9 +123,9 @@ async def test_earlier_api_key_is_refused_until_its_user_signs_in_with_the_issue
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, create_user: CreateUser, database: Database
 ) -> None:
     with fixtures.local_accounts():
-        person = await create_user()
-        made = await person.client.post("/api/v1/app/api-keys", json={"name": "Import"})
-        email = (await person.client.get(ME)).json()["email"]
+        provider_user = await create_user()
+        made = await provider_user.client.post("/api/v1/app/api-keys", json={"name": "Import"})
+        email = (await provider_user.client.get(ME)).json()["email"]
     async with database.session() as session:
         await session.execute(update(User).values(email_verified_at=utc_now()))
     key = made.json()["key"]
@@ -134,7 +134,7 @@ async def test_earlier_api_key_is_refused_until_its_user_signs_in_with_the_issue
 
     assert (refused.status_code, error_code(refused)) == (401, "INVALID_API_KEY")
     known = oidc_issuer.add_user(email=email)
-    assert (await get_as(http, oidc_issuer.token(known))).json()["id"] == str(person.user_id)
+    assert (await get_as(http, oidc_issuer.token(known))).json()["id"] == str(provider_user.user_id)
     assert (await get_as(http, key)).status_code == 200
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
-import httpx
+import httpx2 as httpx
 import pytest
 import pytest_asyncio
 from sqlalchemy import func, update
@@ -12,12 +12,12 @@ from sqlmodel import col, select
 
 from tests.modules.audit.entries import entries
 from tests.modules.identities import fixtures
-from tests.modules.identities.providers import ExternalProvider, send_event, send_webhook, update_person
+from tests.modules.identities.provider_messages import clerk_session_event, clerk_token, supabase_event
+from tests.modules.identities.providers import ExternalProvider, send_event, send_webhook, update_user
 from tests.modules.identities.requests import count, error_code, find_user, get_as
 from undercroft.core.db import Database, utc_now
 from undercroft.core.http.application import Api
 from undercroft.devstack.emulators.oidc import OidcIssuer
-from undercroft.devstack.emulators.oidc.dialects import clerk_session_event, clerk_token, supabase_event
 from undercroft.modules.api_keys import ApiKey
 from undercroft.modules.identities.models import ExternalIdentity, UsedMark
 from undercroft.modules.teams.models import Membership
@@ -65,33 +65,33 @@ async def statuses(http: httpx.AsyncClient, *credentials: str) -> list[int]:
 async def test_ban_stops_tokens_and_keys_at_the_next_request_and_its_end_restores_them(
     http: httpx.AsyncClient, service: ExternalProvider
 ) -> None:
-    person, other = service.issuer.add_user(), service.issuer.add_user()
-    tokens = [service.fresh_token(each) for each in (person, other)]
+    provider_user, other = service.issuer.add_user(), service.issuer.add_user()
+    tokens = [service.fresh_token(each) for each in (provider_user, other)]
     keys = [await make_key(http, token) for token in tokens]
     now = service.issuer.now()
 
-    banned = update_person(service.issuer, person, banned=True)
-    assert (await send_event(http, service, "updated", banned, at=now + 1)).status_code == 204
+    banned = update_user(service.issuer, provider_user, banned=True)
+    assert (await send_event(http, service, "updated", banned, at=now + 60)).status_code == 204
 
-    assert await statuses(http, tokens[0], service.token(person), keys[0]) == [401, 401, 401]
+    assert await statuses(http, tokens[0], service.token(provider_user), keys[0]) == [401, 401, 401]
     assert error_code(await get_as(http, tokens[0])) == "ACCOUNT_INACTIVE"
     assert await statuses(http, tokens[1], keys[1]) == [200, 200]
 
-    free = update_person(service.issuer, person, banned=False)
-    assert (await send_event(http, service, "updated", free, at=now + 2)).status_code == 204
+    free = update_user(service.issuer, provider_user, banned=False)
+    assert (await send_event(http, service, "updated", free, at=now + 120)).status_code == 204
 
-    assert await statuses(http, tokens[0], service.token(person), keys[0]) == [200, 200, 200]
+    assert await statuses(http, tokens[0], service.token(provider_user), keys[0]) == [200, 200, 200]
 
 
 async def test_ban_and_its_end_are_audited_once(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    person, now = service.issuer.add_user(), service.issuer.now()
-    await get_as(http, service.token(person))
+    provider_user, now = service.issuer.add_user(), service.issuer.now()
+    await get_as(http, service.token(provider_user))
     before = len(await entries(database))
-    for second, banned in enumerate([True, True, False, False], start=1):
+    for minute, banned in enumerate([True, True, False, False], start=1):
         await send_event(
-            http, service, "updated", update_person(service.issuer, person, banned=banned), at=now + second
+            http, service, "updated", update_user(service.issuer, provider_user, banned=banned), at=now + 60 * minute
         )
     written = (await entries(database))[before:]
     assert [entry["action"] for entry in written] == ["identity.blocked", "identity.unblocked"]
@@ -100,46 +100,53 @@ async def test_ban_and_its_end_are_audited_once(
 async def test_outdated_events_neither_lift_nor_repeat_a_ban(
     http: httpx.AsyncClient, service: ExternalProvider
 ) -> None:
-    person, now = service.issuer.add_user(), service.issuer.now()
-    token = service.token(person)
+    provider_user, now = service.issuer.add_user(), service.issuer.now()
+    token = service.token(provider_user)
     await get_as(http, token)
-    banned = update_person(service.issuer, person, banned=True)
-    assert (await send_event(http, service, "updated", banned, at=now + 20)).status_code == 204
-    assert (await send_event(http, service, "updated", replace(person, banned=False), at=now + 10)).status_code == 204
+    banned = update_user(service.issuer, provider_user, banned=True)
+    assert (await send_event(http, service, "updated", banned, at=now + 120)).status_code == 204
+    assert (
+        await send_event(http, service, "updated", replace(provider_user, banned=False), at=now + 60)
+    ).status_code == 204
     assert (await get_as(http, token)).status_code == 401
-    assert (await send_event(http, service, "updated", replace(person, banned=False), at=now + 40)).status_code == 204
-    assert (await send_event(http, service, "updated", banned, at=now + 30)).status_code == 204
+    assert (
+        await send_event(http, service, "updated", replace(provider_user, banned=False), at=now + 240)
+    ).status_code == 204
+    assert (await send_event(http, service, "updated", banned, at=now + 180)).status_code == 204
     assert (await get_as(http, token)).status_code == 200
 
 
 async def test_new_user_who_is_banned_gets_no_account(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    person = service.issuer.add_user(banned=True)
-    assert (await send_event(http, service, "created", person)).status_code == 204
+    provider_user = service.issuer.add_user(banned=True)
+    assert (await send_event(http, service, "created", provider_user)).status_code == 204
     assert await count(database, User) == 0
 
 
 async def test_clerk_lockout_ends_automatically_when_it_has_an_end(
     clerk: httpx.AsyncClient, clerk_service: ExternalProvider, database: Database
 ) -> None:
-    person, other, now = *(clerk_service.issuer.add_user() for _ in range(2)), clerk_service.issuer.now()
-    tokens = [clerk_service.token(each) for each in (person, other)]
+    provider_user, other = (clerk_service.issuer.add_user() for _ in range(2))
+    tokens = [clerk_service.token(each) for each in (provider_user, other)]
     assert await statuses(clerk, *tokens) == [200, 200]
+    now = clerk_service.issuer.now()
     for seconds in (3600, 0):
         now += 1
-        locked = update_person(clerk_service.issuer, person, locked_for=seconds)
+        locked = update_user(clerk_service.issuer, provider_user, locked_for=seconds)
         assert (await send_event(clerk, clerk_service, "updated", locked, at=now)).status_code == 204
         assert await statuses(clerk, *tokens) == [401, 200], seconds
         async with database.session() as session:
             row = (
-                await session.scalars(select(ExternalIdentity).where(col(ExternalIdentity.subject) == person.subject))
+                await session.scalars(
+                    select(ExternalIdentity).where(col(ExternalIdentity.subject) == provider_user.subject)
+                )
             ).one()
             left = row.blocked_until - utc_now()
             assert (left < timedelta(hours=1, seconds=5)) is (seconds > 0)
             await session.execute(
                 update(ExternalIdentity)
-                .where(col(ExternalIdentity.subject) == person.subject)
+                .where(col(ExternalIdentity.subject) == provider_user.subject)
                 .values(blocked_until=func.now())
             )
         assert await statuses(clerk, *tokens) == [200, 200]
@@ -150,16 +157,16 @@ async def test_soft_deleted_supabase_user_is_deleted(
 ) -> None:
     service = ExternalProvider("supabase", oidc_issuer)
     async with fixtures.application(database, service.settings) as app, make_client(app) as http:
-        person, other = oidc_issuer.add_user(), oidc_issuer.add_user()
-        tokens = [service.token(each) for each in (person, other)]
+        provider_user, other = oidc_issuer.add_user(), oidc_issuer.add_user()
+        tokens = [service.token(each) for each in (provider_user, other)]
         assert await statuses(http, *tokens) == [200, 200]
-        event = supabase_event(oidc_issuer, "UPDATE", person)
+        event = supabase_event(oidc_issuer, "UPDATE", provider_user)
         event["record"]["deleted_at"] = "2026-11-29T08:00:00Z"
 
         assert (await send_webhook(http, service, event)).status_code == 204
 
         assert await statuses(http, *tokens) == [401, 200]
-    assert await find_user(database, person) is None
+    assert await find_user(database, provider_user) is None
 
 
 async def test_deletion_revokes_api_keys_even_when_a_team_needs_its_owner(
@@ -186,10 +193,10 @@ async def test_deletion_revokes_api_keys_even_when_a_team_needs_its_owner(
 async def test_deletion_removes_only_the_api_keys_of_that_user(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    person, other = service.issuer.add_user(), service.issuer.add_user()
-    keys = [await make_key(http, service.fresh_token(each)) for each in (person, other)]
+    provider_user, other = service.issuer.add_user(), service.issuer.add_user()
+    keys = [await make_key(http, service.fresh_token(each)) for each in (provider_user, other)]
 
-    assert (await send_event(http, service, "deleted", person)).status_code == 204
+    assert (await send_event(http, service, "deleted", provider_user)).status_code == 204
 
     assert await statuses(http, *keys) == [401, 200]
     assert await count(database, ApiKey) == 1
@@ -199,16 +206,16 @@ async def test_deletion_removes_only_the_api_keys_of_that_user(
 async def test_ended_clerk_session_invalidates_only_its_own_tokens(
     clerk: httpx.AsyncClient, clerk_service: ExternalProvider, oidc_issuer: OidcIssuer, kind: str
 ) -> None:
-    person, other = oidc_issuer.add_user(), oidc_issuer.add_user()
-    ended, more = (clerk_token(oidc_issuer, person, sid="sess_ended") for _ in range(2))
-    going_on, others = clerk_token(oidc_issuer, person), clerk_token(oidc_issuer, other)
-    assert await statuses(clerk, ended, going_on, others) == [200, 200, 200]
+    provider_user, other = oidc_issuer.add_user(), oidc_issuer.add_user()
+    ended, more = (clerk_token(oidc_issuer, provider_user, sid="sess_ended") for _ in range(2))
+    active, others = clerk_token(oidc_issuer, provider_user), clerk_token(oidc_issuer, other)
+    assert await statuses(clerk, ended, active, others) == [200, 200, 200]
 
-    event = clerk_session_event(oidc_issuer, kind, person, "sess_ended")
+    event = clerk_session_event(oidc_issuer, kind, provider_user, "sess_ended")
     assert (await send_webhook(clerk, clerk_service, event)).status_code == 204
 
     oidc_issuer.traffic.hits.clear()
-    assert await statuses(clerk, ended, more, going_on, others) == [401, 401, 200, 200]
+    assert await statuses(clerk, ended, more, active, others) == [401, 401, 200, 200]
     assert error_code(await get_as(clerk, ended)) == "SESSION_ENDED"
     assert oidc_issuer.traffic.hits == {}
 
@@ -216,11 +223,11 @@ async def test_ended_clerk_session_invalidates_only_its_own_tokens(
 async def test_other_events_about_sessions_change_nothing(
     clerk: httpx.AsyncClient, clerk_service: ExternalProvider, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    person = oidc_issuer.add_user()
-    token = clerk_token(oidc_issuer, person, sid="sess_1")
+    provider_user = oidc_issuer.add_user()
+    token = clerk_token(oidc_issuer, provider_user, sid="sess_1")
     assert (await get_as(clerk, token)).status_code == 200
-    created = clerk_session_event(oidc_issuer, "session.created", person, "sess_1")
-    strange = clerk_session_event(oidc_issuer, "session.ended", person, "sess_1")
+    created = clerk_session_event(oidc_issuer, "session.created", provider_user, "sess_1")
+    strange = clerk_session_event(oidc_issuer, "session.ended", provider_user, "sess_1")
     strange["data"]["user_id"] = None
     for event in (created, strange):
         assert (await send_webhook(clerk, clerk_service, event)).status_code == 204
@@ -242,12 +249,12 @@ ACTOR = {"iss": "https://dashboard.clerk.com", "sub": "user_of_staff"}
 
 
 async def test_clerk_impersonation_is_read_only(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    person = oidc_issuer.add_user()
-    own = {"Authorization": f"Bearer {clerk_token(oidc_issuer, person, fva=[0, 0])}"}
-    acting = {"Authorization": f"Bearer {clerk_token(oidc_issuer, person, act=ACTOR, fva=[0, 0])}"}
+    provider_user = oidc_issuer.add_user()
+    own = {"Authorization": f"Bearer {clerk_token(oidc_issuer, provider_user, fva=[0, 0])}"}
+    acting = {"Authorization": f"Bearer {clerk_token(oidc_issuer, provider_user, act=ACTOR, fva=[0, 0])}"}
 
     seen = await clerk.get("/api/v1/app/users/me", headers=acting)
-    assert (seen.status_code, seen.json()["email"]) == (200, person.email)
+    assert (seen.status_code, seen.json()["email"]) == (200, provider_user.email)
     assert seen.json()["impersonated_by"] is not None
     assert (await clerk.get("/api/v1/app/users/me", headers=own)).json()["impersonated_by"] is None
     for path in (KEYS, "/api/v1/auth/passkeys/options"):
@@ -259,14 +266,14 @@ async def test_clerk_impersonation_is_read_only(clerk: httpx.AsyncClient, oidc_i
 async def test_impersonation_is_audited_once_per_session_with_its_actor(
     clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    person = oidc_issuer.add_user()
-    await get_as(clerk, clerk_token(oidc_issuer, person))
+    provider_user = oidc_issuer.add_user()
+    await get_as(clerk, clerk_token(oidc_issuer, provider_user))
     before = len(await entries(database))
 
-    tokens = [clerk_token(oidc_issuer, person, act=ACTOR, sid=sid) for sid in ("sess_1", "sess_1", "sess_2")]
+    tokens = [clerk_token(oidc_issuer, provider_user, act=ACTOR, sid=sid) for sid in ("sess_1", "sess_1", "sess_2")]
     assert await statuses(clerk, *tokens) == [200, 200, 200]
 
-    user = await find_user(database, person)
+    user = await find_user(database, provider_user)
     assert user is not None
     written = (await entries(database))[before:]
     assert [(entry["action"], entry["target_id"]) for entry in written] == [("impersonation.started", user.id)] * 2

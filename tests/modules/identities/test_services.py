@@ -4,23 +4,23 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-import httpx
+import httpx2 as httpx
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
 from tests.modules.identities import fixtures
-from tests.modules.identities.providers import Body, ExternalProvider, send_event
-from tests.modules.identities.requests import JWKS, count, error_code, find_user, get_as
-from undercroft.core.db import Database
-from undercroft.core.http.application import Api
-from undercroft.devstack.emulators.oidc import Failure, OidcIssuer, ProviderUser
-from undercroft.devstack.emulators.oidc.dialects import (
+from tests.modules.identities.provider_messages import (
     clerk_event,
     clerk_token,
     sign_webhook,
     supabase_token,
 )
+from tests.modules.identities.providers import Body, ExternalProvider, send_event
+from tests.modules.identities.requests import JWKS, count, error_code, find_user, get_as
+from undercroft.core.db import Database
+from undercroft.core.http.application import Api
+from undercroft.devstack.emulators.oidc import Failure, OidcIssuer, ProviderUser
 from undercroft.modules.identities.models import ExternalIdentity
 from undercroft.modules.teams import Team
 from undercroft.modules.users import User
@@ -50,19 +50,19 @@ async def legacy(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -
 async def test_supabase_token_with_an_asymmetric_key_is_accepted(
     supabase: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    person = oidc_issuer.add_user(name="Ada Lovelace")
+    provider_user = oidc_issuer.add_user(name="Ada Lovelace")
     oidc_issuer.alg = "ES256"
-    response = await get_as(supabase, supabase_token(oidc_issuer, person))
-    assert (response.status_code, response.json()["email"]) == (200, person.email)
+    response = await get_as(supabase, supabase_token(oidc_issuer, provider_user))
+    assert (response.status_code, response.json()["email"]) == (200, provider_user.email)
     assert response.json()["full_name"] == "Ada Lovelace"
 
 
 async def test_supabase_legacy_token_is_accepted_when_the_secret_is_set(
     legacy: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    person = oidc_issuer.add_user()
-    assert (await get_as(legacy, supabase_token(oidc_issuer, person, legacy=True))).status_code == 200
-    assert (await get_as(legacy, supabase_token(oidc_issuer, person))).status_code == 200
+    provider_user = oidc_issuer.add_user()
+    assert (await get_as(legacy, supabase_token(oidc_issuer, provider_user, legacy=True))).status_code == 200
+    assert (await get_as(legacy, supabase_token(oidc_issuer, provider_user))).status_code == 200
 
 
 async def test_supabase_legacy_token_is_refused_when_no_secret_is_set(
@@ -96,30 +96,30 @@ async def test_supabase_user_metadata_does_not_verify_an_address(
     supabase: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     """Users can change `user_metadata.email_verified` themselves."""
-    person = oidc_issuer.add_user(email_verified=False)
-    response = await get_as(supabase, supabase_token(oidc_issuer, person))
+    provider_user = oidc_issuer.add_user(email_verified=False)
+    response = await get_as(supabase, supabase_token(oidc_issuer, provider_user))
     assert (response.status_code, error_code(response)) == (409, "EMAIL_UNVERIFIED")
 
 
 async def test_supabase_user_is_fetched_once(supabase: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    person = oidc_issuer.add_user()
-    await asyncio.gather(*(get_as(supabase, supabase_token(oidc_issuer, person)) for _ in range(20)))
-    await asyncio.gather(*(get_as(supabase, supabase_token(oidc_issuer, person)) for _ in range(20)))
+    provider_user = oidc_issuer.add_user()
+    await asyncio.gather(*(get_as(supabase, supabase_token(oidc_issuer, provider_user)) for _ in range(20)))
+    await asyncio.gather(*(get_as(supabase, supabase_token(oidc_issuer, provider_user)) for _ in range(20)))
     assert oidc_issuer.traffic.hits["/supabase/auth/v1/user"] == 1
 
 
 async def test_clerk_session_token_is_accepted(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    person = oidc_issuer.add_user(name="Ada Lovelace")
-    responses = [await get_as(clerk, clerk_token(oidc_issuer, person)) for _ in range(3)]
+    provider_user = oidc_issuer.add_user(name="Ada Lovelace")
+    responses = [await get_as(clerk, clerk_token(oidc_issuer, provider_user)) for _ in range(3)]
     assert {response.status_code for response in responses} == {200}
-    assert responses[0].json()["email"] == person.email
-    assert oidc_issuer.traffic.hits[f"/clerk/v1/users/{person.subject}"] == 1
+    assert responses[0].json()["email"] == provider_user.email
+    assert oidc_issuer.traffic.hits[f"/clerk/v1/users/{provider_user.subject}"] == 1
 
 
 async def test_clerk_token_of_another_origin_is_refused(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    person = oidc_issuer.add_user()
-    assert (await get_as(clerk, clerk_token(oidc_issuer, person))).status_code == 200
-    refused = await get_as(clerk, clerk_token(oidc_issuer, person, azp="https://evil.example.com"))
+    provider_user = oidc_issuer.add_user()
+    assert (await get_as(clerk, clerk_token(oidc_issuer, provider_user))).status_code == 200
+    refused = await get_as(clerk, clerk_token(oidc_issuer, provider_user, azp="https://evil.example.com"))
     assert (refused.status_code, error_code(refused)) == (401, "INVALID_TOKEN")
 
 
@@ -142,9 +142,9 @@ async def test_no_account_is_created_when_clerk_does_not_know_the_user(
 async def test_authentication_time_is_read_from_the_clerk_token(
     clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    person = oidc_issuer.add_user()
-    fresh = clerk_token(oidc_issuer, person, fva=[0, -1])
-    stale = clerk_token(oidc_issuer, person, fva=[600, 600])
+    provider_user = oidc_issuer.add_user()
+    fresh = clerk_token(oidc_issuer, provider_user, fva=[0, -1])
+    stale = clerk_token(oidc_issuer, provider_user, fva=[600, 600])
     path = "/api/v1/auth/identities/00000000-0000-0000-0000-000000000000"
     responses = [await clerk.delete(path, headers={"Authorization": f"Bearer {token}"}) for token in (fresh, stale)]
     assert [(response.status_code, error_code(response)) for response in responses] == [
@@ -167,23 +167,23 @@ async def http(worker_app: Api, service: ExternalProvider, database: Database) -
 async def test_created_event_creates_the_account(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    person = service.issuer.add_user(name="Ada Lovelace")
+    provider_user = service.issuer.add_user(name="Ada Lovelace")
 
-    assert (await send_event(http, service, "created", person)).status_code == 204
+    assert (await send_event(http, service, "created", provider_user)).status_code == 204
 
-    user = await find_user(database, person)
+    user = await find_user(database, provider_user)
     assert user is not None
-    assert (user.email, user.full_name) == (person.email, "Ada Lovelace")
-    assert (await get_as(http, service.token(person))).json()["id"] == str(user.id)
+    assert (user.email, user.full_name) == (provider_user.email, "Ada Lovelace")
+    assert (await get_as(http, service.token(provider_user))).json()["id"] == str(user.id)
 
 
 async def test_concurrent_event_and_first_requests_create_one_user(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    person = service.issuer.add_user()
+    provider_user = service.issuer.add_user()
     await asyncio.gather(
-        *(send_event(http, service, "created", person) for _ in range(5)),
-        *(get_as(http, service.token(person)) for _ in range(10)),
+        *(send_event(http, service, "created", provider_user) for _ in range(5)),
+        *(get_as(http, service.token(provider_user)) for _ in range(10)),
     )
     assert [await count(database, model) for model in (User, Team, ExternalIdentity)] == [1, 1, 1]
 
@@ -191,15 +191,15 @@ async def test_concurrent_event_and_first_requests_create_one_user(
 async def test_updated_event_is_applied_and_an_outdated_one_is_ignored(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    now, person = time.time(), service.issuer.add_user()
-    await send_event(http, service, "created", person, at=now - 100)
-    moved = service.issuer.add_user(person.subject, email="moved@example.com", name="Moved")
+    now, provider_user = time.time(), service.issuer.add_user()
+    await send_event(http, service, "created", provider_user, at=now - 100)
+    moved = service.issuer.add_user(provider_user.subject, email="moved@example.com", name="Moved")
     await send_event(http, service, "updated", moved, at=now - 10)
-    late = service.issuer.add_user(person.subject, email="late@example.com", name="Late")
+    late = service.issuer.add_user(provider_user.subject, email="late@example.com", name="Late")
 
     assert (await send_event(http, service, "updated", late, at=now - 50)).status_code == 204
 
-    user = await find_user(database, person)
+    user = await find_user(database, provider_user)
     assert user is not None
     assert (user.email, user.full_name) == ("moved@example.com", "Moved")
 
@@ -207,61 +207,65 @@ async def test_updated_event_is_applied_and_an_outdated_one_is_ignored(
 async def test_unverified_or_taken_address_is_not_applied(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    now, person, other = time.time(), service.issuer.add_user(), service.issuer.add_user(email="other@example.com")
-    await send_event(http, service, "created", person, at=now - 100)
+    now, provider_user, other = (
+        time.time(),
+        service.issuer.add_user(),
+        service.issuer.add_user(email="other@example.com"),
+    )
+    await send_event(http, service, "created", provider_user, at=now - 100)
     await send_event(http, service, "created", other, at=now - 100)
-    unproven = service.issuer.add_user(person.subject, email="unproven@example.com", email_verified=False)
-    taken = service.issuer.add_user(person.subject, email="other@example.com")
+    unproven = service.issuer.add_user(provider_user.subject, email="unproven@example.com", email_verified=False)
+    taken = service.issuer.add_user(provider_user.subject, email="other@example.com")
 
     assert (await send_event(http, service, "updated", unproven, at=now - 20)).status_code == 204
     assert (await send_event(http, service, "updated", taken, at=now - 10)).status_code == 204
 
-    user = await find_user(database, person)
+    user = await find_user(database, provider_user)
     assert user is not None
-    assert user.email == person.email
+    assert user.email == provider_user.email
 
 
 async def test_deleted_event_deletes_the_account_permanently(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    person = service.issuer.add_user()
-    token = service.token(person)
+    provider_user = service.issuer.add_user()
+    token = service.token(provider_user)
     assert (await get_as(http, token)).status_code == 200
 
-    assert (await send_event(http, service, "deleted", person)).status_code == 204
+    assert (await send_event(http, service, "deleted", provider_user)).status_code == 204
 
     assert (await get_as(http, token)).status_code == 401
-    assert (await get_as(http, service.token(person))).status_code == 401
-    await send_event(http, service, "created", person)
+    assert (await get_as(http, service.token(provider_user))).status_code == 401
+    await send_event(http, service, "created", provider_user)
     assert (await get_as(http, token)).status_code == 401
     async with database.read_session() as session:
         from undercroft.modules.users import UserRepository
 
-        assert await UserRepository(session).get_by_email(person.email) is None
+        assert await UserRepository(session).get_by_email(provider_user.email) is None
 
 
 async def test_deleted_event_before_the_created_event_prevents_the_account(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    now, person = time.time(), service.issuer.add_user()
-    assert (await send_event(http, service, "deleted", person, at=now)).status_code == 204
-    assert (await send_event(http, service, "created", person, at=now - 10)).status_code == 204
-    assert (await get_as(http, service.token(person))).status_code == 401
+    now, provider_user = time.time(), service.issuer.add_user()
+    assert (await send_event(http, service, "deleted", provider_user, at=now)).status_code == 204
+    assert (await send_event(http, service, "created", provider_user, at=now - 10)).status_code == 204
+    assert (await get_as(http, service.token(provider_user))).status_code == 401
     assert await count(database, User) == 0
 
 
 async def test_an_event_works_once(http: httpx.AsyncClient, service: ExternalProvider, database: Database) -> None:
-    person = service.issuer.add_user()
+    provider_user = service.issuer.add_user()
     responses = await asyncio.gather(
-        *(send_event(http, service, "created", person, event_id="msg_the_same") for _ in range(5))
+        *(send_event(http, service, "created", provider_user, event_id="msg_the_same") for _ in range(5))
     )
-    changed = service.issuer.add_user(person.subject, email="changed@example.com")
+    changed = service.issuer.add_user(provider_user.subject, email="changed@example.com")
     responses.append(await send_event(http, service, "updated", changed, event_id="msg_the_same", at=time.time() + 60))
 
     assert {response.status_code for response in responses} == {204}
-    user = await find_user(database, person)
+    user = await find_user(database, provider_user)
     assert user is not None
-    assert user.email == person.email
+    assert user.email == provider_user.email
 
 
 async def test_webhook_with_an_invalid_signature_is_refused(
@@ -308,12 +312,12 @@ async def test_signed_webhook_with_an_unknown_payload_changes_nothing(
 async def test_event_with_an_out_of_range_time_is_applied(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database, moment: object
 ) -> None:
-    person = service.issuer.add_user()
-    payload = service.body("created", person)
+    provider_user = service.issuer.add_user()
+    payload = service.body("created", provider_user)
     payload["data" if service.name == "clerk" else "record"]["updated_at"] = moment
     body, headers = service.sign_webhook(payload)
     assert (await http.post(service.path, content=body, headers=headers)).status_code == 204
-    assert await find_user(database, person) is not None
+    assert await find_user(database, provider_user) is not None
 
 
 async def test_webhook_of_another_provider_returns_not_found(

@@ -6,7 +6,7 @@ import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 
-import httpx
+import httpx2 as httpx
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
@@ -27,9 +27,9 @@ from undercroft.core import settings
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.devstack.emulators.oidc import Failure, OidcIssuer
-from undercroft.modules.auth.models import AuthSession
 from undercroft.modules.auth.settings import DisposableMailSettings
 from undercroft.modules.identities.models import ExternalIdentity
+from undercroft.modules.sessions.models import AuthSession
 from undercroft.modules.users import User
 from undercroft.testing.configuration import PUBLIC_URL
 from undercroft.testing.users import make_client
@@ -43,13 +43,13 @@ ALL = ["google", "apple", "microsoft", "github", "oidc"]
 async def test_new_user_is_signed_in_after_the_callback(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, provider: str
 ) -> None:
-    oidc_issuer.auto_approve = person = oidc_issuer.add_user(name="Ada Lovelace")
+    oidc_issuer.auto_approve = provider_user = oidc_issuer.add_user(name="Ada Lovelace")
 
     response = await sign_in(browser, provider, return_to="/welcome?step=1")
 
     assert (response.status_code, response.headers["Location"]) == (303, "/welcome?step=1")
     me = (await browser.get(ME)).json()
-    assert (me["email"], me["full_name"]) == (person.email, "Ada Lovelace")
+    assert (me["email"], me["full_name"]) == (provider_user.email, "Ada Lovelace")
     assert [name for name in browser.cookies if name.startswith("uc_flow")] == []
 
 
@@ -144,11 +144,11 @@ async def test_client_secret_is_sent_with_a_method_that_the_issuer_supports(
     oidc_issuer: OidcIssuer, fresh: httpx.AsyncClient, methods: tuple[str, ...] | None
 ) -> None:
     oidc_issuer.auth_methods = methods
-    oidc_issuer.auto_approve = person = oidc_issuer.add_user()
+    oidc_issuer.auto_approve = provider_user = oidc_issuer.add_user()
 
     assert (await sign_in(fresh)).status_code == 303
 
-    assert (await fresh.get(ME)).json()["email"] == person.email
+    assert (await fresh.get(ME)).json()["email"] == provider_user.email
 
 
 async def test_sign_in_fails_when_the_issuer_supports_no_known_authentication_method(
@@ -343,14 +343,14 @@ ELSEWHERE = [
 @pytest.mark.parametrize("target", ELSEWHERE)
 async def test_return_url_outside_of_the_site_is_refused(browser: httpx.AsyncClient, target: str) -> None:
     response = await browser.get("/api/v1/auth/social/oidc", params={"return_to": target})
-    assert (response.status_code, error_code(response)) == (400, "RETURN_NOT_ALLOWED")
+    assert (response.status_code, error_code(response)) == (400, "RETURN_URL_NOT_ALLOWED")
 
 
 @pytest.mark.parametrize("target", ["myapp://signed-in/", "myapp://signed-in?x=1", "https://evil.example.com"])
 async def test_app_return_url_must_be_listed_exactly(browser: httpx.AsyncClient, target: str) -> None:
     parameters = {"return_to": target, "session": "bearer", "code_challenge": "x" * 43}
     refused = await browser.get("/api/v1/auth/social/oidc", params=parameters)
-    assert (refused.status_code, error_code(refused)) == (400, "RETURN_NOT_ALLOWED")
+    assert (refused.status_code, error_code(refused)) == (400, "RETURN_URL_NOT_ALLOWED")
 
 
 def pkce() -> tuple[str, str]:
@@ -371,7 +371,7 @@ async def exchange_code(browser: httpx.AsyncClient, given: str, verifier: str) -
 
 
 async def test_app_exchanges_a_code_once_for_tokens(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    oidc_issuer.auto_approve = person = oidc_issuer.add_user()
+    oidc_issuer.auto_approve = provider_user = oidc_issuer.add_user()
     verifier, challenge = pkce()
     given = await request_code(browser, challenge)
 
@@ -380,7 +380,7 @@ async def test_app_exchanges_a_code_once_for_tokens(browser: httpx.AsyncClient, 
     assert sorted(response.status_code for response in responses) == [200, 400, 400, 400, 400]
     pair = next(response.json() for response in responses if response.status_code == 200)
     me = await browser.get(ME, headers={"Authorization": f"Bearer {pair['access_token']}"})
-    assert me.json()["email"] == person.email
+    assert me.json()["email"] == provider_user.email
     assert "set-cookie" not in responses[0].headers
 
 
@@ -405,10 +405,10 @@ async def test_apple_form_callback_without_cookies_is_redirected(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     """The POST has no cookies; the redirect after it has them."""
-    oidc_issuer.auto_approve = person = oidc_issuer.add_user(name="")
+    oidc_issuer.auto_approve = provider_user = oidc_issuer.add_user(name="")
     fields = parse_callback(await approve(await start(browser, "apple")))
     fields["user"] = '{"name": {"firstName": "Ada", "lastName": "Lovelace"}}'
-    oidc_issuer.auto_approve = person
+    oidc_issuer.auto_approve = provider_user
     posted = await browser.post(
         "/api/v1/auth/social/apple/callback",
         data=fields,
@@ -449,10 +449,9 @@ async def test_invalid_flow_cookie_is_refused(browser: httpx.AsyncClient, cookie
 
 
 async def test_disposable_address_creates_no_account_when_those_are_refused(
-    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, monkeypatch: pytest.MonkeyPatch
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    refused = DisposableMailSettings(disposable_mail="refuse", disposable_mail_domains=("thrown.example.com",))
-    monkeypatch.setitem(settings._loaded, DisposableMailSettings, refused)
+    settings.use(DisposableMailSettings(disposable_mail="refuse", disposable_mail_domains=("thrown.example.com",)))
     await create_local_account(database, "known@thrown.example.com", verified=True)
     oidc_issuer.auto_approve = oidc_issuer.add_user(email="new@thrown.example.com")
     response = await sign_in(browser)

@@ -1,9 +1,10 @@
 """Sign-in with a provider requires the second factor of users with MFA."""
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2 as httpx
 import pytest
 from pyotp import HOTP
 
@@ -24,11 +25,12 @@ from tests.modules.identities.test_social import (
     request_code,
 )
 from undercroft.core.db import Database
+from undercroft.core.http.application import Api
 from undercroft.devstack.emulators.oidc import OidcIssuer
-from undercroft.modules.auth import second_factor
-from undercroft.modules.auth.models import AuthSession
 from undercroft.modules.identities.models import ExternalIdentity
-from undercroft.modules.mfa import totp
+from undercroft.modules.mfa.service import codes
+from undercroft.modules.sessions import ChallengePage
+from undercroft.modules.sessions.models import AuthSession
 from undercroft.testing.users import make_client
 
 __all__ = ["browser", "module_social_app", "other_browser", "social_app"]
@@ -46,16 +48,25 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(totp, "time", made)
+    monkeypatch.setattr(codes, "time", made)
     return made
+
+
+@pytest.fixture
+def without_page(social_app: Api) -> Iterator[None]:
+    """The application has no second factor page, as without the module web."""
+    page = social_app.context.get(ChallengePage)
+    social_app.context.remove(ChallengePage)
+    yield
+    social_app.context.add(ChallengePage, page)
 
 
 async def enable_mfa(browser: httpx.AsyncClient, clock: Clock, safe: dict[str, Any]) -> HOTP:
     secret = (await browser.post("/api/v1/auth/mfa/totp", **safe)).json()["secret"]
     app = HOTP(secret)
-    body = {"code": app.at(int(clock.now) // totp.STEP_SECONDS)}
+    body = {"code": app.at(int(clock.now) // codes.STEP_SECONDS)}
     assert (await browser.post("/api/v1/auth/mfa/totp/confirm", json=body, **safe)).status_code == 200
-    clock.now += totp.STEP_SECONDS
+    clock.now += codes.STEP_SECONDS
     return app
 
 
@@ -65,9 +76,8 @@ async def test_browser_gets_no_session_before_the_second_factor(
     oidc_issuer: OidcIssuer,
     database: Database,
     clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
+    without_page: None,
 ) -> None:
-    monkeypatch.setattr(second_factor, "_page", None)
     app = await enable_mfa(browser, clock, await sign_in_new_user(browser, oidc_issuer, "oidc"))
     before = await count(database, AuthSession)
 
@@ -77,7 +87,7 @@ async def test_browser_gets_no_session_before_the_second_factor(
     assert await count(database, AuthSession) == before
     assert (await other_browser.get(ME)).status_code == 401
     mfa_token = parse_mfa_details(response.headers["Location"])["mfa_token"]
-    done = await verify(other_browser, mfa_token, code=app.at(int(clock.now) // totp.STEP_SECONDS))
+    done = await verify(other_browser, mfa_token, code=app.at(int(clock.now) // codes.STEP_SECONDS))
     assert done.status_code == 200
     assert (await other_browser.get(ME)).status_code == 200
 
@@ -88,11 +98,10 @@ async def test_identity_is_linked_only_after_the_second_factor(
     oidc_issuer: OidcIssuer,
     database: Database,
     clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
+    without_page: None,
     mailbox: Mailbox,
 ) -> None:
     """Control of the address at another provider is only one of two factors."""
-    monkeypatch.setattr(second_factor, "_page", None)
     app = await enable_mfa(browser, clock, await sign_in_new_user(browser, oidc_issuer, "google"))
     await mailbox.list_new()
     owner = (await browser.get(ME)).json()
@@ -105,7 +114,7 @@ async def test_identity_is_linked_only_after_the_second_factor(
     assert await count(database, ExternalIdentity) == 1
     assert await mailbox.list_new(owner["email"]) == []
 
-    right = await verify(other_browser, mfa_token, code=app.at(int(clock.now) // totp.STEP_SECONDS))
+    right = await verify(other_browser, mfa_token, code=app.at(int(clock.now) // codes.STEP_SECONDS))
 
     assert right.status_code == 200
     assert await count(database, ExternalIdentity) == 2
@@ -130,7 +139,7 @@ async def test_app_links_an_identity_only_after_the_second_factor(
     assert (refused.status_code, error_code(refused)) == (401, "MFA_REQUIRED")
     assert await count(database, ExternalIdentity) == 1
     token = refused.json()["error"]["details"]["mfa_token"]
-    passed = await verify(other_browser, token, code=app.at(int(clock.now) // totp.STEP_SECONDS))
+    passed = await verify(other_browser, token, code=app.at(int(clock.now) // codes.STEP_SECONDS))
     assert passed.status_code == 200
     assert await count(database, ExternalIdentity) == 2
 
@@ -141,9 +150,8 @@ async def test_pending_link_is_refused_when_another_account_has_linked_the_ident
     oidc_issuer: OidcIssuer,
     database: Database,
     clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
+    without_page: None,
 ) -> None:
-    monkeypatch.setattr(second_factor, "_page", None)
     app = await enable_mfa(browser, clock, await sign_in_new_user(browser, oidc_issuer, "google"))
     oidc_issuer.auto_approve = contested = oidc_issuer.add_user(email=(await browser.get(ME)).json()["email"])
     mfa_token = parse_mfa_details((await sign_in(other_browser, "oidc")).headers["Location"])["mfa_token"]
@@ -153,7 +161,7 @@ async def test_pending_link_is_refused_when_another_account_has_linked_the_ident
         started = await third.post("/api/v1/auth/identities", json={"provider": "oidc"}, **safe)
         assert (await third.get(await approve(started.json()["redirect_url"]))).status_code == 303
 
-    refused = await verify(other_browser, mfa_token, code=app.at(int(clock.now) // totp.STEP_SECONDS))
+    refused = await verify(other_browser, mfa_token, code=app.at(int(clock.now) // codes.STEP_SECONDS))
 
     assert (refused.status_code, error_code(refused)) == (409, "IDENTITY_TAKEN")
     assert (await other_browser.get(ME)).status_code == 401

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 from sqlmodel import col, select
 
 from tests.modules.identities.browsers import (
@@ -20,10 +20,10 @@ from tests.modules.identities.test_social import exchange_code, pkce, request_co
 from undercroft.core.db import Database, utc_now
 from undercroft.devstack.emulators.oidc import OidcIssuer
 from undercroft.jobs import enqueue
-from undercroft.modules.auth.models import AuthSession
 from undercroft.modules.identities.models import ExchangeCode, ExternalIdentity, UsedMark
 from undercroft.modules.identities.repository import SingleUseRepository
 from undercroft.modules.identities.tasks import clean_up
+from undercroft.modules.sessions.models import AuthSession
 from undercroft.modules.users import UserService
 from undercroft.testing.jobs import CapturedJobs
 
@@ -53,7 +53,7 @@ async def test_identities_of_another_user_are_not_listed_and_do_not_count_as_a_s
 
     refused = await browser.delete(f"{IDENTITIES}/{own['id']}", **safe)
 
-    assert (refused.status_code, error_code(refused)) == (409, "LAST_WAY_IN")
+    assert (refused.status_code, error_code(refused)) == (409, "LAST_SIGN_IN_METHOD")
     foreign = (await other_browser.get(IDENTITIES)).json()["items"][0]
     refused = await browser.delete(f"{IDENTITIES}/{foreign['id']}", **safe)
     assert (refused.status_code, error_code(refused)) == (404, "IDENTITY_NOT_FOUND")
@@ -87,7 +87,7 @@ async def test_account_deletion_removes_only_its_own_identities_and_codes(
 ) -> None:
     oidc_issuer.auto_approve = other = oidc_issuer.add_user()
     remaining = await request_code(other_browser, (other_pkce := pkce())[1])
-    oidc_issuer.auto_approve = person = oidc_issuer.add_user()
+    oidc_issuer.auto_approve = provider_user = oidc_issuer.add_user()
     await sign_in(browser)
     await request_code(browser, pkce()[1])
     user_id = (await browser.get(ME)).json()["id"]
@@ -97,7 +97,7 @@ async def test_account_deletion_removes_only_its_own_identities_and_codes(
 
     async with database.read_session() as session:
         subjects = (await session.scalars(select(ExternalIdentity.subject))).all()
-    assert list(subjects) == [other.subject], person
+    assert list(subjects) == [other.subject], provider_user
     assert await count(database, ExchangeCode) == 1
     assert (await exchange_code(other_browser, remaining, other_pkce[0])).status_code == 200
 
@@ -132,7 +132,7 @@ async def test_exchange_refuses_only_the_codes_of_revoked_sign_ins(
     own = await request_code(browser, challenge)
     user_id = (await browser.get(ME)).json()["id"]
     assert isinstance(admin, httpx.AsyncClient)
-    assert (await admin.post(f"/api/v1/admin/users/{user_id}/reset-password")).status_code == 202
+    assert (await admin.post(f"/api/v1/admin/users/{user_id}/reset-password")).status_code == 204
 
     refused = await exchange_code(browser, own, verifier)
 
@@ -182,8 +182,8 @@ async def test_clean_up_removes_only_expired_rows(
 async def test_clean_up_removes_only_tombstones_older_than_a_month(
     database: Database, create_user: Any, jobs: CapturedJobs
 ) -> None:
-    person, moment = await create_user(), utc_now()
-    ages = {"linked": (person.user_id, 31), "ended": (None, 31), "just ended": (None, 29)}
+    provider_user, moment = await create_user(), utc_now()
+    ages = {"linked": (provider_user.user_id, 31), "ended": (None, 31), "just ended": (None, 29)}
     async with database.session() as session:
         for subject, (user_id, days) in ages.items():
             session.add(
@@ -198,7 +198,7 @@ async def test_clean_up_removes_only_tombstones_older_than_a_month(
     async with database.session() as session:
         job = await enqueue(session, clean_up)
     await jobs.run_all()
-    assert (await jobs.get(job.id)).result == {"forgotten": 0, "ended": 1}
+    assert (await jobs.get(job.id)).result == {"deleted": 0, "tombstones": 1}
     async with database.read_session() as read_session:
         subjects = (await read_session.scalars(select(ExternalIdentity.subject))).all()
     assert sorted(subjects) == ["just ended", "linked"]

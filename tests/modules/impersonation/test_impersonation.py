@@ -10,19 +10,20 @@ from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
-from httpx import AsyncClient, Response
+from httpx2 import AsyncClient, Response
 from sqlmodel import SQLModel
 
+from tests.core.db.row_locks import holding_locks
 from tests.modules.audit.entries import entries, personal_rows
-from tests.modules.auth.test_reauthorization import holding_locks
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
-from undercroft.core.http import depends_on
+from undercroft.core.http import depends_on, get_info
 from undercroft.core.http.application import Api
 from undercroft.core.http.guards import current_principal
 from undercroft.core.http.same_site import SAFE_METHODS
 from undercroft.core.ids import new_id
 from undercroft.core.telemetry import logs
+from undercroft.modules.sessions import SessionServices
 from undercroft.testing.statements import StatementRecorder
 from undercroft.testing.users import SignedInUser, make_client
 
@@ -240,7 +241,7 @@ async def test_impersonation_expires_and_use_does_not_extend_it(app: Api, create
     admin, target = await create_user(role=ADMIN), await create_user()
     async with await impersonating_client(app, admin, target) as client:
         assert (await client.get(ME)).status_code == 200
-        await app.state.auth_services.last_seen.flush(database)
+        await app.context.get(SessionServices).last_seen.flush(database)
         rows = await _sessions(database)
         assert rows[0]["expires_at"] - rows[0]["created_at"] <= timedelta(minutes=15, seconds=1)
         assert rows[0]["ip"] == ""
@@ -288,7 +289,7 @@ async def test_impersonation_of_oneself_and_nested_impersonation_are_rejected(ap
 async def test_impersonation_of_an_inactive_or_unknown_user_is_rejected(create_user: Any, database: Database) -> None:
     admin, target = await create_user(role=ADMIN), await create_user()
     await execute(database, "UPDATE users SET is_active = false WHERE id = $1", target.user_id)
-    assert_refused(await impersonate(admin, target), 409, "PERSON_INACTIVE")
+    assert_refused(await impersonate(admin, target), 409, "USER_INACTIVE")
     response = await admin.client.post(f"/api/v1/admin/users/{new_id()}/impersonate", json=REASON)
     assert_refused(response, 404, "USER_NOT_FOUND")
 
@@ -313,7 +314,7 @@ async def test_impersonation_session_is_hidden_from_the_user_who_can_still_revok
 async def test_impersonation_session_is_rejected_without_the_actor_claim(app: Api, create_user: Any) -> None:
     admin, target = await create_user(role=ADMIN), await create_user()
     response = (await impersonate(admin, target)).json()
-    without_actor = await app.state.auth_services.tokens.issue(target.user_id, response["session_id"])
+    without_actor = await app.context.get(SessionServices).tokens.issue(target.user_id, response["session_id"])
     async with make_client(app, Authorization=f"Bearer {without_actor.token}") as client:
         assert_refused(await client.get(ME), 401, "SESSION_ENDED")
 
@@ -378,7 +379,7 @@ def test_only_allowed_routes_accept_writes_during_impersonation(app: Api) -> Non
     declared = {
         f"{method} {route.path}"
         for route in app.routes
-        if isinstance(route, APIRoute) and getattr(route.endpoint, "__allow_impersonation__", False)
+        if isinstance(route, APIRoute) and get_info(route).changes_data and get_info(route).impersonation
         for method in route.methods
     }
     assert declared == ALLOWED

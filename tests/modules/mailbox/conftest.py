@@ -1,24 +1,20 @@
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from undercroft.app.api import create_app
 from undercroft.core import settings
 from undercroft.core.settings import CoreSettings, Environment
-from undercroft.providers.email import EmailProviderName, EmailSettings
+from undercroft.providers.email import EmailSettings
 
 
 @pytest.fixture(autouse=True)
-def _settings(tmp_path: Path) -> Iterator[None]:
-    """Settings of a development environment that stores emails; restored after the test."""
-    before = dict(settings._loaded)
+def _settings(tmp_path: Path) -> None:
+    """Settings of a development environment that stores emails."""
     settings.use(CoreSettings(environment=Environment.DEVELOPMENT, app_name="Acme"))
-    settings.use(EmailSettings(email_provider=EmailProviderName.MAILBOX, email_mailbox_folder=tmp_path / "mailbox"))
-    yield
-    settings.reset()
-    settings._loaded.update(before)
+    settings.use(EmailSettings(email_provider="mailbox", email_mailbox_folder=tmp_path / "mailbox"))
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import re
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from undercroft.providers.email import Address, Attachment, EmailMessage, get_mailer

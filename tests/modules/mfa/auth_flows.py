@@ -5,7 +5,7 @@ import re
 from html import unescape
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 
 from tests.modules.forms import hidden_fields
 
@@ -16,9 +16,9 @@ INVALID_PASSKEYS = ["{}", "[]", "null", "{", '{"id": 1}', "[" * 10_000, "\0", "x
 
 def get_passkey_options(page: httpx.Response) -> dict[str, Any]:
     """Return the WebAuthn options in a page."""
-    found = re.search(r'data-options="([^"]+)"', page.text)
-    assert found, page.text
-    options: dict[str, Any] = json.loads(unescape(found[1]))
+    match = re.search(r'data-options="([^"]+)"', page.text)
+    assert match, page.text
+    options: dict[str, Any] = json.loads(unescape(match[1]))
     return options
 
 

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import pytest
 import pytest_asyncio
 from pyotp import HOTP
@@ -10,7 +10,7 @@ from pyotp import HOTP
 from tests.modules.auth.conftest import ada, auth_services, http
 from tests.modules.auth.users import RegisteredUser, error_code, make_client, post, sign_in
 from undercroft.core.http.application import Api
-from undercroft.modules.mfa import totp
+from undercroft.modules.mfa.service import codes
 from undercroft.testing.authenticator import Authenticator
 from undercroft.testing.configuration import PUBLIC_URL
 
@@ -27,13 +27,13 @@ class Clock:
         return self.now
 
     def next_step(self, steps: int = 1) -> None:
-        self.now += steps * totp.STEP_SECONDS
+        self.now += steps * codes.STEP_SECONDS
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(totp, "time", made)
+    monkeypatch.setattr(codes, "time", made)
     return made
 
 
@@ -45,7 +45,7 @@ class AuthenticatorApp:
     clock: Clock
 
     def code(self, steps: int = 0) -> str:
-        return HOTP(self.secret).at(int(self.clock.now) // totp.STEP_SECONDS + steps)
+        return HOTP(self.secret).at(int(self.clock.now) // codes.STEP_SECONDS + steps)
 
     def wrong(self) -> str:
         """Six digits that are not the code of the current or a nearby step."""
@@ -57,12 +57,12 @@ class AuthenticatorApp:
 class MfaUser:
     """A user with an authenticator app."""
 
-    person: RegisteredUser
+    user: RegisteredUser
     app: AuthenticatorApp
     recovery_codes: list[str] = field(default_factory=list)
 
     async def start_sign_in(self, **more: Any) -> dict[str, Any]:
-        response = await sign_in(self.person.http, self.person.email, **more)
+        response = await sign_in(self.user.http, self.user.email, **more)
         assert (response.status_code, error_code(response)) == (401, "MFA_REQUIRED"), response.text
         details: dict[str, Any] = response.json()["error"]["details"]
         return details
@@ -71,25 +71,25 @@ class MfaUser:
         return str((await self.start_sign_in(**more))["mfa_token"])
 
     async def verify(self, token: str, **credential: Any) -> httpx.Response:
-        return await post(self.person.http, "/mfa/verify", {"mfa_token": token, **credential})
+        return await post(self.user.http, "/mfa/verify", {"mfa_token": token, **credential})
 
 
-async def enable_totp(person: RegisteredUser, clock: Clock) -> MfaUser:
+async def enable_totp(user: RegisteredUser, clock: Clock) -> MfaUser:
     """Set up an app and advance the clock past the code that confirmed it."""
-    started = await person.send("POST", "/auth/mfa/totp")
+    started = await user.send("POST", "/auth/mfa/totp")
     assert started.status_code == 200, started.text
     app = AuthenticatorApp(started.json()["secret"], clock)
-    confirmed = await person.send("POST", "/auth/mfa/totp/confirm", {"code": app.code()})
+    confirmed = await user.send("POST", "/auth/mfa/totp/confirm", {"code": app.code()})
     assert confirmed.status_code == 200, confirmed.text
     clock.next_step()
-    return MfaUser(person, app, confirmed.json()["recovery_codes"] or [])
+    return MfaUser(user, app, confirmed.json()["recovery_codes"] or [])
 
 
-async def add_passkey(person: RegisteredUser, key: Authenticator, name: str = "Key") -> httpx.Response:
-    started = await person.send("POST", "/auth/passkeys/options")
+async def add_passkey(user: RegisteredUser, key: Authenticator, name: str = "Key") -> httpx.Response:
+    started = await user.send("POST", "/auth/passkeys/options")
     assert started.status_code == 200, started.text
     credential = key.create(started.json()["options"])
-    return await person.send("POST", "/auth/passkeys", {"name": name, "credential": credential})
+    return await user.send("POST", "/auth/passkeys", {"name": name, "credential": credential})
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 
 from tests.modules.audit.entries import entries
 from tests.modules.auth.users import Mailbox, RegisteredUser, post
@@ -59,7 +59,7 @@ async def test_sign_in_records_the_challenge_failures_and_the_session(mfa_user: 
     await mfa_user.verify(token, code=mfa_user.app.wrong())
     await mfa_user.verify(token, recovery_code=mfa_user.recovery_codes[0])
     assert await actions(database, before) == [
-        "mfa.asked",
+        "mfa.challenged",
         "mfa.failed",
         "mfa.recovery_code_used",
         "session.started",
@@ -68,10 +68,10 @@ async def test_sign_in_records_the_challenge_failures_and_the_session(mfa_user: 
 
 async def test_step_up_records_one_entry(mfa_user: MfaUser, database: Database) -> None:
     before = len(await entries(database))
-    await mfa_user.person.send("POST", "/auth/step-up", {"code": mfa_user.app.code()})
-    await mfa_user.person.send("POST", "/auth/step-up", {"code": mfa_user.app.wrong()})
-    await mfa_user.person.send("POST", "/auth/mfa/recovery-codes")
-    assert await actions(database, before) == ["session.proven", "mfa.failed", "mfa.recovery_codes_renewed"]
+    await mfa_user.user.send("POST", "/auth/step-up", {"code": mfa_user.app.code()})
+    await mfa_user.user.send("POST", "/auth/step-up", {"code": mfa_user.app.wrong()})
+    await mfa_user.user.send("POST", "/auth/mfa/recovery-codes")
+    assert await actions(database, before) == ["session.reauthenticated", "mfa.failed", "mfa.recovery_codes_renewed"]
 
 
 async def test_passkey_changes_and_a_cloned_passkey_are_recorded(
@@ -104,7 +104,7 @@ async def test_reset_records_one_entry_with_its_actor(
     mfa_user: MfaUser, create_user: CreateUser, database: Database
 ) -> None:
     root = await create_user(role=PlatformRole.SUPERADMIN)
-    user_id = (await mfa_user.person.get("/app/users/me")).json()["id"]
+    user_id = (await mfa_user.user.get("/app/users/me")).json()["id"]
     before = len(await entries(database))
     for _ in range(2):
         await root.client.post(f"/api/v1/admin/users/{user_id}/mfa/reset")

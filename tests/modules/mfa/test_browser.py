@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import pytest
 import pytest_asyncio
 
@@ -42,11 +42,8 @@ async def page(chromium: Any) -> AsyncIterator[Any]:
 
 
 @pytest.fixture(autouse=True)
-def served_there(test_settings: None) -> Any:
-    settings = load(CoreSettings)
-    use(settings.model_copy(update={"public_url": PAGE}))
-    yield
-    use(settings)
+def served_there(test_settings: None) -> None:
+    use(load(CoreSettings).model_copy(update={"public_url": PAGE}))
 
 
 async def test_browser_creates_a_passkey_and_signs_in_with_it(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from tests.modules.auth.users import RegisteredUser, error_code
@@ -34,7 +34,7 @@ async def test_totp_code_is_accepted_in_every_notation(
     write = FORMS[form]
     assert (await mfa_user.verify(await mfa_user.token(), code=write(mfa_user.app.code()))).status_code == 200
     clock.next_step()
-    step_up = await mfa_user.person.send("POST", "/auth/step-up", {"code": write(mfa_user.app.code())})
+    step_up = await mfa_user.user.send("POST", "/auth/step-up", {"code": write(mfa_user.app.code())})
     assert step_up.status_code == 204
     clock.next_step()
     assert await passes_on_the_page(page_browser, mfa_user, "code", write(mfa_user.app.code()))
@@ -55,7 +55,7 @@ async def test_recovery_code_is_accepted_in_every_notation(
 ) -> None:
     first, second, third, fourth = (RECOVERY[form](code) for code in mfa_user.recovery_codes[:4])
     assert (await mfa_user.verify(await mfa_user.token(), recovery_code=first)).status_code == 200
-    assert (await mfa_user.person.send("POST", "/auth/step-up", {"recovery_code": second})).status_code == 204
+    assert (await mfa_user.user.send("POST", "/auth/step-up", {"recovery_code": second})).status_code == 204
     assert await passes_on_the_page(page_browser, mfa_user, "recovery_code", third)
     assert await passes_on_the_page(page_browser, mfa_user, "code", fourth)
     again = await mfa_user.verify(await mfa_user.token(), recovery_code=mfa_user.recovery_codes[0])
@@ -78,8 +78,8 @@ async def test_wrong_code_is_refused_in_every_notation(mfa_user: MfaUser) -> Non
 
 async def passes_on_the_page(browser: httpx.AsyncClient, mfa_user: MfaUser, field: str, code: str) -> bool:
     """Return whether the second factor signs in on the page."""
-    form = {"email": mfa_user.person.email, "password": mfa_user.person.password}
+    form = {"email": mfa_user.user.email, "password": mfa_user.user.password}
     challenge = await browser.post("/sign-in", data=form)
-    entered = await browser.post("/sign-in/second-step", data={**hidden_fields(challenge), field: code})
+    entered = await browser.post("/sign-in/second-factor", data={**hidden_fields(challenge), field: code})
     browser.cookies.clear()
     return entered.status_code == 303

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 import pytest
 import pytest_asyncio
 from msgspec import Struct
@@ -106,7 +106,7 @@ async def test_cross_site_sign_in_is_refused(
 
 
 async def test_get_of_a_later_page_redirects_to_the_first(flow: SignInFlow) -> None:
-    for later in (flow.path, {"/sign-in": "/sign-in/second-step", "/admin/login": "/admin/login/code"}[flow.first]):
+    for later in (flow.path, {"/sign-in": "/sign-in/second-factor", "/admin/login": "/admin/login/code"}[flow.first]):
         response = await flow.browser.get(later)
         assert (response.status_code, response.headers["location"]) == (303, flow.first)
 

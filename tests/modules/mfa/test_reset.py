@@ -14,14 +14,14 @@ from undercroft.cli import user as user_command
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.core.errors import AppError
-from undercroft.modules.auth.models import AuthSession
+from undercroft.modules.sessions.models import AuthSession
 from undercroft.testing.users import SignedInUser
 
 CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 
 async def path_of(mfa_user: MfaUser) -> str:
-    return f"/api/v1/admin/users/{(await mfa_user.person.get('/app/users/me')).json()['id']}/mfa/reset"
+    return f"/api/v1/admin/users/{(await mfa_user.user.get('/app/users/me')).json()['id']}/mfa/reset"
 
 
 async def test_mfa_reset_by_a_superadmin_turns_it_off_and_notifies_the_user(
@@ -31,20 +31,18 @@ async def test_mfa_reset_by_a_superadmin_turns_it_off_and_notifies_the_user(
     root = await create_user(role=PlatformRole.SUPERADMIN)
     token, path = await mfa_user.token(), await path_of(mfa_user)
     assert (await root.client.post(path)).status_code == 204
-    assert "was reset" in (await mailbox.latest(mfa_user.person.email)).subject
-    assert (await sign_in(mfa_user.person.http, mfa_user.person.email)).status_code == 200
+    assert "was reset" in (await mailbox.latest(mfa_user.user.email)).subject
+    assert (await sign_in(mfa_user.user.http, mfa_user.user.email)).status_code == 200
     assert error_code(await mfa_user.verify(token, code=mfa_user.app.code())) == "MFA_TOKEN_INVALID"
-    assert (await mailbox.latest(mfa_user.person.email)).subject.startswith("New sign-in"), (
-        "no device is known any more"
-    )
+    assert (await mailbox.latest(mfa_user.user.email)).subject.startswith("New sign-in"), "no device is known any more"
     assert (await root.client.post(path)).status_code == 204
-    assert await mailbox.list_new(mfa_user.person.email) == []
+    assert await mailbox.list_new(mfa_user.user.email) == []
 
 
 async def test_reset_revokes_the_users_sessions_and_no_others(mfa_user: MfaUser, create_user: CreateUser) -> None:
     root, bystander = await create_user(role=PlatformRole.SUPERADMIN), await create_user()
     assert (await root.client.post(await path_of(mfa_user))).status_code == 204
-    assert (await mfa_user.person.get("/app/users/me")).status_code == 401
+    assert (await mfa_user.user.get("/app/users/me")).status_code == 401
     for other in (root, bystander):
         assert (await other.client.get("/api/v1/app/users/me")).status_code == 200
 
@@ -59,10 +57,10 @@ async def test_mfa_reset_is_refused_without_the_superadmin_role_or_reauthenticat
     root = await create_user(role=PlatformRole.SUPERADMIN)
     async with database.session() as session:
         query = update(AuthSession).where(col(AuthSession.user_id) == root.user_id)
-        await session.execute(query.values(proven_at=None))
+        await session.execute(query.values(reauthenticated_at=None))
     stale = await root.client.post(path)
     assert (stale.status_code, error_code(stale)) == (403, "STEP_UP_REQUIRED")
-    assert (await mfa_user.person.get("/auth/mfa")).json()["enabled"] is True
+    assert (await mfa_user.user.get("/auth/mfa")).json()["enabled"] is True
 
 
 async def test_mfa_reset_of_an_unknown_user_returns_not_found(create_user: CreateUser) -> None:
@@ -73,7 +71,7 @@ async def test_mfa_reset_of_an_unknown_user_returns_not_found(create_user: Creat
 
 @pytest.fixture
 def email(mfa_user: MfaUser) -> str:
-    return mfa_user.person.email
+    return mfa_user.user.email
 
 
 def test_mfa_reset_command_turns_it_off(email: str) -> None:

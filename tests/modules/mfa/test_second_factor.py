@@ -2,8 +2,9 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 import pytest
 from sqlalchemy import func, select, update
 from sqlmodel import col
@@ -21,11 +22,12 @@ from tests.modules.mfa.conftest import MfaUser, enable_totp
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.security.tokens import hash_token
-from undercroft.modules.auth.models import AuthSession
-from undercroft.modules.auth.throttle import PAIR
+from undercroft.modules.auth import AuthServices
+from undercroft.modules.auth.service.throttle import PAIR
 from undercroft.modules.mfa.models import PendingSignIn
-from undercroft.modules.mfa.second_factor import MAX_ATTEMPTS
+from undercroft.modules.mfa.service.second_factor import MAX_ATTEMPTS
 from undercroft.modules.mfa.tasks import clean_up
+from undercroft.modules.sessions.models import AuthSession
 from undercroft.modules.users import User
 from undercroft.testing.jobs import CapturedJobs
 
@@ -37,9 +39,9 @@ async def sessions_of(database: Database, email: str) -> int:
 
 
 async def test_first_factor_alone_starts_no_session(mfa_user: MfaUser, database: Database) -> None:
-    before = await sessions_of(database, mfa_user.person.email)
+    before = await sessions_of(database, mfa_user.user.email)
     await mfa_user.token()
-    assert await sessions_of(database, mfa_user.person.email) == before
+    assert await sessions_of(database, mfa_user.user.email) == before
 
 
 async def test_token_is_stored_as_a_hash(mfa_user: MfaUser, database: Database) -> None:
@@ -67,11 +69,11 @@ async def test_a_token_works_once(mfa_user: MfaUser) -> None:
 
 
 async def test_one_of_many_concurrent_codes_for_one_token_succeeds(mfa_user: MfaUser, database: Database) -> None:
-    token, before = await mfa_user.token(), await sessions_of(database, mfa_user.person.email)
+    token, before = await mfa_user.token(), await sessions_of(database, mfa_user.user.email)
     responses = await asyncio.gather(*(mfa_user.verify(token, recovery_code=code) for code in mfa_user.recovery_codes))
     assert sorted(response.status_code for response in responses) == [200] + [401] * 9
-    assert await sessions_of(database, mfa_user.person.email) == before + 1
-    left = (await mfa_user.person.get("/auth/mfa")).json()["recovery_codes_left"]
+    assert await sessions_of(database, mfa_user.user.email) == before + 1
+    left = (await mfa_user.user.get("/auth/mfa")).json()["recovery_codes_left"]
     assert left == 9
 
 
@@ -112,7 +114,7 @@ async def test_five_wrong_codes_end_the_sign_in_and_notify_the_user(mfa_user: Mf
         assert (wrong.status_code, error_code(wrong)) == (401, "INVALID_CODE")
     late = await mfa_user.verify(token, code=mfa_user.app.code())
     assert (late.status_code, error_code(late)) == (401, "MFA_TOKEN_INVALID")
-    assert "Blocked sign-in attempt on your" in (await mailbox.latest(mfa_user.person.email)).subject
+    assert "Blocked sign-in attempt on your" in (await mailbox.latest(mfa_user.user.email)).subject
 
 
 async def test_concurrent_guesses_get_no_additional_attempts(mfa_user: MfaUser, database: Database) -> None:
@@ -127,11 +129,11 @@ async def test_concurrent_guesses_get_no_additional_attempts(mfa_user: MfaUser, 
 async def test_repeated_sign_ins_do_not_bypass_the_throttle(
     app: Api, mfa_user: MfaUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.auth_services.throttle, "_scale", 1)
+    monkeypatch.setattr(app.context.get(AuthServices).throttle, "_scale", 1)
     async with make_client(app, ip="203.0.113.9") as attacker:
         codes = []
         for _ in range(PAIR.free_attempts + 1):
-            challenge = await sign_in(attacker, mfa_user.person.email)
+            challenge = await sign_in(attacker, mfa_user.user.email)
             if error_code(challenge) == "TOO_MANY_ATTEMPTS":
                 codes.append(error_code(challenge))
                 break
@@ -155,7 +157,7 @@ async def test_cookie_is_set_after_the_second_factor_when_the_sign_in_requested_
     mfa_user: MfaUser, app: Api
 ) -> None:
     async with make_client(app) as browser:
-        first = await sign_in(browser, mfa_user.person.email, session="cookie")
+        first = await sign_in(browser, mfa_user.user.email, session="cookie")
         assert error_code(first) == "MFA_REQUIRED"
         assert not browser.cookies
         token = first.json()["error"]["details"]["mfa_token"]
@@ -163,7 +165,9 @@ async def test_cookie_is_set_after_the_second_factor_when_the_sign_in_requested_
         refused = await post(browser, "/mfa/verify", {"mfa_token": token, "code": mfa_user.app.code()}, **foreign)
         assert (refused.status_code, error_code(refused)) == (403, "CSRF_FAILED")
         response = await post(browser, "/mfa/verify", {"mfa_token": token, "code": mfa_user.app.code()})
-        assert set(response.json()) == {"user", "csrf_token"}
+        signed_in = response.json()
+        assert signed_in["csrf_token"]
+        assert (signed_in["access_token"], signed_in["refresh_token"]) == (None, None)
         assert (await browser.get("/api/v1/app/users/me")).status_code == 200
 
 
@@ -183,10 +187,10 @@ async def test_exactly_one_well_formed_credential_is_required(mfa_user: MfaUser,
 
 
 async def test_deleted_account_leaves_no_factors(mfa_user: MfaUser, database: Database) -> None:
-    body = {"current_password": mfa_user.person.password}
-    assert (await mfa_user.person.send("DELETE", "/app/users/me", body)).status_code == 204
+    body = {"current_password": mfa_user.user.password}
+    assert (await mfa_user.user.send("DELETE", "/app/users/me", body)).status_code == 204
     async with database.read_session() as session:
-        for table in ("mfa_totps", "mfa_recovery_codes", "mfa_halfway_sign_ins", "mfa_passkeys"):
+        for table in ("mfa_totps", "mfa_recovery_codes", "mfa_pending_sign_ins", "mfa_passkeys"):
             connection = await session.execute(select(func.count()).select_from(_table(table)))
             assert connection.scalar_one() == 0
 
@@ -198,13 +202,34 @@ def _table(name: str) -> object:
 
 
 async def test_all_email_templates_render(ada: RegisteredUser) -> None:
-    from undercroft.modules.mfa.notifications import MfaNotification
+    from undercroft.modules import mfa
     from undercroft.providers.email.templates import render
 
     data = {"what": "A thing", "left": "1", "ip": "192.0.2.1", "passkey": "Blue key", "first": "yes"}
     common = {"app_name": "Undercroft", "public_url": "https://a.example", "unsubscribe_url": None}
-    for template in MfaNotification:
+    templates = sorted((Path(mfa.__file__).parent / "templates/emails/mfa").glob("*.txt"))
+    assert len(templates) == 9
+    for template in templates:
         user_data = {"name": "Ada", "when": "now", "reset_link": "https://a.example/reset-password", "link": "x"}
-        mail = render(template.value, {**common, **user_data, **data})
+        mail = render(f"mfa/{template.stem}", {**common, **user_data, **data})
         assert "https://a.example/reset-password" in mail.text
         assert "https://a.example/reset-password" in mail.html
+
+
+async def test_reset_of_the_password_ends_pending_sign_ins_of_that_user_only(
+    mfa_user: MfaUser, http: httpx.AsyncClient, mailbox: Mailbox, database: Database
+) -> None:
+    eve = await enable_totp(await create_registered_user(http, mailbox), mfa_user.app.clock)
+    token, token_of_eve = await mfa_user.token(), await eve.token()
+    await mailbox.list_new()
+    await post(http, "/password/forgot", {"email": mfa_user.user.email})
+    mail = await mailbox.latest(mfa_user.user.email)
+    body = {"token": mail.token, "password": "four otters on the shore"}
+    assert (await post(http, "/password/reset", body)).status_code == 204
+    async with database.read_session() as session:
+        assert len((await session.scalars(select(PendingSignIn))).all()) == 1
+
+    late = await mfa_user.verify(token, code=mfa_user.app.code())
+
+    assert (late.status_code, error_code(late)) == (401, "MFA_TOKEN_INVALID")
+    assert (await eve.verify(token_of_eve, code=eve.app.code())).status_code == 200

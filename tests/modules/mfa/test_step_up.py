@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 from sqlalchemy import update
 from sqlmodel import col
 
@@ -14,8 +14,9 @@ from undercroft.core.auth.settings import StepUpSettings
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.settings import load, use
-from undercroft.modules.auth.models import AuthSession
-from undercroft.modules.auth.throttle import PAIR
+from undercroft.modules.auth import AuthServices
+from undercroft.modules.auth.service.throttle import PAIR
+from undercroft.modules.sessions.models import AuthSession
 from undercroft.testing.authenticator import Authenticator
 from undercroft.testing.statements import StatementRecorder
 
@@ -29,7 +30,7 @@ SENSITIVE = [
 
 
 @pytest.fixture
-async def stale_person(ada: RegisteredUser, database: Database) -> RegisteredUser:
+async def stale_user(ada: RegisteredUser, database: Database) -> RegisteredUser:
     """Ada, with a session whose last authentication is too old."""
     await expire_reauthentication(database)
     return ada
@@ -38,46 +39,46 @@ async def stale_person(ada: RegisteredUser, database: Database) -> RegisteredUse
 async def expire_reauthentication(database: Database) -> None:
     life = load(StepUpSettings).step_up_lifetime + timedelta(seconds=1)
     async with database.session() as session:
-        await session.execute(update(AuthSession).values(proven_at=col(AuthSession.proven_at) - life))
+        await session.execute(update(AuthSession).values(reauthenticated_at=col(AuthSession.reauthenticated_at) - life))
 
 
 @pytest.mark.parametrize(("method", "path"), SENSITIVE)
 async def test_sensitive_endpoints_refuse_a_session_without_recent_authentication(
-    stale_person: RegisteredUser, method: str, path: str
+    stale_user: RegisteredUser, method: str, path: str
 ) -> None:
-    refused = await stale_person.send(method, path)
+    refused = await stale_user.send(method, path)
     assert (refused.status_code, error_code(refused)) == (403, "STEP_UP_REQUIRED")
-    assert refused.json()["error"]["details"] == {"ways": ["password", "sign_in"]}
+    assert refused.json()["error"]["details"] == {"methods": ["password", "sign_in"]}
 
 
 async def test_session_that_was_never_authenticated_is_refused(ada: RegisteredUser, database: Database) -> None:
     async with database.session() as session:
-        await session.execute(update(AuthSession).values(proven_at=None))
+        await session.execute(update(AuthSession).values(reauthenticated_at=None))
     assert error_code(await ada.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
 
 
-async def test_password_step_up_and_new_sign_in_grant_access(stale_person: RegisteredUser, database: Database) -> None:
-    wrong = await stale_person.send("POST", "/auth/step-up", {"password": "not the password at all"})
+async def test_password_step_up_and_new_sign_in_grant_access(stale_user: RegisteredUser, database: Database) -> None:
+    wrong = await stale_user.send("POST", "/auth/step-up", {"password": "not the password at all"})
     assert (wrong.status_code, error_code(wrong)) == (403, "WRONG_PASSWORD")
-    assert error_code(await stale_person.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
-    assert (await stale_person.send("POST", "/auth/step-up", {"password": stale_person.password})).status_code == 204
-    assert (await stale_person.send("POST", "/auth/mfa/totp")).status_code == 200
+    assert error_code(await stale_user.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
+    assert (await stale_user.send("POST", "/auth/step-up", {"password": stale_user.password})).status_code == 204
+    assert (await stale_user.send("POST", "/auth/mfa/totp")).status_code == 200
     await expire_reauthentication(database)
-    assert (await (await stale_person.sign_in_again()).send("POST", "/auth/mfa/totp")).status_code == 200
+    assert (await (await stale_user.sign_in_again()).send("POST", "/auth/mfa/totp")).status_code == 200
 
 
-async def test_step_up_applies_to_one_session(stale_person: RegisteredUser, database: Database) -> None:
-    other = await stale_person.sign_in_again()
+async def test_step_up_applies_to_one_session(stale_user: RegisteredUser, database: Database) -> None:
+    other = await stale_user.sign_in_again()
     await expire_reauthentication(database)
-    assert (await other.send("POST", "/auth/step-up", {"password": stale_person.password})).status_code == 204
-    assert error_code(await stale_person.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
+    assert (await other.send("POST", "/auth/step-up", {"password": stale_user.password})).status_code == 204
+    assert error_code(await stale_user.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
 
 
 async def test_password_is_not_enough_when_the_user_has_a_second_factor(mfa_user: MfaUser, database: Database) -> None:
     await expire_reauthentication(database)
-    ada = mfa_user.person
+    ada = mfa_user.user
     refused = await ada.send("DELETE", "/auth/mfa/totp")
-    assert refused.json()["error"]["details"] == {"ways": ["code", "recovery_code", "sign_in"]}
+    assert refused.json()["error"]["details"] == {"methods": ["code", "recovery_code", "sign_in"]}
     by_password = await ada.send("POST", "/auth/step-up", {"password": ada.password})
     assert (by_password.status_code, error_code(by_password)) == (403, "STEP_UP_REQUIRED")
     assert error_code(await ada.send("DELETE", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
@@ -87,15 +88,15 @@ async def test_password_is_not_enough_when_the_user_has_a_second_factor(mfa_user
 
 async def test_code_works_once_across_step_up_and_sign_in(mfa_user: MfaUser) -> None:
     code = mfa_user.app.code()
-    assert (await mfa_user.person.send("POST", "/auth/step-up", {"code": code})).status_code == 204
-    again = await mfa_user.person.send("POST", "/auth/step-up", {"code": code})
+    assert (await mfa_user.user.send("POST", "/auth/step-up", {"code": code})).status_code == 204
+    again = await mfa_user.user.send("POST", "/auth/step-up", {"code": code})
     assert (again.status_code, error_code(again)) == (403, "WRONG_CODE")
     assert error_code(await mfa_user.verify(await mfa_user.token(), code=code)) == "INVALID_CODE"
 
 
 async def test_one_of_concurrent_step_ups_with_the_same_recovery_code_succeeds(mfa_user: MfaUser) -> None:
     body = {"recovery_code": mfa_user.recovery_codes[0]}
-    responses = await asyncio.gather(*(mfa_user.person.send("POST", "/auth/step-up", body) for _ in range(6)))
+    responses = await asyncio.gather(*(mfa_user.user.send("POST", "/auth/step-up", body) for _ in range(6)))
     assert sorted(response.status_code for response in responses) == [204] + [403] * 5
 
 
@@ -108,10 +109,10 @@ async def test_passkey_steps_up(ada: RegisteredUser, key: Authenticator, databas
 
 
 async def test_wrong_codes_are_throttled(app: Api, mfa_user: MfaUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app.state.auth_services.throttle, "_scale", 1)
+    monkeypatch.setattr(app.context.get(AuthServices).throttle, "_scale", 1)
     wrong = {"code": mfa_user.app.wrong()}
     codes = [
-        error_code(await mfa_user.person.send("POST", "/auth/step-up", wrong)) for _ in range(PAIR.free_attempts + 1)
+        error_code(await mfa_user.user.send("POST", "/auth/step-up", wrong)) for _ in range(PAIR.free_attempts + 1)
     ]
     assert codes == ["WRONG_CODE"] * PAIR.free_attempts + ["TOO_MANY_ATTEMPTS"]
 
@@ -120,8 +121,8 @@ async def test_wrong_codes_are_throttled(app: Api, mfa_user: MfaUser, monkeypatc
 async def test_right_password_does_not_clear_the_count_of_wrong_codes(
     app: Api, mfa_user: MfaUser, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    monkeypatch.setattr(app.state.auth_services.throttle, "_scale", 1)
-    ada = mfa_user.person
+    monkeypatch.setattr(app.context.get(AuthServices).throttle, "_scale", 1)
+    ada = mfa_user.user
     for _ in range(PAIR.free_attempts):
         assert error_code(await ada.send("POST", "/auth/step-up", {"code": mfa_user.app.wrong()})) == "WRONG_CODE"
 
@@ -140,8 +141,8 @@ async def test_right_password_does_not_clear_the_count_of_wrong_codes(
 async def test_right_code_does_not_clear_the_count_of_wrong_passwords(
     app: Api, mfa_user: MfaUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.auth_services.throttle, "_scale", 1)
-    ada, wrong = mfa_user.person, {"password": "not the password at all"}
+    monkeypatch.setattr(app.context.get(AuthServices).throttle, "_scale", 1)
+    ada, wrong = mfa_user.user, {"password": "not the password at all"}
     for _ in range(PAIR.free_attempts):
         assert error_code(await ada.send("POST", "/auth/step-up", wrong)) == "WRONG_PASSWORD"
 
@@ -167,26 +168,22 @@ ACCOUNT = [
 async def test_account_changes_require_the_second_factor_besides_the_password(
     mfa_user: MfaUser, database: Database, method: str, path: str, body: dict[str, str]
 ) -> None:
-    body = body | {"current_password": mfa_user.person.password}
+    body = body | {"current_password": mfa_user.user.password}
     await expire_reauthentication(database)
-    refused = await mfa_user.person.send(method, path, body)
+    refused = await mfa_user.user.send(method, path, body)
     assert (refused.status_code, error_code(refused)) == (403, "STEP_UP_REQUIRED")
-    await mfa_user.person.send("POST", "/auth/step-up", {"recovery_code": mfa_user.recovery_codes[0]})
-    assert (await mfa_user.person.send(method, path, body)).status_code in (202, 204)
+    await mfa_user.user.send("POST", "/auth/step-up", {"recovery_code": mfa_user.recovery_codes[0]})
+    assert (await mfa_user.user.send(method, path, body)).status_code in (202, 204)
 
 
-async def test_step_up_lifetime_follows_the_setting(stale_person: RegisteredUser) -> None:
-    settings = load(StepUpSettings)
-    use(settings.model_copy(update={"step_up_minutes": 60.0}))
-    try:
-        assert (await stale_person.send("POST", "/auth/mfa/totp")).status_code == 200
-    finally:
-        use(settings)
+async def test_step_up_lifetime_follows_the_setting(stale_user: RegisteredUser) -> None:
+    use(load(StepUpSettings).model_copy(update={"step_up_minutes": 60.0}))
+    assert (await stale_user.send("POST", "/auth/mfa/totp")).status_code == 200
 
 
 async def test_authentication_needs_one_statement(mfa_user: MfaUser, statements: StatementRecorder) -> None:
-    await mfa_user.person.get("/app/users/me")
+    await mfa_user.user.get("/app/users/me")
     await statements.clear()
-    await mfa_user.person.get("/app/users/me")
+    await mfa_user.user.get("/app/users/me")
     await statements.get_all()
     assert len(statements.all) == 1

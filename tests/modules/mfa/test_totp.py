@@ -6,7 +6,7 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
-import httpx
+import httpx2 as httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select, update
@@ -25,8 +25,8 @@ from tests.modules.mfa.conftest import AuthenticatorApp, Clock, MfaUser, enable_
 from undercroft.core.db import Database
 from undercroft.core.security.keyring import DecryptionError
 from undercroft.core.settings import CoreSettings, load, use
-from undercroft.modules.mfa import totp
 from undercroft.modules.mfa.models import RecoveryCode, Totp
+from undercroft.modules.mfa.service import codes
 from undercroft.testing.statements import StatementRecorder
 
 RFC_SECRET = b32encode(b"12345678901234567890").decode()
@@ -38,19 +38,19 @@ RFC_SECRET = b32encode(b"12345678901234567890").decode()
 )
 def test_codes_match_the_rfc_test_vectors(now: int, code: str) -> None:
     """The vectors of RFC 6238, appendix B, with six digits."""
-    assert totp.find_step(RFC_SECRET, code, now=now) == now // 30
+    assert codes.find_step(RFC_SECRET, code, now=now) == now // 30
 
 
 def test_code_of_a_neighboring_step_is_accepted_and_of_no_other() -> None:
     now = 1111111109
-    assert totp.find_step(RFC_SECRET, "081804", now=now + 30) == now // 30
-    assert totp.find_step(RFC_SECRET, "081804", now=now - 30) == now // 30
-    assert totp.find_step(RFC_SECRET, "081804", now=now + 90) is None
-    assert totp.find_step(RFC_SECRET, "081804", now=now - 90) is None
+    assert codes.find_step(RFC_SECRET, "081804", now=now + 30) == now // 30
+    assert codes.find_step(RFC_SECRET, "081804", now=now - 30) == now // 30
+    assert codes.find_step(RFC_SECRET, "081804", now=now + 90) is None
+    assert codes.find_step(RFC_SECRET, "081804", now=now - 90) is None
 
 
 def test_encrypted_secret_is_bound_to_its_user(test_settings: None) -> None:
-    secrets, owner = totp.Secrets(), uuid4()
+    secrets, owner = codes.TotpSecrets(), uuid4()
     sealed = secrets.seal(owner, "the secret")
     assert b"the secret" not in sealed
     assert secrets.open(owner, sealed) == "the secret"
@@ -104,7 +104,8 @@ async def test_sign_in_requires_a_second_factor(mfa_user: MfaUser) -> None:
     assert challenge["expires_in"] == 300
     response = await mfa_user.verify(challenge["mfa_token"], code=mfa_user.app.code())
     assert response.status_code == 200, response.text
-    assert set(response.json()) == {"access_token", "refresh_token", "token_type", "expires_in"}
+    tokens = response.json()
+    assert (bool(tokens["access_token"]), bool(tokens["refresh_token"]), tokens["expires_in"]) == (True, True, 900)
 
 
 async def test_a_code_works_once(mfa_user: MfaUser) -> None:
@@ -140,7 +141,7 @@ async def test_recovery_code_works_once_in_any_notation_and_notifies_the_user(
     await mailbox.list_new()
     written = mfa_user.recovery_codes[0].upper().replace("-", " ")
     assert (await mfa_user.verify(await mfa_user.token(), recovery_code=written)).status_code == 200
-    mail = await mailbox.latest(mfa_user.person.email)
+    mail = await mailbox.latest(mfa_user.user.email)
     assert "recovery code was used" in mail.subject
     assert "9 recovery codes left" in mail.text
     again = await mfa_user.verify(await mfa_user.token(), recovery_code=mfa_user.recovery_codes[0])
@@ -165,7 +166,7 @@ async def test_recovery_code_and_app_of_another_user_are_refused(
 
 
 async def test_new_recovery_codes_revoke_the_previous_ones(mfa_user: MfaUser, mailbox: Mailbox) -> None:
-    renewed = (await mfa_user.person.send("POST", "/auth/mfa/recovery-codes")).json()["recovery_codes"]
+    renewed = (await mfa_user.user.send("POST", "/auth/mfa/recovery-codes")).json()["recovery_codes"]
     assert len(set(renewed)) == 10
     again = await mfa_user.verify(await mfa_user.token(), recovery_code=mfa_user.recovery_codes[0])
     assert error_code(again) == "INVALID_CODE"
@@ -187,11 +188,11 @@ async def test_neither_secrets_nor_codes_are_in_the_database(mfa_user: MfaUser, 
 
 
 async def test_an_app_can_be_replaced_and_the_old_one_works_until_then(mfa_user: MfaUser) -> None:
-    person, clock = mfa_user.person, mfa_user.app.clock
-    replacement = AuthenticatorApp((await person.send("POST", "/auth/mfa/totp")).json()["secret"], clock)
+    user, clock = mfa_user.user, mfa_user.app.clock
+    replacement = AuthenticatorApp((await user.send("POST", "/auth/mfa/totp")).json()["secret"], clock)
     assert (await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code())).status_code == 200
     clock.next_step()
-    confirmed = await person.send("POST", "/auth/mfa/totp/confirm", {"code": replacement.code()})
+    confirmed = await user.send("POST", "/auth/mfa/totp/confirm", {"code": replacement.code()})
     assert confirmed.json() == {"recovery_codes": None}
     clock.next_step()
     assert (await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code())).status_code == 401
@@ -202,12 +203,12 @@ async def test_password_is_enough_after_totp_was_removed(
     mfa_user: MfaUser, mailbox: Mailbox, database: Database
 ) -> None:
     await mailbox.list_new()
-    assert (await mfa_user.person.send("DELETE", "/auth/mfa/totp")).status_code == 204
-    assert (await sign_in(mfa_user.person.http, mfa_user.person.email)).status_code == 200
-    assert "is off" in (await mailbox.latest(mfa_user.person.email)).subject
+    assert (await mfa_user.user.send("DELETE", "/auth/mfa/totp")).status_code == 204
+    assert (await sign_in(mfa_user.user.http, mfa_user.user.email)).status_code == 200
+    assert "is off" in (await mailbox.latest(mfa_user.user.email)).subject
     async with database.read_session() as session:
         assert (await session.scalars(select(RecoveryCode))).all() == []
-    again = await mfa_user.person.send("DELETE", "/auth/mfa/totp")
+    again = await mfa_user.user.send("DELETE", "/auth/mfa/totp")
     assert (again.status_code, error_code(again)) == (404, "TOTP_NOT_FOUND")
 
 
@@ -231,26 +232,23 @@ async def test_secrets_survive_a_secret_key_rotation_and_are_encrypted_again(
     before, settings = await sealed(), load(CoreSettings)
     newer = SecretStr("another secret for tests, 9876543210 zyxwv")
     use(settings.model_copy(update={"secret_key": newer, "secret_keys": [settings.secret_key]}))
-    try:
-        assert (await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code())).status_code == 200
-        assert (await sealed())[:4] != before[:4]
-        mfa_user.app.clock.next_step()
-        use(settings.model_copy(update={"secret_key": newer}))
-        assert (await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code())).status_code == 200
-        mfa_user.app.clock.next_step()
-        use(settings)
-        lost = await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code())
-        assert (lost.status_code, error_code(lost)) == (401, "INVALID_CODE")
-        recovered = await mfa_user.verify(await mfa_user.token(), recovery_code=mfa_user.recovery_codes[0])
-        assert recovered.status_code == 200
-    finally:
-        use(settings)
+    assert (await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code())).status_code == 200
+    assert (await sealed())[:4] != before[:4]
+    mfa_user.app.clock.next_step()
+    use(settings.model_copy(update={"secret_key": newer}))
+    assert (await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code())).status_code == 200
+    mfa_user.app.clock.next_step()
+    use(settings)
+    lost = await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code())
+    assert (lost.status_code, error_code(lost)) == (401, "INVALID_CODE")
+    recovered = await mfa_user.verify(await mfa_user.token(), recovery_code=mfa_user.recovery_codes[0])
+    assert recovered.status_code == 200
 
 
 async def test_password_reset_does_not_bypass_the_second_factor(
     mfa_user: MfaUser, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
-    email = mfa_user.person.email
+    email = mfa_user.user.email
     token = await mfa_user.token()
     await mailbox.list_new(email)
     await post(http, "/password/forgot", {"email": email})
@@ -264,7 +262,7 @@ async def test_password_reset_does_not_bypass_the_second_factor(
 
 
 async def test_oauth2_password_form_requires_the_second_factor(mfa_user: MfaUser, http: httpx.AsyncClient) -> None:
-    form = {"grant_type": "password", "username": mfa_user.person.email, "password": PASSWORD}
+    form = {"grant_type": "password", "username": mfa_user.user.email, "password": PASSWORD}
     response = await http.post("/api/v1/auth/token", data=form)
     assert (response.status_code, error_code(response)) == (401, "MFA_REQUIRED")
     token = response.json()["error"]["details"]["mfa_token"]

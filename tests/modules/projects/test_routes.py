@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from httpx import AsyncClient, Response
+from httpx2 import AsyncClient, Response
 
 PROJECTS = "/api/v1/app/projects"
 
@@ -56,8 +56,8 @@ async def test_search_and_filter_and_sort(user: AsyncClient) -> None:
     await create(user, name="Alpha", status="done")
     await create(user, name="Beta", description="follows alpha")
     await create(user, name="Gamma")
-    found = (await user.get(PROJECTS, params={"q": "ALPHA", "sort": "-name"})).json()
-    assert [each["name"] for each in found["items"]] == ["Beta", "Alpha"]
+    page = (await user.get(PROJECTS, params={"q": "ALPHA", "sort": "-name"})).json()
+    assert [each["name"] for each in page["items"]] == ["Beta", "Alpha"]
     done = (await user.get(PROJECTS, params={"status": "done"})).json()
     assert [each["name"] for each in done["items"]] == ["Alpha"]
 
@@ -74,8 +74,19 @@ async def test_search_matches_any_unicode_normalization_form(user: AsyncClient) 
     for name in ("Zu\u0308rich", "Z\u00fcrich"):
         await create(user, name=name)
     for q in ("Zu\u0308rich", "Z\u00fcrich", "ZU\u0308R"):
-        found = (await user.get(PROJECTS, params={"q": q})).json()
-        assert [each["name"] for each in found["items"]] == ["Z\u00fcrich", "Z\u00fcrich"]
+        page = (await user.get(PROJECTS, params={"q": q})).json()
+        assert [each["name"] for each in page["items"]] == ["Z\u00fcrich", "Z\u00fcrich"]
+
+
+async def test_page_has_twenty_projects_by_default(user: AsyncClient) -> None:
+    await create_many(user, 21)
+    by_page = (await user.get(PROJECTS)).json()
+    first = (await user.get(PROJECTS, params={"limit": 20})).json()
+    by_cursor = (await user.get(PROJECTS, params={"cursor": first["next_cursor"]})).json()
+    assert (len(by_page["items"]), by_page["total"], len(first["items"]), len(by_cursor["items"])) == (20, 21, 20, 1)
+    await create_many(user, 21)
+    params = {"cursor": (await user.get(PROJECTS, params={"limit": 1})).json()["next_cursor"]}
+    assert len((await user.get(PROJECTS, params=params)).json()["items"]) == 20
 
 
 async def test_cursor_pages_return_each_project_once_during_inserts(user: AsyncClient) -> None:
@@ -84,7 +95,7 @@ async def test_cursor_pages_return_each_project_once_during_inserts(user: AsyncC
     params: dict[str, object] = {"limit": 10}
     while True:
         response = (await user.get(PROJECTS, params=params)).json()
-        assert set(response) == {"items", "next_cursor"}
+        assert (response["total"], response["page"], response["pages"], response["size"]) == (None, None, None, 10)
         seen += [each["id"] for each in response["items"]]
         await create(user, name="Newcomer")
         if response["next_cursor"] is None:

@@ -3,9 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from httpx import AsyncClient, Response
+from httpx2 import AsyncClient, Response
 
 from tests.modules.auth.users import Mailbox
+from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.modules.teams.models import Membership
 from undercroft.testing.users import SignedInUser
@@ -36,10 +37,10 @@ async def make_role(client: AsyncClient, team: dict[str, Any], name: str, *permi
     return created
 
 
-async def add_member(app: Api, team: dict[str, Any], person: SignedInUser, role: str) -> None:
+async def add_member(app: Api, team: dict[str, Any], user: SignedInUser, role: str) -> None:
     """Insert a membership, for tests about something else."""
-    async with app.state.database.session() as session:
-        session.add(Membership(team_id=UUID(team["id"]), user_id=person.user_id, role=str(role)))
+    async with app.context.get(Database).session() as session:
+        session.add(Membership(team_id=UUID(team["id"]), user_id=user.user_id, role=str(role)))
 
 
 async def invite(client: AsyncClient, team: dict[str, Any], email: str, role: str = "member") -> dict[str, Any]:
@@ -58,8 +59,8 @@ async def invite_and_get_token(
     return (await mailbox.latest(email)).token
 
 
-async def accept_invitation(person: SignedInUser, token: str) -> Response:
-    return await person.client.post(ACCEPT, json={"token": token})
+async def accept_invitation(user: SignedInUser, token: str) -> Response:
+    return await user.client.post(ACCEPT, json={"token": token})
 
 
 async def list_member_roles(client: AsyncClient, team: dict[str, Any]) -> dict[str, str]:

@@ -3,9 +3,11 @@
 import asyncio
 from uuid import UUID
 
-from httpx import AsyncClient
+import pytest
+from httpx2 import AsyncClient
 from sqlalchemy import text
 
+from tests.core.auth.principals import make_principal
 from tests.modules.audit.entries import changes_with_texts, entries
 from tests.modules.teams.requests import (
     PROJECTS,
@@ -17,21 +19,25 @@ from tests.modules.teams.requests import (
     make_team,
     team_header,
 )
-from undercroft.core.auth.permissions import TeamRole
+from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.jobs import enqueue
+from undercroft.modules.teams.errors import TeamRoleTooWeak
+from undercroft.modules.teams.models import TeamRole
+from undercroft.modules.teams.repository import TeamRepository
+from undercroft.modules.teams.service.teams import TeamService, restorable_since
 from undercroft.modules.teams.tasks import clean_up
 from undercroft.testing.jobs import CapturedJobs
 
 
 async def backdate_deletion(app: Api, team: dict, days: int) -> None:
-    async with app.state.database.session() as session:
+    async with app.context.get(Database).session() as session:
         changed = text(f"UPDATE teams SET deleted_at = now() - interval '{days} days' WHERE id = :id")
         await session.execute(changed, {"id": UUID(team["id"])})
 
 
 async def run_clean_up(app: Api, jobs: CapturedJobs) -> None:
-    async with app.state.database.session() as session:
+    async with app.context.get(Database).session() as session:
         await enqueue(session, clean_up)
     await jobs.run_all()
 
@@ -58,15 +64,28 @@ async def test_restored_team_gets_a_new_slug_when_its_own_was_taken(user: AsyncC
 
 
 async def test_restore_requires_the_permission_to_delete(app: Api, create_user) -> None:
-    owner, admin, keeper, stranger = [await create_user() for _ in range(4)]
+    owner, admin, restorer, stranger = [await create_user() for _ in range(4)]
     team = await make_team(owner.client)
-    await make_role(owner.client, team, "keeper", "teams:delete")
+    await make_role(owner.client, team, "restorer", "teams:delete")
     await add_member(app, team, admin, TeamRole.ADMIN)
-    await add_member(app, team, keeper, "keeper")
+    await add_member(app, team, restorer, "restorer")
     assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}"))
     assert_error(await admin.client.post(f"{TEAMS}/{team['id']}/restore"), 403, "PERMISSION_DENIED")
     assert_error(await stranger.client.post(f"{TEAMS}/{team['id']}/restore"), 404, "TEAM_NOT_FOUND")
-    assert_success(await keeper.client.post(f"{TEAMS}/{team['id']}/restore"))
+    assert_success(await restorer.client.post(f"{TEAMS}/{team['id']}/restore"))
+
+
+async def test_permission_to_restore_is_checked_again_under_the_lock(app: Api, create_user) -> None:
+    owner, member = await create_user(), await create_user()
+    team = await make_team(owner.client)
+    await add_member(app, team, member, TeamRole.ADMIN)
+    assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}"))
+    principal = make_principal(user_id_or_none=member.user_id)
+    with pytest.raises(TeamRoleTooWeak):
+        async with app.context.get(Database).session() as session:
+            await TeamService(session, principal).restore(UUID(team["id"]))
+    (listed,) = assert_success(await owner.client.get(TEAMS, params={"deleted": True}))["items"]
+    assert listed["id"] == team["id"]
 
 
 async def test_deleted_team_is_not_restorable_after_thirty_days_and_then_purged(
@@ -80,8 +99,10 @@ async def test_deleted_team_is_not_restorable_after_thirty_days_and_then_purged(
     assert_error(await user.post(f"{TEAMS}/{old['id']}/restore"), 404, "TEAM_NOT_FOUND")
     listed = assert_success(await user.get(TEAMS, params={"deleted": True}))
     assert ([each["id"] for each in listed["items"]], listed["total"]) == ([recent["id"]], 1)
+    async with app.context.get(Database).read_session() as session:
+        assert list(await TeamRepository(session).deleted_before(restorable_since(), 10)) == [UUID(old["id"])]
     await run_clean_up(app, jobs)
-    async with app.state.database.session() as session:
+    async with app.context.get(Database).session() as session:
         raw = await session.raw()
         assert await raw.fetchval("SELECT count(*) FROM teams WHERE id = $1", UUID(old["id"])) == 0
         assert await raw.fetchval("SELECT count(*) FROM projects") == 0
@@ -95,11 +116,11 @@ async def test_concurrent_restores_restore_the_team_once(app: Api, user: AsyncCl
     assert_success(await user.delete(f"{TEAMS}/{team['id']}"))
     responses = await asyncio.gather(*(user.post(f"{TEAMS}/{team['id']}/restore") for _ in range(5)))
     assert sorted(response.status_code for response in responses) == [200, 404, 404, 404, 404]
-    async with app.state.database.session() as session:
-        found = await (await session.raw()).fetchval(
+    async with app.context.get(Database).session() as session:
+        count = await (await session.raw()).fetchval(
             "SELECT count(*) FROM audit_entries WHERE action = 'team.restored'"
         )
-    assert found == 1
+    assert count == 1
 
 
 async def test_team_changes_are_audited_with_before_and_after(app: Api, user: AsyncClient, create_user) -> None:
@@ -107,8 +128,8 @@ async def test_team_changes_are_audited_with_before_and_after(app: Api, user: As
     assert_success(await user.delete(f"{TEAMS}/{team['id']}"))
     await make_team((await create_user()).client, slug="the-one")
     slug = assert_success(await user.post(f"{TEAMS}/{team['id']}/restore"))["slug"]
-    rows = [row for row in await entries(app.state.database) if str(row["target_id"]) == team["id"]][1:]
-    assert [(row["action"], *await changes_with_texts(app.state.database, row)) for row in rows] == [
+    rows = [row for row in await entries(app.context.get(Database)) if str(row["target_id"]) == team["id"]][1:]
+    assert [(row["action"], *await changes_with_texts(app.context.get(Database), row)) for row in rows] == [
         ("team.deleted", {"deleted": False}, {"deleted": True}),
         ("team.restored", {"deleted": True, "slug": "the-one"}, {"deleted": False, "slug": slug}),
     ]
@@ -118,6 +139,6 @@ async def test_update_without_changes_records_no_audit_entry(app: Api, user: Asy
     team = await make_team(user)
     assert_success(await user.patch(f"{TEAMS}/{team['id']}", json={"name": "Acme", "slug": "acme"}))
     assert_success(await user.patch(f"{TEAMS}/{team['id']}", json={"name": "Acme Ltd"}))
-    rows = [row for row in await entries(app.state.database) if row["team_id"] is not None]
+    rows = [row for row in await entries(app.context.get(Database)) if row["team_id"] is not None]
     assert [row["action"] for row in rows] == ["team.created", "team.changed"]
-    assert await changes_with_texts(app.state.database, rows[1]) == ({"name": "Acme"}, {"name": "Acme Ltd"})
+    assert await changes_with_texts(app.context.get(Database), rows[1]) == ({"name": "Acme"}, {"name": "Acme Ltd"})

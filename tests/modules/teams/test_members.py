@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from httpx import AsyncClient, Response
+from httpx2 import AsyncClient, Response
 
 from tests.jobs.processes import wait_until
 from tests.modules.auth.users import Mailbox, RegisteredUser, create_registered_user, make_client
@@ -20,9 +20,11 @@ from tests.modules.teams.requests import (
     make_team,
     team_header,
 )
-from undercroft.core.auth.permissions import TeamRole
+from undercroft.core.db import Database
 from undercroft.core.http.application import Api
+from undercroft.modules.teams.models import TeamRole
 from undercroft.modules.teams.repository import TeamRepository
+from undercroft.testing.jobs import CapturedJobs
 from undercroft.testing.users import SignedInUser
 
 ME = "/app/users/me"
@@ -58,11 +60,11 @@ async def test_transfer_requires_an_owner_and_a_member(app: Api, create_user) ->
 
 async def test_concurrent_transfers_leave_one_owner(app: Api, create_user) -> None:
     for _ in range(4):
-        owner, *heirs = [await create_user() for _ in range(4)]
+        owner, *members = [await create_user() for _ in range(4)]
         team = await make_team(owner.client)
-        for new_owner in heirs:
+        for new_owner in members:
             await add_member(app, team, new_owner, "member")
-        responses = await asyncio.gather(*(transfer(owner, team, new_owner) for new_owner in heirs))
+        responses = await asyncio.gather(*(transfer(owner, team, new_owner) for new_owner in members))
         assert sorted(response.status_code for response in responses) == [204, 403, 403]
         assert sorted((await list_member_roles(owner.client, team)).values()) == ["admin", "member", "member", "owner"]
 
@@ -72,25 +74,25 @@ async def test_concurrent_transfer_and_leave_leave_an_owner(app: Api, create_use
         owner, new_owner = await create_user(), await create_user()
         team = await make_team(owner.client)
         await add_member(app, team, new_owner, "member")
-        handed, left = await asyncio.gather(
+        transferred, left = await asyncio.gather(
             transfer(owner, team, new_owner), owner.client.delete(f"{TEAMS}/{team['id']}/members/{owner.user_id}")
         )
-        assert (handed.status_code, left.status_code) in {(204, 204), (204, 409)}
+        assert (transferred.status_code, left.status_code) in {(204, 204), (204, 409)}
         assert (await list_member_roles(new_owner.client, team))[new_owner.email] == "owner"
 
 
 async def test_concurrent_role_change_does_not_prevent_leaving(app: Api, create_user) -> None:
     for _ in range(4):
-        owner, person = await create_user(), await create_user()
+        owner, user = await create_user(), await create_user()
         team = await make_team(owner.client)
-        await add_member(app, team, person, "member")
-        address = f"{TEAMS}/{team['id']}/members/{person.user_id}"
+        await add_member(app, team, user, "member")
+        address = f"{TEAMS}/{team['id']}/members/{user.user_id}"
         changed, left = await asyncio.gather(
-            owner.client.patch(address, json={"role": "admin"}), person.client.delete(address)
+            owner.client.patch(address, json={"role": "admin"}), user.client.delete(address)
         )
         assert left.status_code == 204
         assert changed.status_code in (204, 404)
-        assert person.email not in await list_member_roles(owner.client, team)
+        assert user.email not in await list_member_roles(owner.client, team)
 
 
 async def test_one_owner_remains_when_owners_demote_each_other_concurrently(app: Api, create_user) -> None:
@@ -100,10 +102,10 @@ async def test_one_owner_remains_when_owners_demote_each_other_concurrently(app:
         await add_member(app, team, other, TeamRole.OWNER)
     responses = await asyncio.gather(
         *(
-            one.client.patch(f"{TEAMS}/{team['id']}/members/{other.user_id}", json={"role": "viewer"})
-            for one in owners
-            for other in owners
-            if one is not other
+            first.client.patch(f"{TEAMS}/{team['id']}/members/{second.user_id}", json={"role": "viewer"})
+            for first in owners
+            for second in owners
+            if first is not second
         )
     )
     assert {response.status_code for response in responses} <= {204, 403, 409}
@@ -113,24 +115,24 @@ async def test_one_owner_remains_when_owners_demote_each_other_concurrently(app:
 async def test_permission_lost_while_waiting_for_the_lock_is_not_used(app: Api, create_user) -> None:
     """When two owners remove each other concurrently, one remains and owns the team."""
     for _ in range(5):
-        one, other = await create_user(), await create_user()
-        team = await make_team(one.client)
-        await add_member(app, team, other, TeamRole.OWNER)
+        first, second = await create_user(), await create_user()
+        team = await make_team(first.client)
+        await add_member(app, team, second, TeamRole.OWNER)
         members = f"{TEAMS}/{team['id']}/members"
         responses = await asyncio.gather(
-            one.client.delete(f"{members}/{other.user_id}"), other.client.delete(f"{members}/{one.user_id}")
+            first.client.delete(f"{members}/{second.user_id}"), second.client.delete(f"{members}/{first.user_id}")
         )
         assert sorted(response.status_code for response in responses) == [204, 404]
 
 
 async def test_member_can_leave_with_any_role(app: Api, create_user) -> None:
-    owner, person = await create_user(), await create_user()
+    owner, user = await create_user(), await create_user()
     team = await make_team(owner.client)
     await make_role(owner.client, team, "nothing")
-    await add_member(app, team, person, "nothing")
-    assert_error(await person.client.delete(f"{TEAMS}/{team['id']}/members/{owner.user_id}"), 403, "PERMISSION_DENIED")
-    assert (await person.client.delete(f"{TEAMS}/{team['id']}/members/{person.user_id}")).status_code == 204
-    assert_error(await person.client.get(f"{TEAMS}/{team['id']}"), 404, "TEAM_NOT_FOUND")
+    await add_member(app, team, user, "nothing")
+    assert_error(await user.client.delete(f"{TEAMS}/{team['id']}/members/{owner.user_id}"), 403, "PERMISSION_DENIED")
+    assert (await user.client.delete(f"{TEAMS}/{team['id']}/members/{user.user_id}")).status_code == 204
+    assert_error(await user.client.get(f"{TEAMS}/{team['id']}"), 404, "TEAM_NOT_FOUND")
 
 
 async def test_team_in_the_path_overrides_the_header(app: Api, create_user) -> None:
@@ -151,8 +153,8 @@ async def test_team_in_the_path_overrides_the_header(app: Api, create_user) -> N
 
 @pytest.mark.parametrize("named", ["nonsense", "00000000-0000-0000-0000-000000000000", "%00"])
 async def test_invalid_team_in_the_path_is_not_found(create_user, named: str) -> None:
-    person = await create_user()
-    assert_error(await person.client.get(f"{TEAMS}/{named}"), 404, "TEAM_NOT_FOUND")
+    user = await create_user()
+    assert_error(await user.client.get(f"{TEAMS}/{named}"), 404, "TEAM_NOT_FOUND")
 
 
 @pytest.fixture
@@ -161,14 +163,14 @@ async def http(app: Api):
         yield client
 
 
-async def create_team(person: RegisteredUser, name: str = "Acme") -> dict:
-    response = await person.send("POST", "/app/teams", {"name": name})
+async def create_team(user: RegisteredUser, name: str = "Acme") -> dict:
+    response = await user.send("POST", "/app/teams", {"name": name})
     assert response.status_code == 201, response.text
     return response.json()
 
 
-async def delete_account(person: RegisteredUser) -> Response:
-    return await person.send("DELETE", ME, {"current_password": person.password})
+async def delete_account(user: RegisteredUser) -> Response:
+    return await user.send("DELETE", ME, {"current_password": user.password})
 
 
 async def test_account_deletion_is_refused_for_the_only_owner_of_a_shared_team(
@@ -190,28 +192,43 @@ async def test_account_deletion_deletes_teams_without_other_members(app: Api, ht
     owner = await create_registered_user(http, mailbox)
     await create_team(owner)
     assert (await delete_account(owner)).status_code == 204
-    async with app.state.database.session() as session:
+    async with app.context.get(Database).session() as session:
         raw = await session.raw()
         assert await raw.fetchval("SELECT count(*) FROM teams WHERE deleted_at IS NULL") == 0
         assert await raw.fetchval("SELECT count(*) FROM memberships") == 0
+
+
+async def test_account_deletion_purges_only_deleted_teams_without_members(
+    app: Api, http, mailbox: Mailbox, create_user, jobs: CapturedJobs
+) -> None:
+    user, other = await create_registered_user(http, mailbox), await create_user()
+    abandoned, restorable = await create_team(user), await make_team(other.client)
+    assert_success(await user.send("DELETE", f"/app/teams/{abandoned['id']}"))
+    assert_success(await other.client.delete(f"{TEAMS}/{restorable['id']}"))
+    assert (await delete_account(user)).status_code == 204
+    await jobs.run_all(future=True)
+    async with app.context.get(Database).session() as session:
+        deleted = await (await session.raw()).fetch("SELECT id FROM teams WHERE deleted_at IS NOT NULL")
+    assert [str(row["id"]) for row in deleted] == [restorable["id"]]
+    assert_success(await other.client.post(f"{TEAMS}/{restorable['id']}/restore"))
 
 
 async def test_one_owner_remains_when_two_delete_their_accounts_concurrently(
     app: Api, http, mailbox: Mailbox, create_user
 ) -> None:
     member = await create_user()
-    one, other = await create_registered_user(http, mailbox), await create_registered_user(http, mailbox)
-    team = await create_team(one)
+    first, second = await create_registered_user(http, mailbox), await create_registered_user(http, mailbox)
+    team = await create_team(first)
     await add_member(app, team, member, "member")
-    other_id = (await other.get(ME)).json()["id"]
-    async with app.state.database.session() as session:
+    other_id = (await second.get(ME)).json()["id"]
+    async with app.context.get(Database).session() as session:
         await (await session.raw()).execute(
             "INSERT INTO memberships (id, team_id, user_id, role, created_at, updated_at) "
             "VALUES (gen_random_uuid(), $1, $2, 'owner', now(), now())",
             team["id"],
             other_id,
         )
-    responses = await asyncio.gather(delete_account(one), delete_account(other))
+    responses = await asyncio.gather(delete_account(first), delete_account(second))
     assert sorted(response.status_code for response in responses) == [204, 409]
     assert list((await list_member_roles(member.client, team)).values()).count("owner") == 1
 
@@ -219,14 +236,14 @@ async def test_one_owner_remains_when_two_delete_their_accounts_concurrently(
 async def test_team_without_an_owner_is_not_restored(
     app: Api, http, mailbox: Mailbox, create_user, admin: AsyncClient
 ) -> None:
-    owner, keeper = await create_registered_user(http, mailbox), await create_user()
+    owner, restorer = await create_registered_user(http, mailbox), await create_user()
     team, alone = await create_team(owner), await create_team(owner, "Alone")
-    role = {"name": "keeper", "permissions": ["teams:delete"]}
+    role = {"name": "restorer", "permissions": ["teams:delete"]}
     assert_success(await owner.send("POST", f"/app/teams/{team['id']}/roles", role))
-    await add_member(app, team, keeper, "keeper")
+    await add_member(app, team, restorer, "restorer")
     assert_success(await owner.send("DELETE", f"/app/teams/{team['id']}"))
     assert (await delete_account(owner)).status_code == 204
-    assert_error(await keeper.client.post(f"{TEAMS}/{team['id']}/restore"), 409, "TEAM_WITHOUT_OWNER")
+    assert_error(await restorer.client.post(f"{TEAMS}/{team['id']}/restore"), 409, "TEAM_WITHOUT_OWNER")
     for each in (team, alone):
         assert_error(await admin.post(f"/api/v1/admin/teams/{each['id']}/restore"), 409, "TEAM_WITHOUT_OWNER")
 
@@ -234,7 +251,7 @@ async def test_team_without_an_owner_is_not_restored(
 async def is_waiting(app: Api, number: int) -> bool:
     """Whether this number of transactions wait for a lock."""
     count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    async with app.state.database.session() as session:
+    async with app.context.get(Database).session() as session:
         return await (await session.raw()).fetchval(count) == number
 
 
@@ -242,13 +259,13 @@ async def send_during_account_deletion(
     app: Api, owner: RegisteredUser, team_id: UUID, path: str, body: Any = None
 ) -> Response:
     """Return the response to a request that waits while the account of the user is deleted."""
-    async with app.state.database.session() as session:
+    async with app.context.get(Database).session() as session:
         await TeamRepository(session).lock_with_deleted(team_id)
-        going = asyncio.create_task(delete_account(owner))
+        deletion = asyncio.create_task(delete_account(owner))
         await wait_until(lambda: is_waiting(app, 1))
         sent = asyncio.create_task(owner.send("POST", path, body))
         await wait_until(lambda: is_waiting(app, 2))
-    assert (await going).status_code == 204
+    assert (await deletion).status_code == 204
     return await sent
 
 
@@ -274,7 +291,7 @@ async def test_user_cannot_join_or_create_a_team_during_account_deletion(
         own = assert_success(await guest.get("/app/teams"))["items"][0]
         assert_error(await send_during_account_deletion(app, guest, UUID(own["id"]), path, body), 404, "USER_NOT_FOUND")
     assert len(await list_member_roles(user, team)) == 1
-    async with app.state.database.session() as session:
+    async with app.context.get(Database).session() as session:
         raw = await session.raw()
         assert await raw.fetchval("SELECT count(*) FROM teams WHERE name = 'Late'") == 0
 

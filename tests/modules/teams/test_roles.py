@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 from sqlalchemy import text
 
 from tests.modules.teams.requests import (
@@ -17,55 +17,57 @@ from tests.modules.teams.requests import (
     make_team,
     team_header,
 )
-from undercroft.core.auth.permissions import TeamRole, get_builtin_role_permissions, list_permissions
+from undercroft.core.auth.permissions import get_builtin_role_permissions, list_permissions
+from undercroft.core.db import Database
 from undercroft.core.http.application import Api
+from undercroft.modules.teams.models import TeamRole
 from undercroft.testing.statements import StatementRecorder
 
 MATRIX = "/api/v1/app/permissions"
 
 
 async def test_custom_role_grants_only_its_permissions(app: Api, create_user) -> None:
-    owner, person = await create_user(), await create_user()
+    owner, user = await create_user(), await create_user()
     team = await make_team(owner.client)
     await make_role(owner.client, team, "writer", "projects:read", "projects:write")
-    await add_member(app, team, person, "member")
-    address = f"{TEAMS}/{team['id']}/members/{person.user_id}"
+    await add_member(app, team, user, "member")
+    address = f"{TEAMS}/{team['id']}/members/{user.user_id}"
     assert_success(await owner.client.patch(address, json={"role": "writer"}))
-    assert (await person.client.post(PROJECTS, json={"name": "x"}, headers=team_header(team))).status_code == 201
-    assert_error(await person.client.get(f"{TEAMS}/{team['id']}"), 403, "PERMISSION_DENIED")
-    assert_error(await person.client.get(f"{TEAMS}/{team['id']}/members"), 403, "PERMISSION_DENIED")
+    assert (await user.client.post(PROJECTS, json={"name": "x"}, headers=team_header(team))).status_code == 201
+    assert_error(await user.client.get(f"{TEAMS}/{team['id']}"), 403, "PERMISSION_DENIED")
+    assert_error(await user.client.get(f"{TEAMS}/{team['id']}/members"), 403, "PERMISSION_DENIED")
 
 
 async def test_permission_change_of_a_role_applies_to_the_next_request(app: Api, create_user) -> None:
-    owner, person = await create_user(), await create_user()
+    owner, user = await create_user(), await create_user()
     team = await make_team(owner.client)
     role = await make_role(owner.client, team, "writer", "projects:read", "projects:write")
-    await add_member(app, team, person, "writer")
+    await add_member(app, team, user, "writer")
     address = f"{TEAMS}/{team['id']}/roles/{role['id']}"
     for permissions, status in ((["projects:read"], 403), (["projects:read", "projects:write"], 201), ([], 403)):
         assert_success(await owner.client.patch(address, json={"permissions": permissions}))
-        response = await person.client.post(PROJECTS, json={"name": "x"}, headers=team_header(team))
+        response = await user.client.post(PROJECTS, json={"name": "x"}, headers=team_header(team))
         assert response.status_code == status, permissions
-    assert_error(await person.client.get(PROJECTS, headers=team_header(team)), 403, "PERMISSION_DENIED")
+    assert_error(await user.client.get(PROJECTS, headers=team_header(team)), 403, "PERMISSION_DENIED")
 
 
 async def test_custom_role_needs_no_additional_statement(app: Api, create_user, statements: StatementRecorder) -> None:
-    owner, person = await create_user(), await create_user()
+    owner, user = await create_user(), await create_user()
     team = await make_team(owner.client)
     await make_role(owner.client, team, "reader", "projects:read")
-    await add_member(app, team, person, "reader")
+    await add_member(app, team, user, "reader")
     await statements.clear()
-    assert (await person.client.get("/api/v1/app/users/me", headers=team_header(team))).status_code == 200
+    assert (await user.client.get("/api/v1/app/users/me", headers=team_header(team))).status_code == 200
     assert len(await statements.get_all()) == 1, str(statements)
 
 
 async def test_custom_role_is_unknown_in_another_team(app: Api, create_user) -> None:
-    owner, person = await create_user(), await create_user()
-    here, there = await make_team(owner.client), await make_team(owner.client)
-    await make_role(owner.client, here, "writer", "projects:read", "projects:write")
-    await add_member(app, there, person, "writer")
-    assert_error(await person.client.get(PROJECTS, headers=team_header(there)), 403, "PERMISSION_DENIED")
-    address = f"{TEAMS}/{there['id']}/members/{person.user_id}"
+    owner, user = await create_user(), await create_user()
+    team, other_team = await make_team(owner.client), await make_team(owner.client)
+    await make_role(owner.client, team, "writer", "projects:read", "projects:write")
+    await add_member(app, other_team, user, "writer")
+    assert_error(await user.client.get(PROJECTS, headers=team_header(other_team)), 403, "PERMISSION_DENIED")
+    address = f"{TEAMS}/{other_team['id']}/members/{user.user_id}"
     assert_error(await owner.client.patch(address, json={"role": "writer"}), 422, "UNKNOWN_ROLE")
 
 
@@ -99,25 +101,25 @@ async def test_custom_role_does_not_allow_privilege_escalation(app: Api, create_
 
 
 async def test_member_cannot_change_a_member_with_more_permissions(app: Api, create_user) -> None:
-    owner, keeper, admin = await create_user(), await create_user(), await create_user()
+    owner, manager, admin = await create_user(), await create_user(), await create_user()
     team = await make_team(owner.client)
-    await make_role(owner.client, team, "keeper", "teams:read", "members:write", "projects:read")
-    await add_member(app, team, keeper, "keeper")
+    await make_role(owner.client, team, "manager", "teams:read", "members:write", "projects:read")
+    await add_member(app, team, manager, "manager")
     await add_member(app, team, admin, TeamRole.ADMIN)
     members = f"{TEAMS}/{team['id']}/members"
-    for person in (admin, owner):
+    for user in (admin, owner):
         assert_error(
-            await keeper.client.patch(f"{members}/{person.user_id}", json={"role": "viewer"}), 403, "PERMISSION_DENIED"
+            await manager.client.patch(f"{members}/{user.user_id}", json={"role": "viewer"}), 403, "PERMISSION_DENIED"
         )
-        assert_error(await keeper.client.delete(f"{members}/{person.user_id}"), 403, "PERMISSION_DENIED")
+        assert_error(await manager.client.delete(f"{members}/{user.user_id}"), 403, "PERMISSION_DENIED")
 
 
 async def test_member_with_a_missing_role_has_no_permissions_and_can_be_removed(app: Api, create_user) -> None:
-    owner, person = await create_user(), await create_user()
+    owner, user = await create_user(), await create_user()
     team = await make_team(owner.client)
-    await add_member(app, team, person, "gone")
-    assert_error(await person.client.get(PROJECTS, headers=team_header(team)), 403, "PERMISSION_DENIED")
-    assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/members/{person.user_id}"))
+    await add_member(app, team, user, "deleted")
+    assert_error(await user.client.get(PROJECTS, headers=team_header(team)), 403, "PERMISSION_DENIED")
+    assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/members/{user.user_id}"))
 
 
 @pytest.mark.parametrize("name", ["owners:write", "things:never", "", "projects"])
@@ -130,15 +132,15 @@ async def test_unknown_or_reserved_permission_is_refused(user: AsyncClient, name
 
 
 async def test_permission_that_no_longer_exists_grants_nothing_and_is_hidden(app: Api, create_user) -> None:
-    owner, person = await create_user(), await create_user()
+    owner, user = await create_user(), await create_user()
     team = await make_team(owner.client)
     role = await make_role(owner.client, team, "reader", "projects:read")
-    await add_member(app, team, person, "reader")
-    async with app.state.database.session() as session:
+    await add_member(app, team, user, "reader")
+    async with app.context.get(Database).session() as session:
         changed = text("UPDATE team_roles SET permissions = ARRAY['ghosts:read', 'owners:write', 'projects:read']")
         await session.execute(changed)
-    assert (await person.client.get(PROJECTS, headers=team_header(team))).status_code == 200
-    assert_error(await person.client.post(f"{TEAMS}/{team['id']}/transfer", json={}), 403, "PERMISSION_DENIED")
+    assert (await user.client.get(PROJECTS, headers=team_header(team))).status_code == 200
+    assert_error(await user.client.post(f"{TEAMS}/{team['id']}/transfer", json={}), 403, "PERMISSION_DENIED")
     (shown,) = assert_success(await owner.client.get(f"{TEAMS}/{team['id']}/roles"))
     assert shown["permissions"] == ["projects:read"]
     assert_success(await owner.client.patch(f"{TEAMS}/{team['id']}/roles/{role['id']}", json={"description": "Reads"}))
@@ -162,13 +164,13 @@ async def test_concurrent_creations_with_one_name_create_one_role(user: AsyncCli
 
 
 async def test_members_retain_a_renamed_role(app: Api, create_user) -> None:
-    owner, person = await create_user(), await create_user()
+    owner, user = await create_user(), await create_user()
     team = await make_team(owner.client)
     role = await make_role(owner.client, team, "reader", "projects:read")
-    await add_member(app, team, person, "reader")
+    await add_member(app, team, user, "reader")
     assert_success(await owner.client.patch(f"{TEAMS}/{team['id']}/roles/{role['id']}", json={"name": "watcher"}))
-    assert (await list_member_roles(owner.client, team))[person.email] == "watcher"
-    assert (await person.client.get(PROJECTS, headers=team_header(team))).status_code == 200
+    assert (await list_member_roles(owner.client, team))[user.email] == "watcher"
+    assert (await user.client.get(PROJECTS, headers=team_header(team))).status_code == 200
 
 
 async def test_deleting_a_role_in_use_is_refused_with_the_counts(app: Api, create_user) -> None:
@@ -176,16 +178,16 @@ async def test_deleting_a_role_in_use_is_refused_with_the_counts(app: Api, creat
     team = await make_team(owner.client)
     role = await make_role(owner.client, team, "reader", "projects:read")
     users = [await create_user() for _ in range(2)]
-    for person in users:
-        await add_member(app, team, person, "reader")
+    for user in users:
+        await add_member(app, team, user, "reader")
     body = {"email": "new@example.com", "role": "reader"}
     invitation = assert_success(await owner.client.post(f"{TEAMS}/{team['id']}/invitations", json=body))
     address = f"{TEAMS}/{team['id']}/roles/{role['id']}"
     response = await owner.client.delete(address)
     assert_error(response, 409, "ROLE_IN_USE")
     assert response.json()["error"]["details"] == {"members": 2, "invitations": 1, "auto_join": False}
-    for person in users:
-        assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/members/{person.user_id}"))
+    for user in users:
+        assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/members/{user.user_id}"))
     assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/invitations/{invitation['id']}"))
     assert (await owner.client.delete(address)).status_code == 204
     assert_error(await owner.client.delete(address), 404, "ROLE_NOT_FOUND")
@@ -193,21 +195,21 @@ async def test_deleting_a_role_in_use_is_refused_with_the_counts(app: Api, creat
 
 async def test_concurrent_deletion_and_assignment_leave_no_member_with_a_missing_role(app: Api, create_user) -> None:
     for _ in range(5):
-        owner, person = await create_user(), await create_user()
+        owner, user = await create_user(), await create_user()
         team = await make_team(owner.client)
         role = await make_role(owner.client, team, "fleeting")
-        await add_member(app, team, person, "member")
+        await add_member(app, team, user, "member")
         deleted, given = await asyncio.gather(
             owner.client.delete(f"{TEAMS}/{team['id']}/roles/{role['id']}"),
-            owner.client.patch(f"{TEAMS}/{team['id']}/members/{person.user_id}", json={"role": "fleeting"}),
+            owner.client.patch(f"{TEAMS}/{team['id']}/members/{user.user_id}", json={"role": "fleeting"}),
         )
         assert (deleted.status_code, given.status_code) in {(204, 422), (409, 204)}
 
 
 async def test_role_of_another_team_is_not_found(user: AsyncClient, stranger: AsyncClient) -> None:
-    mine, other_team = await make_team(user), await make_team(stranger)
+    own_team, other_team = await make_team(user), await make_team(stranger)
     role = await make_role(stranger, other_team, "secret")
-    for path in (f"{TEAMS}/{mine['id']}/roles/{role['id']}", f"{TEAMS}/{other_team['id']}/roles/{role['id']}"):
+    for path in (f"{TEAMS}/{own_team['id']}/roles/{role['id']}", f"{TEAMS}/{other_team['id']}/roles/{role['id']}"):
         for response in (await user.patch(path, json={"description": "x"}), await user.delete(path)):
             assert response.status_code == 404, path
 

@@ -3,47 +3,39 @@
 import asyncio
 
 import pytest
-from httpx import AsyncClient, Response
+from httpx2 import AsyncClient
 
-from undercroft.core.auth.permissions import TeamRole
+from tests.core.db.row_locks import count, holding_locks
+from tests.modules.teams.requests import PROJECTS, TEAMS, add_member, assert_error, make_team, team_header
+from undercroft.core.db import Database
 from undercroft.core.http.application import Api
-from undercroft.modules.teams.models import Membership
-from undercroft.testing.users import SignedInUser
-
-TEAMS = "/api/v1/app/teams"
-PROJECTS = "/api/v1/app/projects"
-
-
-def assert_error(response: Response, status: int, code: str) -> None:
-    assert response.status_code == status, response.text
-    assert response.json()["error"]["code"] == code
-
-
-async def make_team(client: AsyncClient, **fields: object) -> dict:
-    response = await client.post(TEAMS, json={"name": "Acme", **fields})
-    assert response.status_code == 201, response.text
-    return response.json()
-
-
-async def add_member(app: Api, team: dict, person: SignedInUser, role: TeamRole) -> None:
-    async with app.state.database.session() as session:
-        session.add(Membership(team_id=team["id"], user_id=person.user_id, role=role.value))
+from undercroft.modules.teams.models import TeamRole
 
 
 async def test_new_user_has_a_personal_team(create_user) -> None:
-    person = await create_user()
-    (team,) = (await person.client.get(TEAMS)).json()["items"]
-    assert (team["id"], team["is_personal"], team["role"]) == (str(person.team_id), True, "owner")
+    user = await create_user()
+    (team,) = (await user.client.get(TEAMS)).json()["items"]
+    assert (team["id"], team["is_personal"], team["role"]) == (str(user.team_id), True, "owner")
+
+
+async def test_creation_of_a_team_waits_for_a_concurrent_change_of_its_owner(create_user, database: Database) -> None:
+    """Otherwise a user whose account is being deleted could get another team."""
+    user = await create_user()
+    async with holding_locks(database, "SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE", user.user_id) as blocked:
+        await blocked.send(user.client.post(TEAMS, json={"name": "Acme"}))
+        await blocked.execute("UPDATE users SET deleted_at = now() WHERE id = $1", user.user_id)
+    assert (await blocked.requests[0]).status_code in (401, 404)
+    assert await count(database, "SELECT count(*) FROM teams WHERE personal_user_id IS NULL") == 0
 
 
 async def test_creator_owns_the_team_and_selects_it_by_header(user: AsyncClient) -> None:
     team = await make_team(user)
     assert (team["role"], team["slug"], team["is_personal"]) == ("owner", "acme", False)
-    here = {"X-Team-ID": team["id"]}
-    created = (await user.post(PROJECTS, json={"name": "Shared"}, headers=here)).json()
+    headers = team_header(team)
+    created = (await user.post(PROJECTS, json={"name": "Shared"}, headers=headers)).json()
     assert created["team_id"] == team["id"]
     assert (await user.get(PROJECTS)).json()["total"] == 0
-    assert (await user.get(PROJECTS, headers=here)).json()["total"] == 1
+    assert (await user.get(PROJECTS, headers=headers)).json()["total"] == 1
 
 
 async def test_generated_slug_gets_a_suffix_when_taken(user: AsyncClient) -> None:
@@ -55,7 +47,7 @@ async def test_generated_slug_gets_a_suffix_when_taken(user: AsyncClient) -> Non
 async def test_requested_slug_is_assigned_once_for_concurrent_requests(create_user) -> None:
     users = [await create_user() for _ in range(5)]
     body = {"name": "Acme", "slug": "the-one"}
-    responses = await asyncio.gather(*(person.client.post(TEAMS, json=body) for person in users))
+    responses = await asyncio.gather(*(user.client.post(TEAMS, json=body) for user in users))
     assert sorted(response.status_code for response in responses) == [201, 409, 409, 409, 409]
     assert_error(next(response for response in responses if response.status_code == 409), 409, "SLUG_TAKEN")
 
@@ -94,31 +86,31 @@ async def test_built_in_roles_have_their_permissions(app: Api, create_user) -> N
     owner = await create_user()
     team = await make_team(owner.client)
     address = f"{TEAMS}/{team['id']}"
-    here = {"X-Team-ID": team["id"]}
+    headers = team_header(team)
     for role, may_write, may_rename, may_delete in (
         (TeamRole.VIEWER, 403, 403, 403),
         (TeamRole.MEMBER, 201, 403, 403),
         (TeamRole.ADMIN, 201, 200, 403),
     ):
-        person = await create_user()
-        await add_member(app, team, person, role)
-        assert (await person.client.get(PROJECTS, headers=here)).status_code == 200
-        assert (await person.client.post(PROJECTS, json={"name": "x"}, headers=here)).status_code == may_write
-        assert (await person.client.patch(address, json={"name": "New"})).status_code == may_rename
-        assert (await person.client.delete(address)).status_code == may_delete
+        user = await create_user()
+        await add_member(app, team, user, role)
+        assert (await user.client.get(PROJECTS, headers=headers)).status_code == 200
+        assert (await user.client.post(PROJECTS, json={"name": "x"}, headers=headers)).status_code == may_write
+        assert (await user.client.patch(address, json={"name": "New"})).status_code == may_rename
+        assert (await user.client.delete(address)).status_code == may_delete
 
 
 async def test_role_change_applies_to_the_next_request(app: Api, create_user) -> None:
     owner, member = await create_user(), await create_user()
     team = await make_team(owner.client)
     await add_member(app, team, member, TeamRole.MEMBER)
-    here = {"X-Team-ID": team["id"]}
-    assert (await member.client.post(PROJECTS, json={"name": "x"}, headers=here)).status_code == 201
+    headers = team_header(team)
+    assert (await member.client.post(PROJECTS, json={"name": "x"}, headers=headers)).status_code == 201
     address = f"{TEAMS}/{team['id']}/members/{member.user_id}"
     assert (await owner.client.patch(address, json={"role": "viewer"})).status_code == 204
-    assert (await member.client.post(PROJECTS, json={"name": "x"}, headers=here)).status_code == 403
+    assert (await member.client.post(PROJECTS, json={"name": "x"}, headers=headers)).status_code == 403
     assert (await owner.client.delete(address)).status_code == 204
-    assert_error(await member.client.get(PROJECTS, headers=here), 404, "TEAM_NOT_FOUND")
+    assert_error(await member.client.get(PROJECTS, headers=headers), 404, "TEAM_NOT_FOUND")
 
 
 async def test_admin_cannot_promote_or_demote_owners(app: Api, create_user) -> None:
@@ -136,10 +128,10 @@ async def test_admin_cannot_promote_or_demote_owners(app: Api, create_user) -> N
 
 async def test_last_owner_cannot_leave_or_be_demoted(user: AsyncClient) -> None:
     team = await make_team(user)
-    me = (await user.get("/api/v1/app/users/me")).json()["id"]
-    mine = f"{TEAMS}/{team['id']}/members/{me}"
-    assert_error(await user.delete(mine), 409, "LAST_OWNER")
-    assert_error(await user.patch(mine, json={"role": "viewer"}), 409, "LAST_OWNER")
+    user_id = (await user.get("/api/v1/app/users/me")).json()["id"]
+    path = f"{TEAMS}/{team['id']}/members/{user_id}"
+    assert_error(await user.delete(path), 409, "LAST_OWNER")
+    assert_error(await user.patch(path, json={"role": "viewer"}), 409, "LAST_OWNER")
 
 
 async def test_one_owner_remains_when_two_leave_concurrently(app: Api, create_user) -> None:
@@ -155,19 +147,19 @@ async def test_one_owner_remains_when_two_leave_concurrently(app: Api, create_us
 
 
 async def test_personal_team_cannot_be_deleted_or_left(create_user) -> None:
-    person = await create_user()
-    address = f"{TEAMS}/{person.team_id}"
-    assert_error(await person.client.delete(address), 409, "PERSONAL_TEAM")
-    assert_error(await person.client.delete(f"{address}/members/{person.user_id}"), 409, "PERSONAL_TEAM")
+    user = await create_user()
+    address = f"{TEAMS}/{user.team_id}"
+    assert_error(await user.client.delete(address), 409, "PERSONAL_TEAM")
+    assert_error(await user.client.delete(f"{address}/members/{user.user_id}"), 409, "PERSONAL_TEAM")
 
 
 async def test_deleted_team_is_not_found_with_its_data(user: AsyncClient) -> None:
     team = await make_team(user)
-    here = {"X-Team-ID": team["id"]}
-    await user.post(PROJECTS, json={"name": "x"}, headers=here)
+    headers = team_header(team)
+    await user.post(PROJECTS, json={"name": "x"}, headers=headers)
     assert (await user.delete(f"{TEAMS}/{team['id']}")).status_code == 204
     assert_error(await user.get(f"{TEAMS}/{team['id']}"), 404, "TEAM_NOT_FOUND")
-    assert_error(await user.get(PROJECTS, headers=here), 404, "TEAM_NOT_FOUND")
+    assert_error(await user.get(PROJECTS, headers=headers), 404, "TEAM_NOT_FOUND")
     assert (await make_team(user))["slug"] == "acme"
 
 

@@ -21,11 +21,11 @@ INSERT INTO memberships (id, team_id, user_id, role, created_at, updated_at) VAL
 """
 
 
-async def test_domain_is_claimed_only_for_an_owner_with_a_verified_address(empty_database_url: str) -> None:
-    await upgrade_all(empty_database_url)
+async def test_domain_is_claimed_only_for_an_owner_with_a_verified_address(migrated_database_url: str) -> None:
+    await upgrade_all(migrated_database_url)
     known = {history.name: history for history in histories()}
-    await migrations.downgrade(empty_database_url, known["core"], "0006_known_places")
-    connection = await asyncpg.connect(empty_database_url)
+    await migrations.downgrade(migrated_database_url, known["core"], "0006_known_places")
+    connection = await asyncpg.connect(migrated_database_url)
     try:
         owner, member, unverified, team, other = (new_id() for _ in range(5))
         for user_id, email, is_verified in (
@@ -39,9 +39,9 @@ async def test_domain_is_claimed_only_for_an_owner_with_a_verified_address(empty
         await connection.execute(TEAM, other, "other", ["acme.example"])
         for user_id, role in ((owner, "owner"), (member, "member"), (unverified, "owner")):
             await connection.execute(MEMBER, new_id(), team, user_id, role)
-        await upgrade_all(empty_database_url)
+        await upgrade_all(migrated_database_url)
         rows = await connection.fetch("SELECT id, auto_join_claims, auto_join_domains FROM teams")
-        found = {row[0]: (json.loads(row[1]), row[2]) for row in rows}
-        assert found == {team: ({"acme.example": str(owner)}, domains), other: ({}, ["acme.example"])}
+        claims = {row[0]: (json.loads(row[1]), row[2]) for row in rows}
+        assert claims == {team: ({"acme.example": str(owner)}, domains), other: ({}, ["acme.example"])}
     finally:
         await connection.close()

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import pytest
-from httpx import AsyncClient, Response
+from httpx2 import AsyncClient, Response
 from sqlalchemy import select, update
 from sqlmodel import col
 
@@ -29,18 +29,18 @@ async def patch(client: AsyncClient, user_id: object, **changes: object) -> Resp
 async def test_administrator_lists_and_searches_users(create_user: CreateUser, admin: AsyncClient) -> None:
     for number in range(3):
         await create_user(email=f"otter{number}@example.com")
-    found = (await admin.get(USERS, params={"q": "OTTER", "sort": "email", "size": 2})).json()
-    assert [item["email"] for item in found["items"]] == ["otter0@example.com", "otter1@example.com"]
-    assert (found["total"], found["pages"]) == (3, 2)
+    page = (await admin.get(USERS, params={"q": "OTTER", "sort": "email", "size": 2})).json()
+    assert [item["email"] for item in page["items"]] == ["otter0@example.com", "otter1@example.com"]
+    assert (page["total"], page["pages"]) == (3, 2)
     admins = (await admin.get(USERS, params={"role": "admin"})).json()
     assert admins["total"] == 1
     assert (await admin.get(USERS, params={"is_active": "false"})).json()["total"] == 0
-    read = await admin.get(f"{USERS}/{found['items'][0]['id']}")
-    assert read.json() == found["items"][0]
+    read = await admin.get(f"{USERS}/{page['items'][0]['id']}")
+    assert read.json() == page["items"][0]
     assert "password" not in read.text
-    walked = (await admin.get(USERS, params={"limit": 2})).json()
-    rest = (await admin.get(USERS, params={"cursor": walked["next_cursor"]})).json()
-    assert len({item["id"] for item in walked["items"] + rest["items"]}) == 4
+    first = (await admin.get(USERS, params={"limit": 2})).json()
+    second = (await admin.get(USERS, params={"cursor": first["next_cursor"]})).json()
+    assert len({item["id"] for item in first["items"] + second["items"]}) == 4
 
 
 @pytest.mark.parametrize("params", [{"sort": "password_hash"}, {"role": "owner"}, {"size": 1000}, {"cursor": "x"}])
@@ -81,28 +81,28 @@ async def test_deactivation_blocks_the_next_request_and_activation_allows_a_new_
 
 
 async def test_role_change_applies_to_the_next_request(create_user: CreateUser) -> None:
-    root, person = await create_user(role=PlatformRole.SUPERADMIN), await create_user()
-    assert (await person.client.get(USERS)).status_code == 403
-    assert (await patch(root.client, person.user_id, role="admin")).json()["role"] == "admin"
-    assert (await person.client.get(USERS)).status_code == 200
-    await patch(root.client, person.user_id, role="user")
-    assert (await person.client.get(USERS)).status_code == 403
+    root, user = await create_user(role=PlatformRole.SUPERADMIN), await create_user()
+    assert (await user.client.get(USERS)).status_code == 403
+    assert (await patch(root.client, user.user_id, role="admin")).json()["role"] == "admin"
+    assert (await user.client.get(USERS)).status_code == 200
+    await patch(root.client, user.user_id, role="user")
+    assert (await user.client.get(USERS)).status_code == 403
 
 
 async def test_administrator_cannot_change_or_promote_administrators(create_user: CreateUser) -> None:
     admin, other, root = [
         await create_user(role=role) for role in (PlatformRole.ADMIN, PlatformRole.ADMIN, PlatformRole.SUPERADMIN)
     ]
-    person = await create_user()
+    user = await create_user()
     for role in ("admin", "superadmin"):
-        assert error_code(await patch(admin.client, person.user_id, role=role)) == "ROLE_TOO_WEAK"
+        assert error_code(await patch(admin.client, user.user_id, role=role)) == "ROLE_TOO_WEAK"
         assert error_code(await patch(admin.client, admin.user_id, role=role)) == "ROLE_TOO_WEAK"
     for stronger in (other, root):
         assert error_code(await patch(admin.client, stronger.user_id, full_name="Changed")) == "ROLE_TOO_WEAK"
         assert error_code(await patch(admin.client, stronger.user_id, role="user")) == "ROLE_TOO_WEAK"
         response = await admin.client.post(f"{USERS}/{stronger.user_id}/deactivate")
         assert error_code(response) == "ROLE_TOO_WEAK"
-    assert (await patch(admin.client, person.user_id, full_name="Grace")).json()["full_name"] == "Grace"
+    assert (await patch(admin.client, user.user_id, full_name="Grace")).json()["full_name"] == "Grace"
 
 
 async def test_last_superadmin_cannot_be_demoted_or_deactivated(
@@ -130,16 +130,16 @@ async def test_one_superadmin_remains_when_two_demote_each_other_concurrently(
     )
     assert all(response.status_code < 500 for response in responses)
     async with database.read_session() as session:
-        left = await session.scalars(select(User).where(col(User.role) == "superadmin", col(User.is_active)))
-        assert len(left.all()) == 1
+        remaining = await session.scalars(select(User).where(col(User.role) == "superadmin", col(User.is_active)))
+        assert len(remaining.all()) == 1
 
 
 async def test_changes_by_administrators_are_audited(create_user: CreateUser, database: Database) -> None:
-    root, person = await create_user(role=PlatformRole.SUPERADMIN), await create_user()
-    await patch(root.client, person.user_id, role="admin", full_name="Grace")
-    await root.client.post(f"{USERS}/{person.user_id}/deactivate")
-    await root.client.post(f"{USERS}/{person.user_id}/activate")
-    written = [entry for entry in await entries(database) if entry["target_id"] == person.user_id]
+    root, user = await create_user(role=PlatformRole.SUPERADMIN), await create_user()
+    await patch(root.client, user.user_id, role="admin", full_name="Grace")
+    await root.client.post(f"{USERS}/{user.user_id}/deactivate")
+    await root.client.post(f"{USERS}/{user.user_id}/activate")
+    written = [entry for entry in await entries(database) if entry["target_id"] == user.user_id]
     assert [entry["action"] for entry in written] == ["user.role_changed", "user.deactivated", "user.activated"]
     assert {entry["user_id"] for entry in written} == {root.user_id}
     assert (written[0]["before"]["role"], written[0]["after"]["role"]) == ("user", "admin")
@@ -150,19 +150,19 @@ async def test_user_list_is_filtered_and_paginated(create_user: CreateUser) -> N
     users = [await create_user(email=f"otter{number}@example.com") for number in range(3)]
     assert (await root.client.post(f"{USERS}/{users[1].user_id}/deactivate")).status_code == 200
 
-    async def found(**params: object) -> list[str]:
+    async def list_ids(**params: object) -> list[str]:
         response = await root.client.get(USERS, params={"q": "otter", "sort": "email", **params})
         assert response.status_code == 200, response.text
         return [item["id"] for item in response.json()["items"]]
 
-    ids = [str(person.user_id) for person in (*users, root)]
-    everybody = [str(root.user_id), *ids[:3]]
-    assert await found() == everybody
-    assert await found(role="superadmin") == [str(root.user_id)]
-    assert await found(role="user", is_active="true") == [ids[0], ids[2]]
-    assert await found(is_active="false") == [ids[1]]
-    assert await found(size=3, page=2) == everybody[3:]
-    assert await found(size=3, page=3) == []
+    ids = [str(user.user_id) for user in (*users, root)]
+    all_ids = [str(root.user_id), *ids[:3]]
+    assert await list_ids() == all_ids
+    assert await list_ids(role="superadmin") == [str(root.user_id)]
+    assert await list_ids(role="user", is_active="true") == [ids[0], ids[2]]
+    assert await list_ids(is_active="false") == [ids[1]]
+    assert await list_ids(size=3, page=2) == all_ids[3:]
+    assert await list_ids(size=3, page=3) == []
 
 
 async def test_deactivated_superadmin_does_not_count_as_another_superadmin(
@@ -178,14 +178,14 @@ async def test_deactivated_superadmin_does_not_count_as_another_superadmin(
 
 
 async def test_change_of_one_user_leaves_the_others(create_user: CreateUser, database: Database) -> None:
-    root, person, beside = await create_user(role=PlatformRole.SUPERADMIN), await create_user(), await create_user()
-    before = (await root.client.get(f"{USERS}/{beside.user_id}")).json()
-    await patch(root.client, person.user_id, full_name="Grace", role="admin", email_verified=True)
-    await root.client.post(f"{USERS}/{person.user_id}/deactivate")
-    assert (await root.client.get(f"{USERS}/{beside.user_id}")).json() == before
-    assert (await beside.client.get(ME)).status_code == 200
-    changed = (await root.client.get(f"{USERS}/{person.user_id}")).json()
+    root, user, other = await create_user(role=PlatformRole.SUPERADMIN), await create_user(), await create_user()
+    before = (await root.client.get(f"{USERS}/{other.user_id}")).json()
+    await patch(root.client, user.user_id, full_name="Grace", role="admin", email_verified=True)
+    await root.client.post(f"{USERS}/{user.user_id}/deactivate")
+    assert (await root.client.get(f"{USERS}/{other.user_id}")).json() == before
+    assert (await other.client.get(ME)).status_code == 200
+    changed = (await root.client.get(f"{USERS}/{user.user_id}")).json()
     assert (changed["full_name"], changed["role"], changed["email_verified"]) == ("Grace", "admin", True)
     count = len(await entries(database, action="user.role_changed"))
-    await patch(root.client, person.user_id, full_name="Grace", role="admin", email_verified=True)
+    await patch(root.client, user.user_id, full_name="Grace", role="admin", email_verified=True)
     assert len(await entries(database, action="user.role_changed")) == count

@@ -7,7 +7,7 @@ other members are purged with the account.
 from typing import Any
 
 import asyncpg
-import httpx
+import httpx2 as httpx
 import pytest
 
 from tests.modules.auth.users import (
@@ -31,6 +31,7 @@ from undercroft.modules.users.tasks import erase_recently_deleted
 from undercroft.testing.authenticator import Authenticator
 from undercroft.testing.configuration import PUBLIC_URL
 from undercroft.testing.jobs import CapturedJobs
+from undercroft.testing.servers import Servers
 
 TABLES = """
 SELECT format('%I', relname) FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
@@ -72,42 +73,42 @@ async def use_every_feature(
     mark, (first, second, third) = marked.mark, marked.addresses
     await register(http, first)
     await post(http, "/verify-email/resend", {"email": first})
-    person = await create_registered_user(http, mailbox, first)
+    member = await create_registered_user(http, mailbox, first)
     key = Authenticator(PUBLIC_URL)
-    assert (await add_passkey(person, key, f"Key of {mark}")).status_code == 201
-    passkey = (await person.get("/auth/passkeys")).json()["items"][0]
-    assert_success(await person.send("PATCH", f"/auth/passkeys/{passkey['id']}", {"name": f"Other key of {mark}"}))
-    assert_success(await person.send("DELETE", f"/auth/passkeys/{passkey['id']}"))
+    assert (await add_passkey(member, key, f"Key of {mark}")).status_code == 201
+    passkey = (await member.get("/auth/passkeys")).json()["items"][0]
+    assert_success(await member.send("PATCH", f"/auth/passkeys/{passkey['id']}", {"name": f"Other key of {mark}"}))
+    assert_success(await member.send("DELETE", f"/auth/passkeys/{passkey['id']}"))
     profile = {"full_name": f"Ada {mark}", "avatar_url": f"https://{mark}.example/a.png", "locale": "de-CH"}
-    assert_success(await person.send("PATCH", "/app/users/me", profile))
+    assert_success(await member.send("PATCH", "/app/users/me", profile))
     for address in (second, third):
-        assert_success(await other.send("POST", f"/app/teams/{others_team}/invitations", {"email": person.email}))
+        assert_success(await other.send("POST", f"/app/teams/{others_team}/invitations", {"email": member.email}))
         body = {"new_email": address, "current_password": PASSWORD}
-        assert_success(await person.send("POST", "/auth/email/change", body))
+        assert_success(await member.send("POST", "/auth/email/change", body))
         token = (await mailbox.latest(address)).token
-        assert_success(await person.send("POST", "/auth/email/confirm", {"token": token}))
-        person.email = address
+        assert_success(await member.send("POST", "/auth/email/confirm", {"token": token}))
+        member.email = address
     for number in range(8):
         await sign_in(http, third, f"wrong {number}")
     await post(http, "/password/forgot", {"email": third})
     await post(http, "/magic-link", {"email": third})
     assert_success(await other.send("POST", f"/app/teams/{others_team}/invitations", {"email": third}))
     token = (await mailbox.latest(third)).token
-    assert_success(await person.send("POST", "/app/invitations/accept", {"token": token}))
-    team = assert_success(await person.send("POST", "/app/teams", {"name": f"Team {mark}"}))["id"]
+    assert_success(await member.send("POST", "/app/invitations/accept", {"token": token}))
+    team = assert_success(await member.send("POST", "/app/teams", {"name": f"Team {mark}"}))["id"]
     assert_success(
-        await person.send("POST", f"/app/teams/{team}/roles", {"name": "seer", "permissions": ["teams:read"]})
+        await member.send("POST", f"/app/teams/{team}/roles", {"name": "seer", "permissions": ["teams:read"]})
     )
-    assert_success(await person.send("PATCH", f"/app/teams/{team}", {"name": f"Other team {mark}"}))
+    assert_success(await member.send("PATCH", f"/app/teams/{team}", {"name": f"Other team {mark}"}))
     key_body = {"name": f"API key of {mark}"}
-    created = assert_success(await person.send("POST", "/app/api-keys", key_body, **{"Idempotency-Key": f"key-{mark}"}))
+    created = assert_success(await member.send("POST", "/app/api-keys", key_body, **{"Idempotency-Key": f"key-{mark}"}))
     api_key = {"Authorization": f"Bearer {created['key']}"}
     assert_success(await http.post("/api/v1/app/projects", json={"name": f"Project {mark}"}, headers=api_key))
     assert_success(
         await http.post("/api/v1/app/projects", json={"name": f"P {mark}"}, headers={**api_key, "X-Team-ID": team})
     )
     await mailbox.list_new()
-    return person
+    return member
 
 
 def assert_success(response: httpx.Response) -> Any:
@@ -116,15 +117,19 @@ def assert_success(response: httpx.Response) -> Any:
 
 
 @pytest.fixture
-def magic_links() -> Any:
+def magic_links() -> None:
     use(AuthSettings(magic_links=True))
-    yield
-    use(AuthSettings())
 
 
 @pytest.mark.usefixtures("magic_links")
 async def test_deletion_erases_the_user_from_every_table_and_no_other_user(
-    app: Api, mailbox: Mailbox, database: Database, jobs: CapturedJobs, owner_url: str, servers: Any, database_name: str
+    app: Api,
+    mailbox: Mailbox,
+    database: Database,
+    jobs: CapturedJobs,
+    owner_url: str,
+    servers: Servers,
+    database_name: str,
 ) -> None:
     user, bystander = (
         MarkedUser(f"zyx{new_id().hex[-10:]}", "203.0.113.77"),
@@ -136,14 +141,14 @@ async def test_deletion_erases_the_user_from_every_table_and_no_other_user(
     async with http, other_http, make_client(app, ip="192.0.2.200") as owners_http:
         owner = await create_registered_user(owners_http, mailbox)
         team = assert_success(await owner.send("POST", "/app/teams", {"name": "Acme"}))["id"]
-        person = await use_every_feature(http, mailbox, user, team, owner)
+        member = await use_every_feature(http, mailbox, user, team, owner)
         await use_every_feature(other_http, mailbox, bystander, team, owner)
         before = await count_rows_with(owner_url, *bystander.values)
-        held = await count_rows_with(owner_url, *user.values)
-        assert {"users", "audit_personal", "api_keys", "user_addresses", "teams", "projects"} <= held.keys()
-        assert_success(await person.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
+        rows = await count_rows_with(owner_url, *user.values)
+        assert {"users", "audit_personal", "api_keys", "user_addresses", "teams", "projects"} <= rows.keys()
+        assert_success(await member.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
         assert "deleted" in (await mailbox.latest(user.addresses[2])).subject
-    await backdate_deletion(servers.manager_url, database_name)
+    await backdate_deletion(servers, database_name)
     async with database.session() as session:
         await enqueue(session, erase_recently_deleted)
     await jobs.run_all(future=True)
@@ -151,11 +156,9 @@ async def test_deletion_erases_the_user_from_every_table_and_no_other_user(
     assert await count_rows_with(owner_url, *bystander.values) == before
 
 
-async def backdate_deletion(manager_url: str, database_name: str) -> None:
+async def backdate_deletion(servers: Servers, database_name: str) -> None:
     """Move the deletion of accounts back by an hour, which no role of the application may do."""
-    from undercroft.testing.servers import with_database
-
-    connection = await asyncpg.connect(with_database(manager_url, database_name))
+    connection = await asyncpg.connect(servers.with_database(servers.manager_url, database_name))
     await connection.execute("SET session_replication_role = replica")
     await connection.execute("UPDATE users SET deleted_at = now() - interval '1 hour' WHERE deleted_at IS NOT NULL")
     await connection.close()
@@ -193,14 +196,14 @@ async def test_erasure_clears_jobs_of_the_user_and_no_others(
 
     mark, other = f"zyx{new_id().hex[-10:]}", f"byx{new_id().hex[-10:]}"
     async with make_client(app) as http:
-        person, bystander = await create_registered_user(http, mailbox), await create_registered_user(http, mailbox)
-        ids = [assert_success(await each.get("/app/users/me"))["id"] for each in (person, bystander)]
+        user, bystander = await create_registered_user(http, mailbox), await create_registered_user(http, mailbox)
+        ids = [assert_success(await each.get("/app/users/me"))["id"] for each in (user, bystander)]
         async with database.session() as session:
             for user_id, name in zip(ids, (mark, other), strict=True):
                 facts = {"passkey": name, "reset_link": "http://test.local", "first": ""}
-                await users.notify(session, user_id, "passkey_added", **facts)
+                await users.notify(session, user_id, "mfa/passkey_added", **facts)
         await mailbox.list_new()
-        assert_success(await person.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
+        assert_success(await user.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
         assert await count_rows_with(owner_url, mark) == {"jobs": 1}
         await jobs.run_all(future=True)
         assert (await count_rows_with(owner_url, mark), await count_rows_with(owner_url, other)) == ({}, {"jobs": 1})

@@ -1,9 +1,7 @@
 """Demo accounts."""
 
-from collections.abc import Iterator
-
 import pytest
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
@@ -18,11 +16,8 @@ PASSWORD = "a demo password for tests"
 
 
 @pytest.fixture(autouse=True)
-def demo_password(test_settings: None) -> Iterator[None]:
-    before = load(DemoSettings)
+def demo_password(test_settings: None) -> None:
     use(DemoSettings(demo_password=SecretStr(PASSWORD)))
-    yield
-    use(before)
 
 
 async def seed_accounts(database: Database) -> int:

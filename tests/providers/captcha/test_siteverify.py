@@ -6,8 +6,8 @@ import pytest
 import pytest_asyncio
 from pydantic import ValidationError
 
+from tests.providers.captcha.emulator import SECRET, SITE_KEY, CaptchaEmulator, Failure
 from undercroft.core.settings import use
-from undercroft.devstack.emulators.captcha import SECRET, SITE_KEY, CaptchaEmulator, Failure
 from undercroft.providers.captcha import Captcha, CaptchaSettings, CaptchaUnavailable
 
 Make = Callable[..., Captcha]
@@ -40,7 +40,6 @@ async def make(service: CaptchaEmulator, test_settings: None) -> AsyncIterator[M
         return made[-1]
 
     yield captcha
-    use(CaptchaSettings())
     for each in made:
         await each.close()
 

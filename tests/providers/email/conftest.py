@@ -22,7 +22,6 @@ from undercroft.providers.email import (
     Address,
     EmailMessage,
     EmailProvider,
-    EmailProviderName,
     EmailSettings,
     SmtpSecurity,
 )
@@ -32,14 +31,10 @@ from undercroft.providers.email.smtp import SmtpProvider
 
 
 @pytest.fixture(autouse=True)
-def _test_settings(tmp_path: Path) -> Iterator[None]:
-    before = dict(settings._loaded)
+def _test_settings(tmp_path: Path) -> None:
     settings.reset()
     settings.use(CoreSettings(environment=Environment.TEST, app_name="Acme", public_url="https://acme.example"))
-    settings.use(EmailSettings(email_provider=EmailProviderName.MAILBOX, email_mailbox_folder=tmp_path / "mailbox"))
-    yield
-    settings.reset()
-    settings._loaded.update(before)
+    settings.use(EmailSettings(email_provider="mailbox", email_mailbox_folder=tmp_path / "mailbox"))
 
 
 @dataclass

@@ -9,7 +9,8 @@ from tests.providers.email.smtp_server import SmtpHandler, smtp_server
 from undercroft.core import settings
 from undercroft.core.db import Database
 from undercroft.jobs import CurrentJob, enqueue, task
-from undercroft.providers.email import EmailProviderName, EmailSettings, SmtpSecurity, get_mailer
+from undercroft.providers.email import EmailSettings, SmtpSecurity, get_mailer
+from undercroft.testing import add_declarations
 from undercroft.testing.jobs import CapturedJobs
 
 
@@ -29,13 +30,19 @@ def room() -> Iterator[SmtpHandler]:
     with smtp_server(room) as port:
         settings.use(
             EmailSettings(
-                email_provider=EmailProviderName.SMTP,
+                email_provider="smtp",
                 smtp_host="127.0.0.1",
                 smtp_port=port,
                 smtp_security=SmtpSecurity.NONE,
             )
         )
         yield room
+
+
+@pytest.fixture(autouse=True)
+def declared_tasks() -> Iterator[None]:
+    with add_declarations(send_one, send_unknown_template):
+        yield
 
 
 async def run(database: Database, jobs: CapturedJobs, job, **arguments: str):

@@ -1,31 +1,33 @@
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from tests.providers.email.conftest import make_message, parse
+from undercroft.app.registry import get_registry
 from undercroft.core import settings
+from undercroft.core.context import AppContext, use_context
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import CoreSettings, Environment, load
-from undercroft.modules import auth
 from undercroft.providers.email import (
     Address,
     Attachment,
     DeliveryRefused,
-    EmailProviderName,
     EmailSettings,
     InvalidMessage,
     Mailer,
-    add_templates,
     get_mailer,
 )
 
 
 @pytest.fixture(autouse=True)
-def _templates() -> None:
-    add_templates(Path(auth.__file__).parent / "templates" / "emails")
+def _templates() -> Iterator[None]:
+    with use_context(AppContext()):
+        get_registry()
+        yield
 
 
 def mails() -> list:
@@ -37,7 +39,7 @@ VERIFY = {"link": "https://acme.example/v?token=abc", "requested": "3 May 2026 a
 
 
 async def test_template_is_sent_with_the_configured_sender() -> None:
-    message_id = await get_mailer().send("Ada <ada@example.com>", "verify", VERIFY)
+    message_id = await get_mailer().send("Ada <ada@example.com>", "auth/verify", VERIFY)
 
     (mail,) = mails()
     assert mail["Message-ID"] == message_id
@@ -52,9 +54,9 @@ async def test_template_is_sent_with_the_configured_sender() -> None:
 async def test_retried_job_sends_the_same_message_id() -> None:
     job = UUID("019aa000-0000-7000-8000-000000000001")
 
-    first = await get_mailer().send("ada@example.com", "verify", VERIFY, key=job)
+    first = await get_mailer().send("ada@example.com", "auth/verify", VERIFY, key=job)
     changed = {**VERIFY, "link": "https://acme.example/new"}
-    second = await get_mailer().send("ada@example.com", "verify", changed, key=job)
+    second = await get_mailer().send("ada@example.com", "auth/verify", changed, key=job)
 
     assert first == second == f"<{job}@localhost>"
     (mail,) = mails()
@@ -64,7 +66,7 @@ async def test_retried_job_sends_the_same_message_id() -> None:
 async def test_options_are_applied_to_the_email() -> None:
     await get_mailer().send(
         ["ada@example.com", Address("bob@example.com", "Bob")],
-        "verify",
+        "auth/verify",
         VERIFY,
         attachments=[Attachment(filename="a.txt", content=b"x", content_type="text/plain")],
         headers={"X-Campaign": "spring"},
@@ -82,12 +84,12 @@ async def test_options_are_applied_to_the_email() -> None:
 @pytest.mark.parametrize(
     ("to", "template", "data"),
     [
-        ("no-address", "verify", VERIFY),
-        ("ada@example.com\r\nBcc: eve@example.com", "verify", VERIFY),
-        ([], "verify", VERIFY),
+        ("no-address", "auth/verify", VERIFY),
+        ("ada@example.com\r\nBcc: eve@example.com", "auth/verify", VERIFY),
+        ([], "auth/verify", VERIFY),
         ("ada@example.com", "no_such_template", VERIFY),
-        ("ada@example.com", "verify", {}),
-        ("ada@example.com", "verify", {**VERIFY, "link": "javascript:alert(1)"}),
+        ("ada@example.com", "auth/verify", {}),
+        ("ada@example.com", "auth/verify", {**VERIFY, "link": "javascript:alert(1)"}),
     ],
 )
 async def test_invalid_email_raises_a_permanent_error(to, template, data) -> None:
@@ -116,15 +118,15 @@ class TestSettings:
     def test_changed_settings_recreate_the_provider(self, tmp_path: Path) -> None:
         first = get_mailer()
         assert get_mailer() is first
-        settings.use(EmailSettings(email_provider=EmailProviderName.CONSOLE))
+        settings.use(EmailSettings(email_provider="console"))
         assert type(get_mailer().provider).__name__ == "ConsoleProvider"
 
     @pytest.mark.parametrize(
         ("environment", "provider"),
         [
-            (Environment.DEVELOPMENT, EmailProviderName.MAILBOX),
-            (Environment.TEST, EmailProviderName.MAILBOX),
-            (Environment.PRODUCTION, EmailProviderName.SMTP),
+            (Environment.DEVELOPMENT, "mailbox"),
+            (Environment.TEST, "mailbox"),
+            (Environment.PRODUCTION, "smtp"),
         ],
     )
     def test_default_provider_is_the_mailbox_except_in_production(self, environment, provider) -> None:
@@ -181,7 +183,7 @@ class TestSettings:
         settings.reset()
         monkeypatch.setenv(name, value)
         with pytest.raises(ConfigurationError, match=r"EMAIL|SMTP"):
-            load(EmailSettings)
+            load(EmailSettings).require_adapters()
 
     def test_repr_does_not_contain_the_password(self) -> None:
         shown = repr(EmailSettings(smtp_username="acme", smtp_password="tiger"))

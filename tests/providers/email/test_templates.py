@@ -1,21 +1,24 @@
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from undercroft.app.registry import get_registry
 from undercroft.core import settings
-from undercroft.modules import auth
-from undercroft.providers.email import EmailSettings, InvalidMessage, add_templates, templates
+from undercroft.core.context import AppContext, use_context
+from undercroft.providers.email import EmailSettings, EmailTemplates, InvalidMessage
 from undercroft.providers.email.templates import render
 
 KNOWN = {"app_name": "Acme", "public_url": "https://acme.example", "unsubscribe_url": None}
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(templates, "_folders", [])
-    add_templates(tmp_path)
-    return tmp_path
+def folder(tmp_path: Path) -> Iterator[Path]:
+    context = AppContext()
+    context.add(EmailTemplates, EmailTemplates((tmp_path,)))
+    with use_context(context):
+        yield tmp_path
 
 
 def write(folder: Path, name: str, body: str = "Hello", subject: str = "Hi") -> None:
@@ -36,6 +39,16 @@ def test_subject_text_and_html_are_rendered_from_one_name(folder: Path) -> None:
     assert made.text.startswith("Dear Ada\n")
     assert "<p>Dear Ada</p>" in made.html
     assert "<title>News for Ada</title>" in made.html
+
+
+def test_name_without_the_module_is_found_for_jobs_of_an_earlier_release(folder: Path) -> None:
+    write(folder / "shop", "receipt", subject="Your receipt")
+    for module in ("shop", "hotel"):
+        write(folder / module, "welcome")
+
+    assert render("receipt", KNOWN).subject == render("shop/receipt", KNOWN).subject == "Your receipt"
+    with pytest.raises(InvalidMessage, match="welcome"):
+        render("welcome", KNOWN)
 
 
 def test_html_is_escaped_and_text_is_not(folder: Path) -> None:
@@ -71,15 +84,11 @@ def test_template_with_a_syntax_error_or_without_a_subject_is_refused(folder: Pa
             render(name, KNOWN)
 
 
-def test_project_overrides_modules_and_later_modules_override_earlier_ones(folder: Path, tmp_path: Path) -> None:
-    project, earlier, later = tmp_path / "project", tmp_path / "earlier", tmp_path / "later"
+def test_project_overrides_modules(folder: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
     settings.use(EmailSettings(email_templates=project))
-    add_templates(earlier)
-    add_templates(later)
-    write(earlier, "news", "earlier")
-    assert render("news", KNOWN).text.startswith("earlier")
-    write(later, "news", "later")
-    assert render("news", KNOWN).text.startswith("later")
+    write(folder, "news", "module")
+    assert render("news", KNOWN).text.startswith("module")
     write(project, "news", "project")
     assert render("news", KNOWN).text.startswith("project")
 
@@ -138,15 +147,16 @@ GIVEN = {
 
 class TestAccountEmails:
     @pytest.fixture(autouse=True)
-    def _added(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(templates, "_folders", [])
-        add_templates(Path(auth.__file__).parent / "templates" / "emails")
+    def _context(self) -> Iterator[None]:
+        with use_context(AppContext()):
+            get_registry()
+            yield
 
     @pytest.mark.parametrize("name", IDENTITY)
     def test_templates_need_only_the_declared_variables(self, name: str) -> None:
         data = {key: GIVEN[key] for key in IDENTITY[name]}
 
-        made = render(name, {**KNOWN, **data})
+        made = render(f"auth/{name}", {**KNOWN, **data})
 
         assert "Acme" in made.subject
         for key in IDENTITY[name]:
@@ -157,12 +167,12 @@ class TestAccountEmails:
 
     @pytest.mark.parametrize("name", IDENTITY)
     def test_greeting_is_correct_without_a_name(self, name: str) -> None:
-        made = render(name, {**KNOWN, **GIVEN, "name": ""})
+        made = render(f"auth/{name}", {**KNOWN, **GIVEN, "name": ""})
 
         assert not re.search(r" [,!.]|None|\( ?\)", made.text)
 
     @pytest.mark.parametrize("name", ["verify", "already_registered", "confirm_email"])
     def test_emails_to_unconfirmed_addresses_contain_no_user_input(self, name: str) -> None:
-        made = render(name, {**KNOWN, **GIVEN, "name": "Win 1000 dollars at evil.example"})
+        made = render(f"auth/{name}", {**KNOWN, **GIVEN, "name": "Win 1000 dollars at evil.example"})
 
         assert "evil" not in made.text + made.html + made.subject

@@ -46,19 +46,14 @@ def test_provider_without_its_required_setting_is_refused(provider: str) -> None
         IdentitySettings(auth_provider=provider)
 
 
-def test_oidc_requires_an_audience(test_settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(
-        settings._loaded,
-        IdentitySettings,
-        IdentitySettings(auth_provider="oidc", oidc_issuer="https://id.example.com"),
-    )
+def test_oidc_requires_an_audience(test_settings: None) -> None:
+    settings.use(IdentitySettings(auth_provider="oidc", oidc_issuer="https://id.example.com"))
     with pytest.raises(ConfigurationError, match="OIDC_AUDIENCE"):
         make_external(HttpClient())
 
 
-def test_invalid_apple_key_is_refused(test_settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    unfit = SocialSettings(apple_client_id="x", apple_private_key="not a key")
-    monkeypatch.setitem(settings._loaded, SocialSettings, unfit)
+def test_invalid_apple_key_is_refused(test_settings: None) -> None:
+    settings.use(SocialSettings(apple_client_id="x", apple_private_key="not a key"))
     with pytest.raises(ConfigurationError, match="APPLE_PRIVATE_KEY"):
         make_social(HttpClient())
 
@@ -66,6 +61,6 @@ def test_invalid_apple_key_is_refused(test_settings: None, monkeypatch: pytest.M
 def test_missing_http_client_error_contains_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     from undercroft.providers.identity import require_client
 
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    monkeypatch.setattr("undercroft.core.extras.find_spec", lambda _name: None)
     with pytest.raises(ConfigurationError, match=r"undercroft\[identity\]"):
         require_client("AUTH_PROVIDER")

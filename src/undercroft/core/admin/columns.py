@@ -1,11 +1,13 @@
-"""Labels, search conditions and form fields of columns."""
+"""Columns: labels, search conditions and form fields, and those that `/admin` never shows."""
 
 from enum import Enum
 from math import inf
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast
+from sqlalchemy import ColumnElement, LargeBinary, String, cast
 from sqlalchemy.orm import Mapper
+
+from undercroft.core.model_classes import SECRET_NAME
 
 MAX_LINE_LENGTH = 255
 
@@ -50,3 +52,9 @@ def _length(kind: Any) -> float:
     """The maximum number of characters of a column type; 0 for types that are not text."""
     kind = getattr(kind, "impl", kind)
     return 0 if not isinstance(kind, String) else inf if kind.length is None else kind.length
+
+
+def get_secret_attributes(mapper: Mapper[Any]) -> frozenset[str]:
+    """The attributes that are never shown, whatever a view declares: those named like secrets, and binary columns."""
+    names = {name for name in mapper.attrs.keys() if SECRET_NAME.search(name.lower())}  # noqa: SIM118 - no mapping
+    return frozenset(names | {name for name, column in mapper.columns.items() if isinstance(column.type, LargeBinary)})

@@ -23,17 +23,17 @@ log = structlog.get_logger("undercroft.error")
 
 
 class EditConflict(Conflict):
-    code = "CHANGED_MEANWHILE"
+    code = "EDIT_CONFLICT"
     message = "This row changed since you opened the form. Nothing was saved. Reload the form and try again."
 
 
 class ChangeNotAllowed(Unprocessable):
-    code = "NOT_ALLOWED_HERE"
+    code = "CHANGE_NOT_ALLOWED"
     message = "Invalid request."
 
 
 class SaveFailed(AppError):
-    code = "COULD_NOT_BE_SAVED"
+    code = "SAVE_FAILED"
     message = "The change could not be saved. See the log for the cause."
 
 
@@ -43,6 +43,7 @@ class EditableView(ModelView):
     schema: ClassVar[type[BaseModel] | None] = None
     noun: ClassVar[str] = ""
     database: ClassVar[Database]
+    site: ClassVar[Any]
 
     @property
     def target_type(self) -> str:
@@ -140,7 +141,8 @@ class EditableView(ModelView):
             async with self.database.session() as session:
                 yield session
         except StepUpRequired as error:
-            raise StepUpRequired("Confirm your identity: sign in again at /admin/login, then retry.") from error
+            message = f"Confirm your identity: sign in again at {self.site.sign_in_path}, then retry."
+            raise StepUpRequired(message) from error
         except AppError:
             raise
         except Exception as error:

@@ -9,7 +9,7 @@ a missing `pks` and a file in place of a text are client errors.
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import ChoiceLoader, FileSystemLoader
 from sqladmin import Admin
@@ -41,10 +41,13 @@ class AdminSite(Admin):
         views: Iterable[type[AdminView]],
         charts: Sequence[Chart],
         templates: Sequence[Path] = (),
+        *,
+        sign_in_path: str,
     ) -> None:
         logging.getLogger("sqladmin.application").setLevel(logging.CRITICAL)  # the view logs its errors
         self.database = database
         self.charts = charts
+        self.sign_in_path = sign_in_path
         self._folders = [*templates, HERE / "templates"]
         super().__init__(Starlette(), session_maker=_SessionMaker(database), title=load(CoreSettings).app_name)  # type: ignore[arg-type]
         self.admin.router.routes = [route for route in self.routes if getattr(route, "name", "") not in EXCLUDED_ROUTES]
@@ -72,25 +75,21 @@ class AdminSite(Admin):
         """Render the dashboard."""
         async with self.database.read_session() as session:
             charts = [(chart.title, await render_chart(session, chart)) for chart in self.charts]
-        page: Response = await self.templates.TemplateResponse(request, "sqladmin/index.html", {"charts": charts})
-        return page
+        return cast(Response, await self.templates.TemplateResponse(request, "sqladmin/index.html", {"charts": charts}))
 
     async def list(self, request: Request) -> Response:
         """Refuse the query parameter `error`, which SQLAdmin would display and which anyone can put into a link."""
         if "error" in request.query_params:
             raise BadRequest
-        response: Response = await super().list(request)
-        return response
+        return cast(Response, await super().list(request))
 
     async def create(self, request: Request) -> Response:
         await _refuse_files(request)
-        response: Response = await super().create(request)
-        return response
+        return cast(Response, await super().create(request))
 
     async def edit(self, request: Request) -> Response:
         await _refuse_files(request)
-        response: Response = await super().edit(request)
-        return response
+        return cast(Response, await super().edit(request))
 
     async def delete(self, request: Request) -> Response:
         """Delete rows, each in its own transaction; stop at the first error and return it."""

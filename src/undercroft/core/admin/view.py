@@ -24,10 +24,10 @@ from undercroft.core.admin.columns import (
     get_filter_title,
     get_label,
     get_multiline_columns,
+    get_secret_attributes,
     humanize,
 )
 from undercroft.core.admin.editable_view import EditableView
-from undercroft.core.admin.secrets import get_secret_attributes
 from undercroft.core.audit import Entry, record
 from undercroft.core.errors import NotFound
 from undercroft.core.spreadsheets import stream_csv
@@ -70,8 +70,6 @@ class AdminView(EditableView):
     page_size_options: ClassVar[Sequence[int]] = [25, 50, 100]
 
     column_type_formatters: ClassVar[dict[type, Any]] = {**BASE_FORMATTERS, **TYPE_FORMATTERS}
-
-    site: ClassVar[Any]
 
     def __init__(self) -> None:
         self._secret_attributes = get_secret_attributes(inspect(self.model))

@@ -1,6 +1,13 @@
 """Principals and authorization of requests. The application's `auth` module provides the authenticator."""
 
+from undercroft.core.auth.permissions import Permission
 from undercroft.core.auth.principal import Authenticator, PlatformRole, Principal
 from undercroft.core.auth.step_up import StepUpRequired
 
-__all__ = ["Authenticator", "PlatformRole", "Principal", "StepUpRequired"]
+__all__ = [
+    "Authenticator",
+    "Permission",
+    "PlatformRole",
+    "Principal",
+    "StepUpRequired",
+]

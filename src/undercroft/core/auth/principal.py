@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from msgspec import Struct
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from undercroft.core.audit import Actor, ActorKind
 from undercroft.core.errors import Forbidden
@@ -28,7 +28,7 @@ API_KEY_PREFIX = "uc_"
 """Prefix of every API key, which distinguishes it from an access token in `Authorization: Bearer`."""
 
 
-def bearer_token(request: Request) -> str | None:
+def bearer_token(request: HTTPConnection) -> str | None:
     """The token in `Authorization: Bearer`; None for other schemes and without the header."""
     header: bytes = request.scope["state"]["request_headers"].get(b"authorization", b"")
     scheme, _, token = header.decode("latin-1").partition(" ")
@@ -65,9 +65,9 @@ class Principal(Struct, frozen=True):
     `user_id_or_none` is None for a team API key, `session_id_or_none` for every API key. Use `user_id` and `session_id`
     where they are required: they raise 403 if missing.
 
-    `proven_at` is when the session last verified a password or a factor, `second_factors` are the factors that the user
-    has, and `passed_mfa` tells whether this session verified one. `mfa_blocked` is true if the current team requires
-    that and the session has not done it.
+    `reauthenticated_at` is when the session last verified a password or a factor, `second_factors` are the factors that
+    the user has, and `passed_mfa` is true if this session verified one. `mfa_blocked` is true if the current team
+    requires a second factor and this session has not verified one.
 
     `impersonator_id` is the administrator who impersonates this user.
     """
@@ -79,7 +79,7 @@ class Principal(Struct, frozen=True):
     permissions: frozenset[str]
     subject: Any = None
     team_role: str = ""
-    proven_at: datetime | None = None
+    reauthenticated_at: datetime | None = None
     second_factors: tuple[str, ...] = ()
     passed_mfa: bool = False
     mfa_blocked: bool = False
@@ -121,7 +121,7 @@ class Principal(Struct, frozen=True):
 class Authenticator(Protocol):
     """Authenticates requests, with at most one database statement and no other I/O."""
 
-    async def authenticate(self, request: Request) -> Principal:
+    async def authenticate(self, request: HTTPConnection) -> Principal:
         """Return the principal, bound by `bind_authorization` so that it is verified again after the request has
         waited.
 
@@ -129,10 +129,10 @@ class Authenticator(Protocol):
         """
         ...
 
-    def known_device(self, request: Request) -> str | None:
+    def known_device(self, request: HTTPConnection) -> str | None:
         """A key for counting sign-ins from a device on which the account signed in before, without I/O; or None."""
         ...
 
-    def verified_subject(self, request: Request) -> str | None:
+    def verified_subject(self, request: HTTPConnection) -> str | None:
         """A key for rate limits, without I/O: the subject of a signed token, or an API key that was verified before."""
         ...

@@ -13,7 +13,7 @@ SIGN_IN_AGAIN = "sign_in"
 
 
 class StepUpRequired(Forbidden):
-    """`details.ways` are the methods that `POST /auth/step-up` accepts from this user."""
+    """`details.methods` are those that `POST /auth/step-up` accepts from this user."""
 
     code = "STEP_UP_REQUIRED"
     message = "Confirm your identity: POST /api/v1/auth/step-up, or sign in again."
@@ -46,10 +46,10 @@ def get_step_up_methods(principal: Principal) -> dict[str, Any]:
     A token of an external issuer has no session here that could be reauthenticated: the issuer must issue a new token.
     """
     if principal.session_id_or_none is None:
-        return {"ways": [SIGN_IN_AGAIN]}
+        return {"methods": [SIGN_IN_AGAIN]}
     factors = {"totp": "code", "passkey": "passkey"}
-    ways = [factors[each] for each in principal.second_factors if each in factors]
-    return {"ways": [*ways, *(["recovery_code"] if ways else ["password"]), SIGN_IN_AGAIN]}
+    methods = [factors[each] for each in principal.second_factors if each in factors]
+    return {"methods": [*methods, "recovery_code" if methods else "password", SIGN_IN_AGAIN]}
 
 
 def require_recent_authentication(principal: Principal) -> None:
@@ -63,7 +63,10 @@ def require_recent_authentication(principal: Principal) -> None:
     if principal.impersonator_id is not None:
         raise ImpersonationForbidden
     settings = load(StepUpSettings)
-    if principal.proven_at is None or abs(utc_now() - principal.proven_at) > settings.step_up_lifetime:
+    if (
+        principal.reauthenticated_at is None
+        or abs(utc_now() - principal.reauthenticated_at) > settings.step_up_lifetime
+    ):
         raise StepUpRequired(details=get_step_up_methods(principal))
 
 

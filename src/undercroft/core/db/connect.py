@@ -1,8 +1,8 @@
-"""Open connections outside of the request pools; they also work behind a transaction pooler.
+"""Open connections, also behind a transaction pooler.
 
 A pooler in transaction mode (PgBouncer, Supavisor, PgCat …) refuses most startup parameters and runs each transaction
-on whichever server connection is free. So these connections send only their application name and cache no prepared
-statements, and code that needs a lock or a timeout sets it inside a transaction (`SET LOCAL`).
+on whichever server connection is free. So connections outside of the request pools send only their application name and
+cache no prepared statements, and code that needs a lock or a timeout sets it inside a transaction (`SET LOCAL`).
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from undercroft.core.db.errors import is_transient, unreachable_error
 from undercroft.core.db.settings import ENGINE_URL, DatabaseSettings, require_url
+from undercroft.core.db.url import CACHE_SIZES
 from undercroft.core.settings import load, use
 
 log = structlog.get_logger("undercroft.application")
@@ -76,6 +77,66 @@ def create_engine(url: str, name: str) -> AsyncEngine:
             **NO_STATEMENT_CACHE,
         },
     )
+
+
+def create_pooled_engine(
+    url: str,
+    settings: DatabaseSettings,
+    *,
+    name: str,
+    size: int,
+    read_only: bool,
+    server_settings: Mapping[str, str] | None = None,
+) -> AsyncEngine:
+    """An engine with at most `size` autocommit connections, pooled unless DB_POOL is `null`."""
+    connect_args: dict[str, Any] = {
+        "dsn": url,
+        "timeout": settings.db_connect_timeout,
+        "command_timeout": settings.db_statement_timeout,
+        "server_settings": _server_settings(settings, name=name, read_only=read_only, extra=server_settings or {}),
+    }
+    if settings.statement_cache_size == 0:
+        connect_args |= NO_STATEMENT_CACHE
+    elif settings.statement_cache_size is not None:
+        connect_args |= dict.fromkeys(CACHE_SIZES, settings.statement_cache_size)
+    pool: dict[str, Any] = (
+        {"poolclass": NullPool}
+        if settings.db_pool == "null"
+        else {
+            "pool_size": size,
+            "max_overflow": 0,
+            "pool_timeout": settings.db_acquire_timeout,
+            "pool_recycle": settings.db_pool_recycle,
+            "pool_use_lifo": True,
+        }
+    )
+    return create_async_engine(
+        ENGINE_URL,
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
+        pool_pre_ping=settings.db_pool_pre_ping,
+        connect_args=connect_args,
+        hide_parameters=True,
+        **pool,
+    )
+
+
+def _server_settings(
+    settings: DatabaseSettings, *, name: str, read_only: bool, extra: Mapping[str, str]
+) -> dict[str, str]:
+    """Server settings of each connection; behind a transaction pooler only the application name can be set."""
+    names = {"application_name": f"undercroft {name}"}
+    if settings.database_pooler == "transaction":
+        return names
+    return {
+        **names,
+        **extra,
+        "timezone": "UTC",
+        "statement_timeout": f"{int(settings.db_statement_timeout * 1000)}ms",
+        "lock_timeout": f"{int(settings.db_lock_timeout * 1000)}ms",
+        "idle_in_transaction_session_timeout": f"{max(60, int(settings.db_statement_timeout))}s",
+        "default_transaction_read_only": "on" if read_only else "off",
+    }
 
 
 async def wait_for_database(url: str, seconds: float) -> None:

@@ -3,27 +3,31 @@
 from contextlib import AsyncExitStack
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
 
-from undercroft.core.db.session import Database, ReadSession, Session
+from undercroft.core.context import current_context
+from undercroft.core.db.database import Database
+from undercroft.core.db.read_session import ReadSession
+from undercroft.core.db.session import Session
 
 
-async def get_database(request: Request) -> Database:
-    return cast(Database, request.app.state.database)
+async def get_database() -> Database:
+    return current_context().get(Database)
 
 
 DatabaseDep = Annotated[Database, Depends(get_database)]
 
 
-async def open_session(request: Request) -> Session:
-    return await _function_exit_stack(request).enter_async_context(request.app.state.database.session())
+async def open_session(request: HTTPConnection) -> Session:
+    return await _function_exit_stack(request).enter_async_context(current_context().get(Database).session())
 
 
-async def open_read_session(request: Request) -> ReadSession:
-    return await _function_exit_stack(request).enter_async_context(request.app.state.database.read_session())
+async def open_read_session(request: HTTPConnection) -> ReadSession:
+    return await _function_exit_stack(request).enter_async_context(current_context().get(Database).read_session())
 
 
-def _function_exit_stack(request: Request) -> AsyncExitStack:
+def _function_exit_stack(request: HTTPConnection) -> AsyncExitStack:
     """The exit stack of FastAPI's function-scoped dependencies, which closes after the handler and before the response.
 
     Entering a session here costs less than half of a dependency that yields.

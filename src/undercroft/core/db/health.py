@@ -4,8 +4,7 @@ import time
 
 from sqlalchemy import literal, select
 
-from undercroft.core.db.pool import Pool
-from undercroft.core.db.session import Database
+from undercroft.core.db.database import Database
 from undercroft.core.db.statement import Statement
 from undercroft.core.health import Component
 
@@ -35,33 +34,22 @@ WRITE_PROBE_INTERVAL = 1.0
 """Seconds for which a successful write probe is valid, so that frequent readiness checks do not load the database."""
 
 
-class WriteCheck:
-    """Checks whether a pool can write."""
+def database_component(database: Database) -> Component:
+    """Up while the database can be read and written; required."""
+    written_at = -WRITE_PROBE_INTERVAL
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self._succeeded_at = -WRITE_PROBE_INTERVAL
-
-    async def run(self) -> None:
-        """Raises the driver's errors, or `DatabaseUnavailable` if there is no connection."""
-        if time.monotonic() - self._succeeded_at < WRITE_PROBE_INTERVAL:
+    async def check() -> None:
+        nonlocal written_at
+        await database.read.fetch(SELECT_ONE)
+        if time.monotonic() - written_at < WRITE_PROBE_INTERVAL:
             return
-        connection = await self._pool.acquire()
+        connection = await database.write.acquire()
         try:
             await connection.raw.execute(WRITE_PROBE)
         except BaseException as error:
             await connection.roll_back(error)
             raise
         connection.release()
-        self._succeeded_at = time.monotonic()
-
-
-def database_component(database: Database) -> Component:
-    """Up while the database can be read and written; required."""
-    write = WriteCheck(database.write)
-
-    async def check() -> None:
-        await database.read.fetch(SELECT_ONE)
-        await write.run()
+        written_at = time.monotonic()
 
     return Component("database", check, required=True)

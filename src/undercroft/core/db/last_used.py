@@ -1,13 +1,17 @@
 """Track when and from where rows were last used: in memory, written in batches, so that requests do not write it."""
 
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
+from undercroft.core.db.database import Database
 from undercroft.core.db.models import utc_now
-from undercroft.core.db.session import Database
 from undercroft.core.db.statement import Statement
+from undercroft.core.periodic import Periodic
 
+FLUSH_SECONDS = 15
 MAX_TRACKED = 50_000
 
 
@@ -21,6 +25,16 @@ class LastUsedTracker:
 
     def __init__(self) -> None:
         self._used: dict[UUID, tuple[datetime, str]] = {}
+
+    def start(self, database: Database) -> None:
+        """Write the recorded uses every 15 seconds until `stop`."""
+        self._periodic = Periodic(type(self).__name__, FLUSH_SECONDS, partial(self.flush, database))
+
+    async def stop(self, database: Database) -> None:
+        """Stop, and write the remaining uses if the database is available."""
+        await self._periodic.close()
+        with suppress(Exception):
+            await self.flush(database)
 
     def extra_values(self) -> dict[str, Any]:
         return {}

@@ -31,13 +31,19 @@ class Identified(SQLModel):
     id: UUID = Field(default_factory=new_id, primary_key=True, description="UUIDv7, sorts by creation time.")
 
 
-class Timestamped(SQLModel):
-    created_at: datetime = Field(default_factory=utc_now, sa_type=DateTime(timezone=True), nullable=False)
+class CreatedAt(SQLModel):
+    created_at: datetime = Field(
+        default_factory=utc_now, sa_type=DateTime(timezone=True), nullable=False, description="Time of the creation."
+    )
+
+
+class Timestamped(CreatedAt):
     updated_at: datetime = Field(
         default_factory=utc_now,
         sa_type=DateTime(timezone=True),
         nullable=False,
         sa_column_kwargs={"onupdate": utc_now},
+        description="Time of the last change.",
     )
 
 
@@ -50,7 +56,12 @@ class SoftDeleted(SQLModel):
 class Versioned(SQLModel):
     """Optimistic locking: updating a row that changed in the meantime raises `StaleDataError`, which becomes a 409."""
 
-    version: int = Field(default=1, sa_type=Integer, nullable=False)
+    version: int = Field(
+        default=1,
+        sa_type=Integer,
+        nullable=False,
+        description="Version number, incremented by every change; also the ETag.",
+    )
 
     @declared_attr.directive
     def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805

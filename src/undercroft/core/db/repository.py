@@ -9,23 +9,29 @@ Soft-deleted rows are excluded unless a method includes them. Methods that only 
 those that write need a `Session`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar, cast
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute
 
 from undercroft.core.db.models import Identified, SoftDeleted, TenantOwned, Timestamped, utc_now
-from undercroft.core.db.session import ReadSession, Session
+from undercroft.core.db.read_session import ReadSession
+from undercroft.core.db.session import Session
 from undercroft.core.db.tenancy import ALL_TENANTS, current_tenant
 from undercroft.core.errors import NotFound, Unprocessable
 
 M = TypeVar("M", bound=Identified)
 T = TypeVar("T", bound=TenantOwned)
+R = TypeVar("R")
+S = TypeVar("S")
+
+DEFAULT_SIZE = 20
+"""Items of a page, unless the client chooses another size (`core.http.pagination` limits it)."""
 
 
 class UnknownSort(Unprocessable):
@@ -37,13 +43,6 @@ class TenantContextMissing(RuntimeError):
     """A repository of a team's rows was used outside of that team's tenant context."""
 
 
-class OffsetPage(Struct, Generic[M], frozen=True):
-    """One page of an offset query and the total number of rows."""
-
-    items: Sequence[M]
-    total: int
-
-
 class Position(Struct, frozen=True):
     """A position in a keyset query: the last row of the previous page."""
 
@@ -51,11 +50,34 @@ class Position(Struct, frozen=True):
     id: UUID
 
 
-class KeysetPage(Struct, Generic[M], frozen=True):
-    """One page of a keyset query; `next` is None at the end."""
+class Paging(Struct, frozen=True):
+    """The part of a list to return: a page by its number, starting at 1, or with `keyset` the rows after a position.
 
-    items: Sequence[M]
-    next: Position | None
+    `size` is the maximum number of rows, `q` a search text, and `sort` a column, `-name` for descending.
+    """
+
+    page: int = 1
+    size: int = DEFAULT_SIZE
+    keyset: bool = False
+    after: Position | None = None
+    q: str | None = None
+    sort: str | None = None
+
+
+FIRST_PAGE = Paging()
+
+
+class RowPage(Struct, Generic[R], frozen=True):
+    """Part of a list: a page with the `total` number of rows, or rows with the `next` position, None at the end."""
+
+    items: Sequence[R]
+    paging: Paging
+    total: int | None = None
+    next: Position | None = None
+
+    def map(self, convert: Callable[[R], S]) -> "RowPage[S]":
+        """The same part with converted items."""
+        return RowPage([convert(item) for item in self.items], self.paging, self.total, self.next)
 
 
 class Repository(Generic[M]):
@@ -99,33 +121,18 @@ class Repository(Generic[M]):
 
     async def get_by(self, **values: Any) -> M | None:
         """The first row with these column values, or None."""
-        return await self._first(self._query().where(*self._equal(values)).limit(1))
+        equal = [self._column(name) == value for name, value in values.items()]
+        return await self._first(self._query().where(*equal).limit(1))
 
-    async def list(
-        self, *where: ColumnElement[bool], q: str | None = None, sort: str | None = None, page: int = 1, size: int = 20
-    ) -> OffsetPage[M]:
-        """One page, starting at 1, and the total, in one statement. Raises `UnknownSort`."""
-        query = self._query().where(*where, *self._search_filters(q))
-        total = select(func.count()).select_from(query.subquery()).scalar_subquery()
-        ordered = query.order_by(*self._order(sort)).limit(size).offset((page - 1) * size)
-        rows: Sequence[Any] = (await self._session.execute(ordered.add_columns(total))).all()
-        if rows:
-            return OffsetPage([row[0] for row in rows], rows[0][1])
-        return OffsetPage([], await self._count(query) if page > 1 else 0)
+    async def list(self, paging: Paging = FIRST_PAGE, *where: ColumnElement[bool]) -> RowPage[M]:
+        """Part of the rows, in one statement. Raises `UnknownSort`.
 
-    async def list_after(
-        self, *where: ColumnElement[bool], q: str | None = None, after: Position | None = None, limit: int = 20
-    ) -> KeysetPage[M]:
-        """Up to `limit` rows after a position, newest first, without a count; equally fast on large tables."""
-        key = tuple_(self._column("created_at"), self._column("id"))
-        query = self._query().where(*where, *self._search_filters(q))
-        if after is not None:
-            query = query.where(key < tuple_(after.created_at, after.id))
-        ordered = query.order_by(self._column("created_at").desc(), self._column("id").desc()).limit(limit + 1)
-        rows = list((await self._session.scalars(ordered)).all())
-        more, rows = len(rows) > limit, rows[:limit]
-        last = cast(Any, rows[-1]) if more else None
-        return KeysetPage(rows, Position(last.created_at, last.id) if last else None)
+        A keyset query is newest first, without a total, and equally fast on large tables.
+        """
+        query = self._query().where(*where, *self._search_filters(paging.q))
+        if paging.keyset:
+            return (await self._rows_after(query, paging)).map(_first_column)
+        return (await self._page(query.order_by(*self._order(paging.sort)), paging)).map(_first_column)
 
     async def count(self, *where: ColumnElement[bool], deleted: bool = False) -> int:
         """The number of rows, or of soft-deleted rows."""
@@ -192,9 +199,6 @@ class Repository(Generic[M]):
     def _column(self, name: str) -> InstrumentedAttribute[Any]:
         return cast("InstrumentedAttribute[Any]", getattr(self.model, name))
 
-    def _equal(self, values: Mapping[str, Any]) -> Sequence[ColumnElement[bool]]:
-        return [self._column(name) == value for name, value in values.items()]
-
     def _search_filters(self, q: str | None) -> Sequence[ColumnElement[bool]]:
         if not q or not self.searchable:
             return []
@@ -210,6 +214,35 @@ class Repository(Generic[M]):
 
     async def _first(self, query: Select[Any]) -> M | None:
         return cast("M | None", (await self._session.scalars(query)).first())
+
+    async def _page(
+        self, query: Select[Any], paging: Paging, *, counted: Select[Any] | None = None
+    ) -> RowPage[Row[Any]]:
+        """The rows of one page of an ordered query, and the total in one statement, except after the last page.
+
+        `counted` is a cheaper query with the same number of rows. Each row has the total as its last column.
+        """
+        counted = query.order_by(None) if counted is None else counted
+        total = select(func.count()).select_from(counted.subquery()).scalar_subquery()
+        limited = query.add_columns(total).limit(paging.size).offset((paging.page - 1) * paging.size)
+        rows = (await self._session.execute(limited)).all()
+        if rows:
+            return RowPage(rows, paging, rows[0][-1])
+        return RowPage(rows, paging, await self._count(counted) if paging.page > 1 else 0)
+
+    async def _rows_after(self, query: Select[Any], paging: Paging) -> RowPage[Row[Any]]:
+        """The rows of a query after a position, newest first. Each row has its position as the last two columns."""
+        created_at, key = self._position()
+        if paging.after is not None:
+            query = query.where(tuple_(created_at, key) < tuple_(paging.after.created_at, paging.after.id))
+        query = query.add_columns(created_at, key).order_by(created_at.desc(), key.desc()).limit(paging.size + 1)
+        rows = (await self._session.execute(query)).all()
+        last: Any = rows[paging.size - 1] if len(rows) > paging.size else None
+        return RowPage(rows[: paging.size], paging, next=Position(last[-2], last[-1]) if last else None)
+
+    def _position(self) -> tuple[Any, Any]:
+        """The columns of the position in a keyset query."""
+        return self._column("created_at"), self._column("id")
 
     async def _count(self, query: Select[Any]) -> int:
         return cast(int, await self._session.scalar(select(func.count()).select_from(query.subquery())))
@@ -262,6 +295,10 @@ class TenantRepository(Repository[T]):
 
     def _query(self, *, deleted: bool = False) -> Select[Any]:
         return super()._query(deleted=deleted).where(self._column("team_id") == self.team_id)
+
+
+def _first_column(row: Row[Any]) -> Any:
+    return row[0]
 
 
 def _describe_tenant() -> str:

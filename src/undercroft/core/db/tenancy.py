@@ -19,6 +19,7 @@ from typing import Final
 from uuid import UUID
 
 from undercroft.core.db.models import TenantOwned
+from undercroft.core.model_classes import model_classes
 
 TENANT_SETTING: Final = "undercroft.team_id"
 """The transaction-local setting that the policies read."""
@@ -70,13 +71,7 @@ def set_tenant_sql(team: Tenant | None) -> str:
 
 def tenant_tables() -> tuple[str, ...]:
     """The names of the tables with a `TenantOwned` model, sorted."""
-    return tuple(sorted({str(model.__tablename__) for model in _models(TenantOwned) if hasattr(model, "__table__")}))
-
-
-def _models(base: type[TenantOwned]) -> Iterator[type[TenantOwned]]:
-    for model in base.__subclasses__():
-        yield model
-        yield from _models(model)
+    return tuple(sorted({str(model.__tablename__) for model in model_classes(TenantOwned)}))
 
 
 def references_tenant_table(sql: str) -> bool:

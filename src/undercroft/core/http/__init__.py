@@ -1,28 +1,45 @@
 """HTTP: routers and guards, the application, middleware, errors, limits, pages and API documentation."""
 
 from undercroft.core.http._fastapi import dependency_calls, depends_on, path_parameter_types
-from undercroft.core.http.guards import (
-    INTERACTIVE,
-    CurrentPrincipal,
-    allow_impersonation,
-    require_permission,
-    require_permission_unless_self,
-    require_role,
-    require_step_up,
-)
-from undercroft.core.http.router import Router, Surface
+from undercroft.core.http.assets import asset_url
+from undercroft.core.http.conditional import IfMatch, etag
+from undercroft.core.http.content_security_policy import build_csp
+from undercroft.core.http.guards import CurrentPrincipal
+from undercroft.core.http.limits import Limiter
+from undercroft.core.http.pages import Action, email_link_page, failure_page, render_page, result_page
+from undercroft.core.http.pagination import ListQuery, Page
+from undercroft.core.http.responses import json_response
+from undercroft.core.http.route_info import Audit, Exempt, RouteInfo, Surface, When, declare, get_info
+from undercroft.core.http.router import Router
+from undercroft.core.http.router_options import declaration
+from undercroft.core.http.tags import Tag
 
 __all__ = [
-    "INTERACTIVE",
+    "Action",
+    "Audit",
     "CurrentPrincipal",
+    "Exempt",
+    "IfMatch",
+    "Limiter",
+    "ListQuery",
+    "Page",
+    "RouteInfo",
     "Router",
     "Surface",
-    "allow_impersonation",
+    "Tag",
+    "When",
+    "asset_url",
+    "build_csp",
+    "declaration",
+    "declare",
     "dependency_calls",
     "depends_on",
+    "email_link_page",
+    "etag",
+    "failure_page",
+    "get_info",
+    "json_response",
     "path_parameter_types",
-    "require_permission",
-    "require_permission_unless_self",
-    "require_role",
-    "require_step_up",
+    "render_page",
+    "result_page",
 ]

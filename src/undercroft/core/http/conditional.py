@@ -44,8 +44,9 @@ async def if_match(request: Request) -> tuple[int, ...] | None:
 
     Tags in another format never match. Raises `InvalidIfMatch` if the header is not a list of tags.
     """
-    header = _get_header(request, "if-match")
-    if header is None or header == "*":
+    values = request.headers.getlist("if-match")
+    header = ",".join(values).strip()
+    if not values or header == "*":
         return None
     if len(header) > MAX_HEADER or not _LIST.fullmatch(header):
         raise InvalidIfMatch
@@ -98,8 +99,3 @@ def _strip_body_headers(headers: list[tuple[bytes, bytes]], tag: bytes) -> list[
 def _opaque_tags(listed: str) -> set[str]:
     """The tags without their weakness prefix and coding suffix."""
     return {_CODING.sub("", opaque) for _, opaque in _TAG.findall(listed)}
-
-
-def _get_header(request: Request, name: str) -> str | None:
-    values = request.headers.getlist(name)
-    return ",".join(values).strip() if values else None

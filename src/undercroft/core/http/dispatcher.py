@@ -8,25 +8,30 @@ A path without parameters is found by one lookup, a path with parameters by its 
 - HEAD is handled by the GET route, without the body (RFC 9110, 9.3.2). OPTIONS returns 204 and `Allow`.
 - GET and HEAD return 304 if the client already has the response, by its ETag.
 - 405 has an `Allow` header with every method of the path, over all routes that share it.
-- A path with a trailing slash is 404 under `/api/`; elsewhere it redirects (308) to the page without it.
+- A path that exists only with or only without a trailing slash redirects to it (307), with its query; a superfluous
+  slash is 404 under `/api/`.
 - Paths are matched decoded, as the server passes them; a `%2F` is a slash and separates segments.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from fastapi.routing import APIRoute
 from msgspec import Struct, field
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Match, Route
+from starlette.responses import RedirectResponse
+from starlette.routing import BaseRoute, Match, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from undercroft.core.errors import NotFound, Unauthorized
-from undercroft.core.http._fastapi import get_route_path
+from undercroft.core.errors import Unauthorized
+from undercroft.core.http._fastapi import TELEMETRY, get_route_path, select_route
 from undercroft.core.http.conditional import NotModified
-from undercroft.core.http.errors import MethodNotAllowed
+from undercroft.core.http.lazy_route import LazyRoute
 from undercroft.core.http.limits import RateLimitRule, count_failure, enforce, get_rate_limit_rule
-from undercroft.core.http.route_handler import build_app
+from undercroft.core.http.plain_route import plain_app
 
+API = "/api/"
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -41,8 +46,14 @@ class RouteEntry(Struct):
     @property
     def app(self) -> ASGIApp:
         if self.cached_app is None:
-            self.cached_app = build_app(self.route)
+            self.cached_app = self._build_app()
         return self.cached_app
+
+    def _build_app(self) -> ASGIApp:
+        if not isinstance(self.route, APIRoute):
+            return self.route.app
+        app = plain_app(self.route) or self.route.app
+        return app if isinstance(self.route, LazyRoute) else AsyncExitStackMiddleware(app)
 
 
 class PathEntry(Struct):
@@ -50,6 +61,9 @@ class PathEntry(Struct):
 
     route: Route
     methods: dict[str, RouteEntry] = field(default_factory=dict)
+
+    def find(self, method: str) -> RouteEntry | None:
+        return self.methods.get(method) or (self.methods.get("GET") if method == "HEAD" else None)
 
     def parameters(self, path: str) -> dict[str, Any] | None:
         """The values of the path parameters; None if the path does not match."""
@@ -71,7 +85,8 @@ class Dispatcher:
         self._size = -1
         self._static: dict[str, PathEntry] = {}
         self._dynamic: dict[str, list[PathEntry]] = {}
-        self._others: list[BaseRoute] = []
+        self._others: list[tuple[Any, RateLimitRule | None]] = []
+        self._sets_body_limits = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if len(self._routes) != self._size:
@@ -83,7 +98,7 @@ class Dispatcher:
         method = scope["method"]
         allowed: set[str] = set()
         for known, parameters in self._candidates(path):
-            entry = known.methods.get(method) or (known.methods.get("GET") if method == "HEAD" else None)
+            entry = known.find(method)
             if entry is not None:
                 await _call_route(entry, parameters, scope, receive, send)
                 return
@@ -94,13 +109,25 @@ class Dispatcher:
         else:
             await self._dispatch_other(scope, receive, send)
 
+    def max_body_size(self, scope: Scope) -> int | None:
+        """The limit that the route of a request sets for its body, in bytes; None if it sets none."""
+        if len(self._routes) != self._size:
+            self._build()
+        if not self._sets_body_limits:
+            return None
+        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+        found = (known.find(scope["method"]) for known, _ in self._candidates(path))
+        entry = next(filter(None, found), None)
+        return getattr(entry.route, "max_body_size", None) if entry else None
+
     def _candidates(self, path: str) -> Iterator[tuple[PathEntry, dict[str, Any]]]:
         known = self._static.get(path)
         if known is not None:
             yield known, {}
             return
         end = path.rfind("/")
-        while end >= 0:
+        first = len(API) - 1 if path.startswith(API) else 0  # a page such as `/{path:path}` serves no path of the API
+        while end >= first:
             for known in self._dynamic.get(path[: end + 1], ()):
                 parameters = known.parameters(path)
                 if parameters is not None:
@@ -108,21 +135,42 @@ class Dispatcher:
             end = path.rfind("/", 0, end)
 
     async def _dispatch_other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Dispatch mounts, websockets and other routes in the order of registration."""
-        for route in self._others:
+        """Dispatch WebSockets, and mounts of the application, in the order of registration."""
+        for route, rule in self._others:
             match, child = route.matches(scope)
-            if match is Match.FULL:
+            if match is Match.FULL and not _is_foreign(route, scope):
                 scope.update(child)
-                scope["state"]["route_template"] = f"{getattr(route, 'path', '')}/{{path}}"
-                await route.handle(scope, receive, send)
+                path: str = route.path_format
+                scope["state"]["route_template"] = path if isinstance(route, WebSocketRoute) else path.removesuffix("/")
+                await _call_limited(route.handle, rule, scope, receive, send)
                 return
         if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000})
+            raise HTTPException(404)
+        if (location := self._other_slash(scope)) is not None:
+            await RedirectResponse(location)(scope, receive, send)
             return
-        bare = scope["path"].rstrip("/")
-        if bare in self._static and not bare.startswith("/api/") and scope["method"] in ("GET", "HEAD"):
-            raise HTTPException(308, headers={"Location": bare})
-        raise NotFound
+        raise HTTPException(404)
+
+    def _other_slash(self, scope: Scope) -> str | None:
+        """The location that differs by its trailing slash, if it exists; in the API only with an added one."""
+        path: str = scope["path"]
+        if path.endswith("/"):
+            other = path.rstrip("/")
+            if path.startswith(API):
+                return None
+        else:
+            other = f"{path}/"
+        if not other or path.startswith("//") or not self._exists({**scope, "path": other}):
+            return None
+        query = scope["query_string"].decode("latin-1")
+        return f"{other}?{query}" if query else other
+
+    def _exists(self, scope: Scope) -> bool:
+        """Whether a route handles this path and method."""
+        path = get_route_path(scope)
+        return any(known.find(scope["method"]) for known, _ in self._candidates(path)) or any(
+            route.matches(scope)[0] is Match.FULL and not _is_foreign(route, scope) for route, _ in self._others
+        )
 
     def _build(self) -> None:
         self._static, self._dynamic, self._others = {}, {}, []
@@ -131,8 +179,9 @@ class Dispatcher:
             if isinstance(route, Route):
                 self._add(route, known)
             else:
-                self._others.append(route)
+                self._others.append((route, get_rate_limit_rule(route)))
         self._size = len(self._routes)
+        self._sets_body_limits = any(getattr(route, "max_body_size", None) is not None for route in self._routes)
 
     def _add(self, route: Route, known: dict[str, PathEntry]) -> None:
         path = known.get(route.path)
@@ -143,7 +192,7 @@ class Dispatcher:
                 self._dynamic.setdefault(prefix[: prefix.rfind("/") + 1], []).append(path)
             else:
                 self._static[route.path_format] = path
-        entry = RouteEntry(route, get_rate_limit_rule(route.path_format, route.endpoint), route.path_format)
+        entry = RouteEntry(route, get_rate_limit_rule(route), route.path_format)
         methods = route.methods or METHODS
         for method in methods:
             if method != "HEAD" or "GET" not in methods:
@@ -157,28 +206,39 @@ async def _call_route(
     scope["endpoint"] = entry.route.endpoint
     scope["path_params"] = parameters
     scope["state"]["route_template"] = entry.template
+    if TELEMETRY in scope:
+        select_route(scope, entry.template)
     if scope["method"] == "HEAD":
         send = _send_head_only(send)
     if b"if-none-match" in scope["state"]["request_headers"] and scope["method"] in ("GET", "HEAD"):
         send = NotModified(scope, send)
-    rule = entry.rule
+    await _call_limited(entry.app, entry.rule, scope, receive, send)
+
+
+async def _call_limited(app: ASGIApp, rule: RateLimitRule | None, scope: Scope, receive: Receive, send: Send) -> None:
+    """Call a route within its rate limit, which also counts failed authentications."""
     if rule is None:
-        await entry.app(scope, receive, send)
+        await app(scope, receive, send)
         return
     subject = await enforce(rule, scope)
     try:
-        await entry.app(scope, receive, send)
+        await app(scope, receive, send)
     except Unauthorized:
         if subject is not None:
             await count_failure(rule, scope)
         raise
 
 
+def _is_foreign(route: BaseRoute, scope: Scope) -> bool:
+    """Whether a route outside the API would serve a path of the API, such as a mount at `/`."""
+    return get_route_path(scope).startswith(API) and not getattr(route, "path", "").startswith(API)
+
+
 async def _refuse_method(allowed: set[str], method: str, send: Send) -> None:
     listed = allowed | {"OPTIONS"} | ({"HEAD"} if "GET" in allowed else set())
     allow = ", ".join(sorted(listed))
     if method != "OPTIONS":
-        raise MethodNotAllowed(headers={"Allow": allow})
+        raise HTTPException(405, headers={"Allow": allow})
     await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", allow.encode())]})
     await send({"type": "http.response.body"})
 

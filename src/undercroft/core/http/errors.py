@@ -4,16 +4,19 @@
 """
 
 import http.client
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import msgspec
 import structlog
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException, WebSocketException
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from undercroft.core.db.errors import translate_error
 from undercroft.core.errors import AppError, BadRequest, Forbidden, NotFound, Unauthorized, Unprocessable
@@ -25,6 +28,8 @@ log = structlog.get_logger("undercroft.error")
 RERAISE_EXTENSIONS = frozenset({"http.response.debug", "undercroft.raises"})
 """ASGI extensions of test clients, Starlette's and ours, that raise an unexpected error after its response."""
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
+BODYLESS = frozenset({204, 304})
+"""Statuses of responses without a body (RFC 9110, 15.3.5 and 15.4.5)."""
 MAX_FIELD_ERRORS = 50
 MAX_PATH = 200
 
@@ -87,30 +92,55 @@ _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 class ErrorHandler:
-    """Pure ASGI middleware that turns exceptions into error responses and logs server errors."""
+    """Pure ASGI middleware that turns exceptions into error responses and logs server errors.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Unexpected exceptions are passed to `unexpected`, the application's handler of `Exception`, if it has one. With
+    `expected_only` they are raised, for middleware of the application between this one and another.
+    """
+
+    def __init__(
+        self, app: ASGIApp, unexpected: Callable[..., Any] | None = None, *, expected_only: bool = False
+    ) -> None:
         self.app = app
+        self._unexpected = unexpected
+        self._expected_only = expected_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         try:
             await self.app(scope, receive, send)
-        except ClientDisconnect:
+        except (ClientDisconnect, WebSocketDisconnect):
             scope["state"]["status"] = 499
         except Exception as error:
             cause = _unwrap_group(error)
             for_client = as_app_error(cause)
+            is_unexpected = isinstance(for_client, InternalError)
+            if is_unexpected and self._expected_only:
+                raise
             report(cause, for_client, scope)
+            if scope["type"] == "websocket":
+                await close_websocket(cause, for_client, scope, send)
+                return
             if "status" in scope["state"]:
                 raise
-            if isinstance(for_client, InternalError) and _is_local_developer(scope):
-                for_client = _explain(cause)
-            await send_error(for_client, scope, send)
-            if isinstance(for_client, InternalError) and RERAISE_EXTENSIONS & scope.get("extensions", {}).keys():
+            if is_unexpected and self._unexpected is not None:
+                await _send_response(self._unexpected, cause, scope, receive, send)
+            else:
+                await send_error(
+                    _explain(cause) if is_unexpected and _is_local_developer(scope) else for_client, scope, send
+                )
+            if is_unexpected and RERAISE_EXTENSIONS & scope.get("extensions", {}).keys():
                 raise
+
+
+async def _send_response(
+    handler: Callable[..., Any], error: Exception, scope: Scope, receive: Receive, send: Send
+) -> None:
+    request = Request(scope, receive, send)
+    if inspect.iscoroutinefunction(handler):
+        response = await handler(request, error)
+    else:
+        response = await run_in_threadpool(handler, request, error)
+    await response(scope, receive, send)
 
 
 def _is_local_developer(scope: Scope) -> bool:
@@ -133,8 +163,10 @@ def as_app_error(error: Exception) -> AppError:
     """The error that the client gets for this exception."""
     if isinstance(error, AppError):
         return error
-    if isinstance(error, RequestValidationError):
+    if isinstance(error, (RequestValidationError, WebSocketRequestValidationError)):
         return _from_validation(error)
+    if isinstance(error, WebSocketException):
+        return BadRequest(error.reason)
     if isinstance(error, HTTPException):
         return _from_http(error)
     return translate_error(error) or InternalError()
@@ -143,8 +175,10 @@ def as_app_error(error: Exception) -> AppError:
 def report(error: Exception, for_client: AppError, scope: Scope) -> None:
     """Log an error that the client did not cause, with its traceback if it is unexpected."""
     if for_client.status < 500:
+        if scope["type"] == "websocket":
+            log.info("websocket.refused", code=for_client.code, route=scope["state"].get("route_template"))
         return
-    facts = {"method": scope["method"], "route": scope["state"].get("route_template")}
+    facts = {"method": scope.get("method", "WEBSOCKET"), "route": scope["state"].get("route_template")}
     if isinstance(for_client, InternalError) or type(error) is AppError:
         log.error("unhandled error", exc_info=error, **facts)
     else:
@@ -154,16 +188,42 @@ def report(error: Exception, for_client: AppError, scope: Scope) -> None:
 
 async def send_error(error: AppError, scope: Scope, send: Send) -> None:
     """Send an error as a complete response."""
-    body, more = render_error(error, scope)
+    if error.status in BODYLESS:
+        body, more = b"", dict[str, str]()
+    else:
+        body, more = render_error(error, scope)
     headers = [(b"content-length", str(len(body)).encode())]
     headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in (error.headers | more).items()]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
+async def close_websocket(cause: Exception, error: AppError, scope: Scope, send: Send) -> None:
+    """Close a WebSocket after an error. A handshake is refused with the response of an HTTP request if the server can.
+
+    The code is that of a `WebSocketException`, 1011 for an error of the server, otherwise 1008 (RFC 6455, 7.4.1), the
+    reason the code of the error.
+    """
+    state = scope["state"].get("websocket", "connecting")
+    if state == "closed":
+        return
+    if state == "connecting" and "websocket.http.response" in scope.get("extensions", {}):
+        body = encode_error(error, scope["state"]["request_id"])
+        headers = {**JSON, "Content-Length": str(len(body)), **error.headers}
+        raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+        await send({"type": "websocket.http.response.start", "status": error.status, "headers": raw})
+        await send({"type": "websocket.http.response.body", "body": body})
+        return
+    code, reason = 1011 if error.status >= 500 else 1008, error.code
+    if isinstance(cause, WebSocketException):
+        code, reason = cause.code, cause.reason
+    await send({"type": "websocket.close", "code": code, "reason": reason})
+
+
 def render_error(error: AppError, scope: Scope) -> tuple[bytes, dict[str, str]]:
     """The body and headers of an error response: JSON, or an HTML page for browsers outside the API."""
-    if not scope["path"].startswith("/api/") and _wants_html(scope):
+    wants_html = any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+    if wants_html and not scope["path"].startswith("/api/"):
         from undercroft.core.http.pages import error_page
 
         body, headers = error_page(error, scope)
@@ -185,31 +245,6 @@ def encode_error(error: AppError, request_id: str | None) -> bytes:
         return _encoder.encode(shape)
 
 
-def responses(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
-    """FastAPI's `responses=` for a route that may return these errors, with an example for each code."""
-    documented: dict[int | str, dict[str, Any]] = {}
-    for error in errors:
-        entry = documented.setdefault(error.status, error_response(http.client.responses.get(error.status, "Error")))
-        entry["content"]["application/json"]["examples"][error.code] = example(error)
-    return documented
-
-
-def error_response(description: str) -> dict[str, Any]:
-    """OpenAPI's response object of an error, without examples."""
-    content = {"schema": {"$ref": "#/components/schemas/ErrorBody"}, "examples": {}}
-    return {"description": description, "content": {"application/json": content}}
-
-
-def example(error: type[AppError], details: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """OpenAPI's example object of an error."""
-    value = {
-        "error": {"code": error.code, "message": error.message, "details": details},
-        "request_id": "0198f3c2-7a41-7c3e-9d55-0b6f1f2f7a10",
-        "timestamp": "2026-11-21T14:03:07.120000Z",
-    }
-    return {"summary": error.message, "value": value}
-
-
 def _unwrap_group(error: Exception) -> Exception:
     """The only exception of a group, otherwise the error itself."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
@@ -217,8 +252,8 @@ def _unwrap_group(error: Exception) -> Exception:
     return error
 
 
-def _from_validation(error: RequestValidationError) -> AppError:
-    if isinstance(error.body, bytes | bytearray):
+def _from_validation(error: RequestValidationError | WebSocketRequestValidationError) -> AppError:
+    if isinstance(getattr(error, "body", None), bytes | bytearray):
         return UnsupportedMediaType()
     errors = error.errors()
     fields = [_field_error(each) for each in errors[:MAX_FIELD_ERRORS]]
@@ -234,12 +269,13 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _from_http(error: HTTPException) -> AppError:
-    kind = _BY_STATUS.get(error.status_code)
+    """The error in our format. Its `detail` becomes the message if it is a text, otherwise the details."""
+    status, detail = error.status_code, error.detail
+    phrase = http.client.responses.get(status, "")
+    kind = _BY_STATUS.get(status)
     if kind is None:
-        kind = type("HttpError", (AppError,), {"status": error.status_code, "code": f"HTTP_{error.status_code}"})
-    text = kind.message if error.status_code in (404, 405) or not isinstance(error.detail, str) else error.detail
-    return kind(text, headers=error.headers)
-
-
-def _wants_html(scope: Scope) -> bool:
-    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+        attributes = {"status": status, "code": f"HTTP_{status}", "message": phrase or AppError.message}
+        kind = type("HttpError", (AppError,), attributes)
+    if isinstance(detail, str):
+        return kind(kind.message if detail == phrase else detail, headers=error.headers)
+    return kind(details=detail if isinstance(detail, Mapping) else {"detail": detail}, headers=error.headers)

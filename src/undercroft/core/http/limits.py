@@ -1,65 +1,66 @@
 """Rate limits of routes.
 
-Every route has its surface's rate, shared by all routes of the surface; a route may set another one:
+Every route has its surface's rate, shared by all routes of the surface; its option `limit` sets another one:
 
-    @router.post("/login")
-    @limit("sign_in")                  # the setting RATE_LIMIT_SIGN_IN, or a name registered by `register_limit`;
-                                       # all routes with this name share one limit
-    async def login(…): ...
-
-    @limit("5/minute")                 # its own rate
-    @limit(None)                       # no limit
+    limit="sign_in"       the setting RATE_LIMIT_SIGN_IN, or a name that a module declares in its `limits.py`,
+                          LIMITS = {"search": lambda: "60/minute"}; all routes with this name share one limit
+    limit="5/minute"      a rate of its own
+    limit=None            no limit
 
 Requests are counted by the subject of their signed token, otherwise by the client's address. Sign-ins are counted by
 address even with a token, because guesses about one account may carry tokens of others. A device on which the account
 signed in before is counted separately, so that other clients behind the same address cannot lock it out.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 from msgspec import Struct
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from undercroft.core.auth import Authenticator
 from undercroft.core.cache import Cache
+from undercroft.core.context import current_context
 from undercroft.core.errors import TooManyRequests
-from undercroft.core.http.counters import MemoryCounters, RateLimitResult, RedisCounters
 from undercroft.core.http.middleware.trusted_proxies import client_key
-from undercroft.core.http.rates import Rate
+from undercroft.core.http.rates import MemoryCounters, Rate, RateLimitResult, RedisCounters
+from undercroft.core.http.route_info import SURFACE_RATE, get_info
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import load
 
 log = structlog.get_logger("undercroft.security")
 
-EXEMPT = frozenset({"/health", "/metrics", "/api/v1/public/health", "/api/v1/public/health/ready"})
-F = TypeVar("F", bound=Callable[..., Any])
-
 BY_NETWORK = frozenset({"auth", "sign_in", "sign_in_request"})
 """Limits of requests from clients that are not signed in, or that must not gain from being signed in."""
 
-_named_rates: dict[str, Callable[[], str]] = {
+
+CORE_RATES: dict[str, Callable[[], str]] = {
     name: lambda name=name: getattr(load(HttpSettings), f"rate_limit_{name}")  # type: ignore[misc]
     for name in ("public", "auth", "app", "admin", "sign_in")
 }
-_named_rates["sign_in_request"] = _named_rates["sign_in"]
+CORE_RATES["sign_in_request"] = CORE_RATES["sign_in"]
 """For routes that request a link or a challenge: the rate of `sign_in`, counted separately."""
 
 
-def limit(rate: str | None) -> Callable[[F], F]:
-    """Limit an endpoint by its own rate or a named one, or not at all, instead of its surface's rate."""
+class RateLimits:
+    """The named rates of an application: those of the core, and the `LIMITS` in the files `limits.py` of its modules.
 
-    def mark(endpoint: F) -> F:
-        endpoint.__limit__ = rate  # type: ignore[attr-defined]
-        return endpoint
+    Raises `ValueError` if a name is declared twice.
+    """
 
-    return mark
+    def __init__(self, rates: Iterable[tuple[str, Callable[[], str]]] = ()) -> None:
+        self.by_name = dict(CORE_RATES)
+        for name, rate in rates:
+            if self.by_name.setdefault(name, rate) is not rate:
+                raise ValueError(f"The rate limit {name} is declared twice.")
 
 
-def register_limit(name: str, rate: Callable[[], str]) -> None:
-    """Register a function that returns the rate for `@limit(name)`, for example from a module's settings."""
-    _named_rates[name] = rate
+def get_rate_names() -> list[str]:
+    """The names of the application's rates."""
+    return sorted(_rates())
 
 
 class Limiter:
@@ -88,8 +89,13 @@ class Limiter:
 
 def resolve_rate(text: str) -> Rate:
     """The rate of this name or notation, multiplied by `RATE_LIMIT_SCALE`."""
-    notation = text if "/" in text else _named_rates[text]()
+    notation = text if "/" in text else _rates()[text]()
     return Rate.parse(notation).scaled(load(HttpSettings).scale)
+
+
+def _rates() -> Mapping[str, Callable[[], str]]:
+    declared = current_context().find(RateLimits)
+    return CORE_RATES if declared is None else declared.by_name
 
 
 class RateLimitRule(Struct, frozen=True):
@@ -99,17 +105,21 @@ class RateLimitRule(Struct, frozen=True):
     rate: Rate
 
 
-def get_rate_limit_rule(path: str, endpoint: Any) -> RateLimitRule | None:
-    """The rule of a route, determined once when the dispatch table is built; None if the route is not limited."""
-    text = getattr(endpoint, "__limit__", "")
-    if text is None or (text == "" and path in EXEMPT):
+def get_rate_limit_rule(route: BaseRoute) -> RateLimitRule | None:
+    """The rule of a route, determined once when the dispatch table is built; None if the route is not limited.
+
+    Mounted files are not limited, because a page may have any number of them.
+    """
+    limit, path = get_info(route).limit, getattr(route, "path_format", "")
+    if limit is None or (isinstance(route, Mount) and isinstance(route.app, StaticFiles)):
         return None
-    if text:
-        group = text if text in _named_rates else f"{endpoint.__module__}.{endpoint.__qualname__}"
-        return RateLimitRule(group, resolve_rate(text))
+    if limit != SURFACE_RATE:
+        endpoint = getattr(route, "endpoint", None)
+        name = f"{endpoint.__module__}.{endpoint.__qualname__}" if endpoint else path
+        return RateLimitRule(limit if limit in _rates() else name, resolve_rate(limit))
     parts = path.split("/", 4)
     surface = parts[3] if path.startswith("/api/") and len(parts) > 3 else "public"
-    group = surface if surface in _named_rates else "public"
+    group = surface if surface in _rates() else "public"
     return RateLimitRule(group, resolve_rate(group))
 
 
@@ -118,15 +128,15 @@ async def enforce(rule: RateLimitRule, scope: Scope) -> str | None:
 
     Returns the subject that it was counted by; None if it was counted by address.
     """
-    authenticator = getattr(scope["app"].state, "authenticator", None)
+    authenticator = current_context().find(Authenticator)
     if authenticator is None:
         await _count(rule, _address_key(rule, scope), scope)
         return None
     if rule.group in BY_NETWORK:
-        device = authenticator.known_device(Request(scope))
+        device = authenticator.known_device(HTTPConnection(scope))
         await _count(rule, f"{rule.group}:d:{device}" if device else _address_key(rule, scope), scope)
         return None
-    subject: str | None = authenticator.verified_subject(Request(scope))
+    subject = authenticator.verified_subject(HTTPConnection(scope))
     await _count(rule, f"{rule.group}:u:{subject}" if subject else _address_key(rule, scope), scope)
     return subject
 
@@ -142,7 +152,7 @@ def _address_key(rule: RateLimitRule, scope: Scope) -> str:
 
 
 async def _count(rule: RateLimitRule, key: str, scope: Scope) -> None:
-    result = await scope["app"].state.limiter.hit(key, rule.rate)
+    result = await current_context().get(Limiter).hit(key, rule.rate)
     scope["state"]["rate_limit"] = result
     if not result.allowed:
         from undercroft.core.telemetry.metrics import RATE_LIMITED

@@ -1,17 +1,14 @@
-"""HTML pages from the modules' templates, without scripts and with a strict Content-Security-Policy.
-
-A module registers its template folder in its `pages.py`:
-
-    add_templates(Path(__file__).parent / "templates")
+"""HTML pages from the modules' templates, with a strict Content-Security-Policy.
 
     @router.get("/verify-email")
     async def verify_email_page(request: Request, token: str = "") -> Response:
-        return email_link_page(request, "verify_email.html", token=token)
+        return email_link_page(request, "auth/verify_email.html", token=token)
 
-Templates extend `base.html`. A template with the same name in a folder added with `override=True` replaces it.
+Templates extend `base.html`. The templates of a module are in its folder `templates/pages/<module>/`. A template with
+the same path in the project's folder (PAGE_TEMPLATES) replaces it.
 """
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -21,62 +18,45 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.types import Scope
 
+from undercroft.core.context import current_context
 from undercroft.core.errors import AppError
 from undercroft.core.http.assets import CORE_ASSETS, asset_url
+from undercroft.core.http.content_security_policy import build_csp
+from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import CoreSettings, load
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).parent
-CSP_DIRECTIVES = {
-    "default-src": "'none'",
-    "style-src": "'self'",
-    "img-src": "'self' data:",
-    "form-action": "'self'",
-    "frame-ancestors": "'none'",
-    "base-uri": "'none'",
-}
 EMAIL_LINK_HEADERS = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 
-_sign_in_page = ""
-_folders: list[Path] = [HERE / "templates"]
+
+class PageTemplates(Struct, frozen=True):
+    """The folders of page templates of an application's modules."""
+
+    folders: tuple[Path, ...] = ()
 
 
-def add_templates(folder: Path, *, override: bool = False) -> None:
-    """Add a template folder, in front of all others if it overrides."""
-    if folder in _folders:
-        return
-    _folders.insert(0 if override else len(_folders), folder)
-    environment.cache_clear()
+class SignInPage(Struct, frozen=True):
+    """The path of the sign-in page. Pages that require a sign-in link to it, with the requested path as `next`."""
+
+    path: str
 
 
-def set_sign_in_page(path: str) -> None:
-    """Set the path of the sign-in page. Pages that require a sign-in link to it, with the requested path as `next`."""
-    global _sign_in_page
-    _sign_in_page = path
-
-
-@lru_cache(maxsize=1)
 def environment() -> "Environment":
     """The Jinja environment of all templates, with autoescaping; an undefined variable is an error."""
-    from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+    modules = current_context().find(PageTemplates) or PageTemplates()
+    return _create_environment((load(HttpSettings).page_templates, HERE / "templates", *modules.folders))
 
-    env = Environment(
-        loader=ChoiceLoader([FileSystemLoader(folder) for folder in _folders]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+
+@cache
+def _create_environment(folders: tuple[Path, ...]) -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    env = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined)
     env.globals["stylesheet"] = asset_url(CORE_ASSETS / "pages.css")
     return env
-
-
-def build_csp(**changes: str) -> str:
-    """The Content-Security-Policy of pages, with directives changed: `build_csp(frame_src="'self'")`."""
-    directives = CSP_DIRECTIVES | {name.replace("_", "-"): value for name, value in changes.items()}
-    return "; ".join(f"{name} {value}" for name, value in directives.items())
 
 
 def render_page(
@@ -100,7 +80,8 @@ def email_link_page(_request: Request, _name: str, *, status: int = 200, **conte
 
 def sign_in_link(wanted: str) -> str:
     """The URL of the sign-in page that continues to a path of this site; empty if there is no sign-in page."""
-    return f"{_sign_in_page}?{urlencode({'next': wanted})}" if _sign_in_page else ""
+    page = current_context().find(SignInPage)
+    return f"{page.path}?{urlencode({'next': wanted})}" if page else ""
 
 
 class Action(Struct, frozen=True):

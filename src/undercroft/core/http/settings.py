@@ -1,24 +1,16 @@
 """Settings of the HTTP server: origins, hosts, proxies, sizes, timeouts and rate limits."""
 
-import json
 from collections.abc import Iterator
 from ipaddress import ip_network
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from undercroft.core.http.rates import Rate
-from undercroft.core.settings import CoreSettings, Environment, SettingsBase, load
-
-
-def _split(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        return json.loads(value)
-    return [item.strip() for item in value.split(",") if item.strip()]
+from undercroft.core.settings import CoreSettings, Environment, SettingsBase, load, split_list
 
 
 def _check_origin(value: str) -> str:
@@ -37,14 +29,10 @@ def _check_network(value: str) -> str:
         raise ValueError(f"{value!r} is not an address or network: use 10.0.0.0/8 or 192.0.2.1") from None
 
 
-def _check_rate(value: str) -> str:
-    return str(Rate.parse(value))
-
-
-Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(_split)]
-Hosts = Annotated[tuple[Annotated[str, AfterValidator(str.lower)], ...], NoDecode, BeforeValidator(_split)]
-Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode, BeforeValidator(_split)]
-RateText = Annotated[str, AfterValidator(_check_rate)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(split_list)]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(str.lower)], ...], NoDecode, BeforeValidator(split_list)]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode, BeforeValidator(split_list)]
+RateText = Annotated[str, AfterValidator(lambda value: str(Rate.parse(value)))]
 
 
 class HttpSettings(SettingsBase):
@@ -68,6 +56,10 @@ class HttpSettings(SettingsBase):
     compression_min_size: int = Field(1024, ge=0, description="Minimum size in bytes of a compressed response.")
     compression: bool = Field(
         True, description="Compress responses (brotli, gzip). Turn off if a reverse proxy does it."
+    )
+    page_templates: Path = Field(
+        Path("templates/pages"),
+        description="Folder of templates that override the built-in pages at the same path.",
     )
     hsts: str = Field(
         "max-age=31536000; includeSubDomains",

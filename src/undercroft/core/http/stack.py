@@ -1,28 +1,29 @@
 """The middleware stack, outermost first.
 
-1. `RequestContext`   request id, context of logs and audit
-2. `TrustedProxies`   the client's real address and scheme
-3. `AccessLog`        one line per request
-4. `RequestMetrics`   counts and durations
-5. `SecurityHeaders`  on every response from here on, including errors
-6. `AllowedHosts`     400 for unknown hosts
-7. `Cors`             preflight requests and CORS headers
-8. `Compression`      complete responses from a minimum size
-9. `BodyLimit`        413
-10. `Timeouts`        504, or 408 if the body did not arrive
+1. `TrustedProxies`   the client's real address and scheme
+2. `RequestContext`   request id, context of logs and audit
+3. `RequestLog`       one line per request, counts and durations
+4. `SecurityHeaders`  on every response from here on, including errors
+5. `AllowedHosts`     400 for unknown hosts
+6. `Cors`             preflight requests and CORS headers
+7. `Compression`      complete responses from a minimum size
+8. `BodyLimit`        413
+9. `Timeouts`         504, or 408 if the body did not arrive
 
-Inside follow `ErrorHandler`, FastAPI's exit stack, and the dispatcher with the rate limits.
+Inside follow `ErrorHandler`, which makes the error responses, the middleware and the exception handlers of the
+application, and the dispatcher with the rate limits. WebSockets pass 1, 2 and 5 before these.
 """
 
-from starlette.types import ASGIApp
+from collections.abc import Callable, Collection
 
-from undercroft.core.http.middleware.access_log import AccessLog
+from starlette.types import ASGIApp, Scope
+
 from undercroft.core.http.middleware.allowed_hosts import AllowedHosts
 from undercroft.core.http.middleware.body_limit import BodyLimit
 from undercroft.core.http.middleware.compression import Compression
 from undercroft.core.http.middleware.cors import Cors
-from undercroft.core.http.middleware.metrics import RequestMetrics
 from undercroft.core.http.middleware.request_context import RequestContext
+from undercroft.core.http.middleware.request_log import RequestLog
 from undercroft.core.http.middleware.security_headers import SecurityHeaders
 from undercroft.core.http.middleware.timeouts import Timeouts
 from undercroft.core.http.middleware.trusted_proxies import TrustedProxies
@@ -30,18 +31,19 @@ from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import load
 
 
-def stack(app: ASGIApp) -> ASGIApp:
-    """Wrap the application in all middleware that the settings enable."""
+def stack(app: ASGIApp, *, any_host: Collection[str], max_body_size: Callable[[Scope], int | None]) -> ASGIApp:
+    """Wrap the application in all middleware that the settings enable.
+
+    `any_host` are the paths for every host; `max_body_size` returns the limit that the route of a request sets itself.
+    """
     settings = load(HttpSettings)
-    app = Timeouts(app, settings.request_timeout)
-    app = BodyLimit(app, settings.max_body_size)
+    http: ASGIApp = Timeouts(app, settings.request_timeout)
+    http = BodyLimit(http, settings.max_body_size, max_body_size)
     if settings.compression:
-        app = Compression(app, settings.compression_min_size)
-    app = Cors(app, settings.cors_origins)
-    app = AllowedHosts(app)
-    app = SecurityHeaders(app)
-    app = RequestMetrics(app)
-    app = AccessLog(app)
-    if settings.trusted_proxies:
-        app = TrustedProxies(app, settings.trusted_proxies)
-    return RequestContext(app)
+        http = Compression(http, settings.compression_min_size)
+    http = Cors(http, settings.cors_origins)
+    http = AllowedHosts(http, any_host)
+    http = SecurityHeaders(http)
+    http = RequestLog(http)
+    wrapped: ASGIApp = RequestContext(http, websocket=AllowedHosts(app))
+    return TrustedProxies(wrapped, settings.trusted_proxies) if settings.trusted_proxies else wrapped

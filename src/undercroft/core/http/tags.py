@@ -4,13 +4,16 @@ PROJECTS = Tag("Projects", "Projects of a team.", group="Product")
 router = Router(surface="app", prefix="/projects", tag=PROJECTS)
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from fastapi.routing import APIRoute
 
 DEFAULT_GROUP = "More"
 
 
 class Tag(str):
-    """The name of a tag, as FastAPI expects it. Creating a tag registers it; the last one with a name wins."""
+    """The name of a tag, as FastAPI expects it, with its description."""
 
     __slots__ = ("description", "group")
 
@@ -21,24 +24,21 @@ class Tag(str):
         tag = super().__new__(cls, name)
         tag.description = description
         tag.group = group
-        _registered[name] = tag
         return tag
 
 
-_registered: dict[str, Tag] = {}
+def described_tags(routes: Iterable[APIRoute]) -> dict[str, Tag]:
+    """Return the described tags of these routes by name."""
+    return {tag: tag for route in routes for tag in route.tags if isinstance(tag, Tag)}
 
 
-def get_tag_names() -> set[str]:
-    """The names of all registered tags."""
-    return set(_registered)
-
-
-def build_tags(names: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """OpenAPI's `tags` and `x-tagGroups` for these names, in the order of their first use."""
+def build_tags(routes: Sequence[APIRoute]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """OpenAPI's `tags` and `x-tagGroups` for these routes, in the order of their first use."""
     tags: list[dict[str, Any]] = []
     groups: dict[str, list[str]] = {}
-    for name in dict.fromkeys(names):
-        tag = _registered.get(name)
+    described = described_tags(routes)
+    for name in dict.fromkeys(str(tag) for route in routes for tag in route.tags):
+        tag = described.get(name)
         description = tag.description if tag else ""
         tags.append({"name": name, **({"description": description} if description else {})})
         groups.setdefault(tag.group if tag else DEFAULT_GROUP, []).append(name)

@@ -1,14 +1,16 @@
-"""Encryption at rest with `SECRET_KEY`, and keys derived from it for one purpose each."""
+"""Encryption at rest with `SECRET_KEY`, keys derived from it for one purpose each, and their health check."""
 
 import os
 from collections.abc import Sequence
 
 from undercroft.core.errors import ConfigurationError
+from undercroft.core.health import Component
 from undercroft.core.settings import CoreSettings, load
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
 KEY_ID_BYTES = 4
+PROBE = b"readable again"
 
 
 class DecryptionError(Exception):
@@ -31,7 +33,7 @@ class Keyring:
             )
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        self.keys = [_derive(secret, purpose) for secret in usable]
+        self.keys = [_hkdf(secret.encode(), KEY_BYTES, f"undercroft {purpose}") for secret in usable]
         self._ciphers = {_key_id(key): AESGCM(key) for key in reversed(self.keys)}
         self._newest = _key_id(self.keys[0])
 
@@ -72,8 +74,15 @@ def keyring(purpose: str) -> Keyring:
     return Keyring([secret.get_secret_value() for secret in secrets], purpose=purpose)
 
 
-def _derive(secret: str, purpose: str) -> bytes:
-    return _hkdf(secret.encode(), KEY_BYTES, f"undercroft {purpose}")
+def crypto_component() -> Component:
+    """Up while SECRET_KEY encrypts and decrypts; sign-in requires it."""
+    ring = keyring("health")
+
+    async def check() -> None:
+        if ring.decrypt(ring.encrypt(PROBE, context="health"), context="health") != PROBE:
+            raise RuntimeError("decryption did not return the original plaintext")
+
+    return Component("crypto", check, required=True)
 
 
 def _key_id(key: bytes) -> bytes:

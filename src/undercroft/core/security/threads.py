@@ -1,11 +1,14 @@
 """Run CPU work off the event loop, with bounds on running and waiting calls."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, TypeVar
+from contextvars import copy_context
+from functools import partial
+from typing import TypeVar
 
 from undercroft.core.errors import ServiceUnavailable
+from undercroft.core.keyed_lock import KeyedLocks
 
 R = TypeVar("R")
 
@@ -13,6 +16,9 @@ R = TypeVar("R")
 class TooBusy(ServiceUnavailable):
     code = "TOO_BUSY"
     message = "Too many sign-ins at once. Try again in a moment."
+
+
+_too_busy = partial(TooBusy, retry_after=5)
 
 
 class BoundedThreads:
@@ -34,26 +40,16 @@ class BoundedThreads:
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="undercroft-cpu")
         self._waiting = 0
         self._slots: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
-        self._subjects: dict[str, _SubjectLock] = {}
+        self._subjects: KeyedLocks[None] = KeyedLocks()
 
     async def run(self, work: Callable[[], R], *, subject: str) -> R:
         """Return the result of `work`. Raises `TooBusy`. If the caller is canceled, its slot is released when the
         thread ends.
         """
-        subject_lock = self._subjects.get(subject) or self._subjects.setdefault(subject, _SubjectLock())
-        if subject_lock.users > self._max_waiting_per_subject:
-            raise TooBusy(retry_after=5)
-        subject_lock.users += 1
-        try:
-            await _wait(subject_lock.lock.acquire(), 3 * self._max_wait)
-            try:
-                return await self._run_queued(work)
-            finally:
-                subject_lock.lock.release()
-        finally:
-            subject_lock.users -= 1
-            if not subject_lock.users:
-                self._subjects.pop(subject, None)
+        if self._subjects.users(subject) > self._max_waiting_per_subject:
+            raise _too_busy()
+        async with self._subjects.acquire(subject, timeout=3 * self._max_wait, error=_too_busy):
+            return await self._run_queued(work)
 
     async def _run_queued(self, work: Callable[[], R]) -> R:
         slots = self._get_slots()
@@ -61,10 +57,13 @@ class BoundedThreads:
             raise TooBusy(retry_after=2)
         self._waiting += 1
         try:
-            await _wait(slots.acquire(), self._max_wait)
+            await asyncio.wait_for(slots.acquire(), self._max_wait)
+        except TimeoutError:
+            raise _too_busy() from None
         finally:
             self._waiting -= 1
-        running = asyncio.ensure_future(asyncio.get_running_loop().run_in_executor(self._threads, work))
+        run = copy_context().run  # otherwise the thread would load the settings of the process
+        running = asyncio.ensure_future(asyncio.get_running_loop().run_in_executor(self._threads, run, work))
         running.add_done_callback(lambda _: slots.release())
         return await asyncio.shield(running)
 
@@ -73,20 +72,3 @@ class BoundedThreads:
         if loop not in self._slots:
             self._slots = {loop: asyncio.Semaphore(self.parallel)}
         return self._slots[loop]
-
-
-async def _wait(acquire: Coroutine[Any, Any, Literal[True]], seconds: float) -> None:
-    try:
-        await asyncio.wait_for(acquire, seconds)
-    except TimeoutError:
-        raise TooBusy(retry_after=5) from None
-
-
-class _SubjectLock:
-    """A lock for the calls of one subject."""
-
-    __slots__ = ("lock", "users")
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.users = 0

@@ -26,7 +26,12 @@ def sign(key: bytes, *parts: str) -> str:
 
 def derive_token(key: bytes, *parts: str) -> str:
     """A token in the format of `new_token`, deterministic for these parts. It cannot be predicted without the key."""
-    return base64.urlsafe_b64encode(_mac(key, parts)).rstrip(b"=").decode()
+    return encode_base64url(_mac(key, parts))
+
+
+def encode_base64url(data: bytes) -> str:
+    """URL-safe base64 without padding (RFC 7515, section 2)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def constant_time_compare(left: str | bytes, right: str | bytes) -> bool:

@@ -25,11 +25,12 @@ from undercroft.core.telemetry.redaction import clean, looks_clean, redact
 from undercroft.core.telemetry.settings import TelemetrySettings
 
 CATEGORIES = frozenset({"application", "security", "performance", "audit", "error", "access"})
-NOISY = ("alembic", "httpx", "httpcore", "asyncio", "watchfiles")
+NOISY = ("alembic", "httpx", "httpx2", "httpcore", "httpcore2", "asyncio", "watchfiles")
 _AUDIT = {"level": "info", "category": "audit", "logger": "undercroft.audit"}
 URGENT = frozenset({"error", "critical", "exception"})
 
 WRITER = LineWriter()
+flush = WRITER.flush
 _render_access: list[Callable[[dict[str, Any]], str]] = []
 _render_audit: list[Callable[[dict[str, Any], str], str]] = []
 _encoder = msgspec.json.Encoder(enc_hook=str)
@@ -67,11 +68,6 @@ def write_audit(entry: dict[str, Any], encoded: str) -> None:
     """Write the line of one audit entry; `encoded` is the entry as JSON. Does nothing before `configure`."""
     for render in _render_audit:
         WRITER.write(render(entry, encoded))
-
-
-def flush() -> None:
-    """Flush the buffer."""
-    WRITER.flush()
 
 
 def encode(event: Mapping[str, Any]) -> str:
@@ -140,9 +136,7 @@ def _render_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
 
 
 def _console_renderer(stream: TextIO) -> Any:
-    renderer = structlog.dev.ConsoleRenderer(
-        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=28
-    )
+    renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
 
     def render(logger: Any, method: str, event: dict[str, Any]) -> str:
         event.pop("category", None)

@@ -8,6 +8,7 @@ import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from fastapi.exceptions import ResponseValidationError
@@ -54,11 +55,12 @@ def find_origin(error: BaseException) -> Origin | None:
 
 
 def explain_error(error: BaseException) -> str:
-    """Format an unexpected error for a terminal: the error, its source line, and the fix if it is known."""
-    origin = find_origin(error)
-    where = f"Unexpected error in {origin.location}" if origin else "Unexpected error"
+    """Format an error of the code for a terminal: the error, its source line, and the fix if it is known."""
+    origin, is_expected = find_origin(error), isinstance(error, CodeError)
+    where = "" if is_expected else "Unexpected error in " if origin else "Unexpected error"
+    where += origin.location if origin else ""
     source = f"    {origin.source}" if origin and origin.source else ""
-    more = "Set UNDERCROFT_DEBUG=1 to see the full traceback."
+    more = "" if is_expected else "Set UNDERCROFT_DEBUG=1 to see the full traceback."
     return "\n".join(filter(None, (where, source, f"  {summarize_error(error)}", origin.hint if origin else "", more)))
 
 
@@ -135,7 +137,11 @@ def _find_model(table: str) -> type | None:
 
 
 def _definition(thing: Any) -> tuple[str, int, str] | None:
-    """The location where a function, class or module is defined."""
+    """The location where a function, class or module is defined; a tuple of file and line is one itself."""
+    if isinstance(thing, tuple):
+        return thing[0], thing[1], ""
+    if isinstance(thing, ModuleType):
+        return thing.__file__ or "", 1, ""
     try:
         thing = inspect.unwrap(thing) if callable(thing) else thing
         return inspect.getsourcefile(thing) or "", max(1, inspect.getsourcelines(thing)[1]), ""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 HIDDEN = "[redacted]"
@@ -61,9 +62,7 @@ def clean_field(name: str, value: Any, depth: int = 0) -> Any:
     """The value of a named field: hidden if the name marks a secret, otherwise redacted."""
     if value is None or isinstance(value, bool | int | float):
         return value
-    if name not in _HARMLESS_NAMES and _is_secret(name):
-        return HIDDEN
-    return clean(value, depth)
+    return HIDDEN if _is_secret(name) else clean(value, depth)
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -75,16 +74,9 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     return event
 
 
-_known_names: dict[str, bool] = {}
-
-
+@lru_cache(maxsize=2048)
 def _is_secret(name: str) -> bool:
-    known = _known_names.get(name)
-    if known is None:
-        known = _SECRET_NAME.search(name) is not None
-        if len(_known_names) < 2048:
-            _known_names[name] = known
-    return known
+    return name not in _HARMLESS_NAMES and _SECRET_NAME.search(name) is not None
 
 
 def _mask_email(text: str) -> str:

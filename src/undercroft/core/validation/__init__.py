@@ -4,13 +4,21 @@ Libraries that only some types need are imported when the first value is validat
 """
 
 from undercroft.core.validation.email import Email, normalize_email, parse_email
-from undercroft.core.validation.locale import Locale, TimeZone
-from undercroft.core.validation.normalized import Normalized
-from undercroft.core.validation.schema import Schema
+from undercroft.core.validation.formats import (
+    Locale,
+    Phone,
+    SafeFilename,
+    SafeHtml,
+    TimeZone,
+    Url,
+    safe_filename,
+    sniff_content_type,
+)
+from undercroft.core.validation.schema import NOT_GIVEN, Normalized, Schema, UpdateSchema
 from undercroft.core.validation.text import LongText, Name, Slug, make_slug, multiline, single_line
-from undercroft.core.validation.web import Phone, SafeFilename, SafeHtml, Url, safe_filename, sniff_content_type
 
 __all__ = [
+    "NOT_GIVEN",
     "Email",
     "Locale",
     "LongText",
@@ -22,6 +30,7 @@ __all__ = [
     "Schema",
     "Slug",
     "TimeZone",
+    "UpdateSchema",
     "Url",
     "make_slug",
     "multiline",

@@ -7,11 +7,11 @@ from typing import Annotated
 from pydantic import TypeAdapter
 from pydantic_core import PydanticCustomError
 
-from undercroft.core.validation.normalized import Normalized
+from undercroft.core.validation.schema import Normalized
 
 EMAIL_LENGTH = 254
 ALLOWED_SPECIAL_DOMAINS = ("local", "localhost", "test")
-"""Top-level domains of private networks and tests, which email-validator refuses unless removed from its list."""
+"""Top-level domains of private networks and tests, which email-validator refuses."""
 
 
 def split_email(value: str, *, public: bool) -> tuple[str, str, str]:
@@ -21,11 +21,17 @@ def split_email(value: str, *, public: bool) -> tuple[str, str, str]:
     """
     import email_validator
 
-    for name in ALLOWED_SPECIAL_DOMAINS:
-        if name in email_validator.SPECIAL_USE_DOMAIN_NAMES:
-            email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(name)
-    valid = email_validator.validate_email(value, check_deliverability=False, globally_deliverable=public, strict=True)
-    return valid.local_part, valid.domain, valid.ascii_domain
+    special = value.lower().endswith(
+        tuple(f"{separator}{name}" for separator in "@." for name in ALLOWED_SPECIAL_DOMAINS)
+    )
+    suffix = ".com" if special else ""  # its list of refused domains is shared with the rest of the process
+    valid = email_validator.validate_email(
+        value + suffix, check_deliverability=False, globally_deliverable=public, strict=True
+    )
+    domain = valid.domain.removesuffix(suffix)
+    if public and "." not in domain:
+        raise ValueError("The part after the @-sign is not valid. It should have a period.")
+    return valid.local_part, domain, valid.ascii_domain.removesuffix(suffix)
 
 
 def normalize_email(value: str) -> str:

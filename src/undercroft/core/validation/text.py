@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic_core import PydanticCustomError
 
-from undercroft.core.validation.normalized import Normalized
+from undercroft.core.validation.schema import Normalized
 
 NAME_LENGTH = 200
 TEXT_LENGTH = 10_000

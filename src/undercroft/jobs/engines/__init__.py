@@ -6,16 +6,17 @@ heartbeats. When the heartbeats stop, another worker can claim it. It is removed
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
 from msgspec import Struct
 
-from undercroft.core.db.settings import DatabaseSettings
+from undercroft.core.adapters import find_adapter
+from undercroft.core.context import current_context
+from undercroft.core.db import DatabaseSettings
 from undercroft.core.settings import load
-from undercroft.jobs.settings import JobsSettings
+from undercroft.jobs.settings import KIND, JobsSettings
 
 
 class NewJob(Struct, frozen=True):
@@ -108,13 +109,10 @@ class Engine(Protocol):
         ...
 
 
-@cache
-def _load_engine(name: str) -> Engine:
-    from undercroft.jobs.engines.postgres import PostgresEngine
-
-    return {"postgres": PostgresEngine}[name]()
-
-
 def get_engine() -> Engine:
-    """Return the engine configured by `JOBS_ENGINE`."""
-    return _load_engine(load(JobsSettings).jobs_engine)
+    """Return the engine configured by `JOBS_ENGINE`, created once per application. Raises `ConfigurationError`."""
+    context = current_context()
+    engine = context.find(Engine)
+    if engine is None:
+        engine = context.add(Engine, find_adapter(KIND, load(JobsSettings).jobs_engine, "JOBS_ENGINE")())
+    return engine

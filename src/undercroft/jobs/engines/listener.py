@@ -3,17 +3,17 @@
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Any
 
+import asyncpg
 import structlog
 
+from undercroft.core.db import DatabaseSettings
 from undercroft.core.db.connect import CONNECT_ERRORS, connect
-from undercroft.core.db.settings import DatabaseSettings
 
 log = structlog.get_logger("undercroft.application")
 
 PROBE_INTERVAL = 5.0
-MAX_RETRY_DELAY = 2.0
+MIN_RETRY_DELAY, MAX_RETRY_DELAY = 0.1, 2.0
 
 
 async def listen(
@@ -28,49 +28,33 @@ async def listen(
 
     The connection is probed every few seconds to detect a server that hangs.
     """
-    pause = 0.1
-
-    def on_reconnect() -> None:
-        nonlocal pause
-        if pause > 0.1:
-            log.info("listen_connection.restored")
-        pause = 0.1
-        on_connect()
-
+    timeouts = {"timeout": settings.db_connect_timeout, "command_timeout": settings.db_statement_timeout}
+    pause = MIN_RETRY_DELAY
     while True:
         try:
-            await _listen_once(url, settings, channel, on_notification, on_reconnect)
+            connection = await connect(url, "listen", **timeouts)
+            try:
+                await connection.add_listener(channel, lambda *received: on_notification(received[-1]))
+                if pause > MIN_RETRY_DELAY:
+                    log.info("listen_connection.restored")
+                pause = MIN_RETRY_DELAY
+                on_connect()
+                await _wait_until_closed(connection)
+            finally:
+                connection.terminate()
         except CONNECT_ERRORS as error:
-            if pause == 0.1:
+            if pause == MIN_RETRY_DELAY:
                 log.warning("listen_connection.lost", error=type(error).__name__)
         await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, not security
         pause = min(MAX_RETRY_DELAY, pause * 2)
 
 
-async def _listen_once(
-    url: str,
-    settings: DatabaseSettings,
-    channel: str,
-    on_notification: Callable[[str], None],
-    on_connect: Callable[[], None],
-) -> None:
-    """Listen on one connection. Returns when the server closes it, or raises the connection error."""
-    connection = await connect(
-        url, "listen", timeout=settings.db_connect_timeout, command_timeout=settings.db_statement_timeout
-    )
+async def _wait_until_closed(connection: asyncpg.Connection) -> None:
+    """Return when the server closes the connection, or raise the error of a probe."""
     closed = asyncio.Event()
     connection.add_termination_listener(lambda _connection: closed.set())
-
-    def received(_connection: Any, _pid: int, _channel: str, payload: str) -> None:
-        on_notification(payload)
-
-    try:
-        await connection.add_listener(channel, received)
-        on_connect()
-        while not closed.is_set():
-            try:
-                await asyncio.wait_for(closed.wait(), PROBE_INTERVAL)
-            except TimeoutError:
-                await connection.execute("SELECT 1")
-    finally:
-        connection.terminate()
+    while not connection.is_closed() and not closed.is_set():
+        try:
+            await asyncio.wait_for(closed.wait(), PROBE_INTERVAL)
+        except TimeoutError:
+            await connection.execute("SELECT 1")

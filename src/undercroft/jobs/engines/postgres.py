@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import asyncpg
+from msgspec.structs import astuple
 
-from undercroft.core.db.settings import DatabaseSettings
+from undercroft.core.db import DatabaseSettings
 from undercroft.jobs.engines import NewJob, QueueMessage
 from undercroft.jobs.engines.listener import listen
+from undercroft.jobs.models import UNFINISHED_SQL
 
 if TYPE_CHECKING:
     from pgqueuer.domain.settings import DBSettings
@@ -23,9 +25,11 @@ if TYPE_CHECKING:
 
 CHANNEL = "ch_pgqueuer"
 
-UNFINISHED_SQL = "status IN ('queued', 'running')"
 NEXT_ID = "nextval('pgqueuer_id_seq')"
-MESSAGE = "pgqueuer (id, priority, entrypoint, payload, execute_after, status)"
+INSERT_MESSAGES = """
+    INSERT INTO pgqueuer (id, priority, entrypoint, payload, execute_after, status)
+    SELECT message_id, priority, task, uuid_send(id), scheduled_at, 'queued' FROM job
+"""
 
 ENQUEUE = f"""
 WITH job AS (
@@ -38,10 +42,7 @@ WITH job AS (
     )
     ON CONFLICT (task, key) WHERE key IS NOT NULL AND {UNFINISHED_SQL} DO NOTHING
     RETURNING id, task, priority, scheduled_at, created_at, message_id
-), message AS (
-    INSERT INTO {MESSAGE}
-    SELECT message_id, priority, task, uuid_send(id), scheduled_at, 'queued' FROM job
-)
+), message AS ({INSERT_MESSAGES})
 SELECT scheduled_at, created_at, message_id FROM job
 """  # noqa: S608 - only constants
 
@@ -50,10 +51,7 @@ WITH job AS (
     UPDATE jobs SET message_id = {NEXT_ID}, updated_at = now()
     WHERE id = ANY($1::uuid[]) AND status = 'queued'
     RETURNING id, task, priority, scheduled_at, message_id
-)
-INSERT INTO {MESSAGE}
-SELECT message_id, priority, task, uuid_send(id), scheduled_at, 'queued' FROM job
-"""  # noqa: S608 - only constants
+) {INSERT_MESSAGES}"""  # noqa: S608 - only constants
 
 HEARTBEAT = """
 UPDATE pgqueuer SET heartbeat = now() WHERE id IN (
@@ -96,10 +94,7 @@ WITH lost AS (
     UPDATE jobs j SET message_id = {NEXT_ID}, status = 'queued', updated_at = now()
     FROM lost WHERE j.id = lost.id
     RETURNING j.id, j.task, j.priority, j.scheduled_at, j.message_id
-)
-INSERT INTO {MESSAGE}
-SELECT message_id, priority, task, uuid_send(id), scheduled_at, 'queued' FROM job
-"""  # noqa: S608 - only constants
+) {INSERT_MESSAGES}"""  # noqa: S608 - only constants
 
 DROP_ORPHANS = f"""
 DELETE FROM pgqueuer WHERE id IN (
@@ -125,27 +120,14 @@ DELETE FROM pgqueuer_statistics WHERE id IN (
 )
 """
 
-PGQUEUER_STATUS = {"succeeded": "successful", "failed": "exception", "cancelled": "canceled"}
+PGQUEUER_STATUS = {"succeeded": "successful", "failed": "exception", "canceled": "canceled"}
 
 
 class PostgresEngine:
     """The `postgres` engine. `Engine` documents the methods."""
 
     async def enqueue(self, connection: asyncpg.Connection, job: NewJob) -> Mapping[str, Any] | None:
-        row = await connection.fetchrow(
-            ENQUEUE,
-            job.id,
-            job.task,
-            job.queue,
-            job.priority,
-            job.max_attempts,
-            job.args,
-            job.key,
-            job.request_id,
-            job.at,
-            job.delay,
-        )
-        return cast("Mapping[str, Any] | None", row)
+        return cast("Mapping[str, Any] | None", await connection.fetchrow(ENQUEUE, *astuple(job)))
 
     async def send(self, connection: asyncpg.Connection, job_ids: Collection[UUID]) -> None:
         await connection.execute(SEND, list(job_ids))
@@ -249,6 +231,9 @@ class PostgresEngine:
 
         unlimited = EntrypointExecutionParameter(concurrency_limit=0)
         return dict.fromkeys(tasks, unlimited)
+
+
+create = PostgresEngine
 
 
 def library_names() -> "DBSettings":

@@ -1,11 +1,9 @@
 """API keys, with which programs authenticate on behalf of a user or a team."""
 
 from undercroft.core import Module
-from undercroft.modules.api_keys.keys import parse_key
-from undercroft.modules.api_keys.last_used import ApiKeyLastUsed
 from undercroft.modules.api_keys.models import ApiKey
 from undercroft.modules.api_keys.repository import ApiKeyRepository
 
-MODULE = Module(requires=("users", "teams"))
+MODULE = Module(requires=("users", "teams", "sessions"))
 
-__all__ = ["MODULE", "ApiKey", "ApiKeyLastUsed", "ApiKeyRepository", "parse_key"]
+__all__ = ["MODULE", "ApiKey", "ApiKeyRepository"]

@@ -1,6 +1,7 @@
 """Errors of the API keys module."""
 
 from undercroft.core.errors import Conflict, Forbidden, NotFound, Unprocessable
+from undercroft.modules.sessions import BearerTokenError
 
 
 class ApiKeyNotFound(NotFound):
@@ -36,3 +37,13 @@ class TooManyApiKeys(Conflict):
 class PersonalTeamKey(Conflict):
     code = "PERSONAL_TEAM"
     message = "A personal team cannot have API keys. Create a key of kind `user`."
+
+
+class InvalidApiKey(BearerTokenError):
+    code = "INVALID_API_KEY"
+    message = "The API key is invalid."
+
+
+class ApiKeyExpired(BearerTokenError):
+    code = "API_KEY_EXPIRED"
+    message = "The API key has expired."

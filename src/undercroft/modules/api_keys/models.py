@@ -7,14 +7,14 @@ from uuid import UUID
 
 from sqlalchemy import CheckConstraint, DateTime, Index, LargeBinary, String, text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from undercroft.core.db import Erasure, Identified, Privacy, Timestamped, utc_now
 from undercroft.core.validation import Name
-from undercroft.modules.api_keys.keys import PREFIX_LENGTH
 
 TIMESTAMP: Any = DateTime(timezone=True)
 SCOPE_LENGTH = 100
+PREFIX_LENGTH = 12
 
 
 class KeyKind(StrEnum):
@@ -24,14 +24,7 @@ class KeyKind(StrEnum):
     TEAM = "team"
 
 
-class ApiKeyBase(SQLModel):
-    name: Name = Field(max_length=100, description="Purpose of the key, at most 100 characters.")
-    expires_at: datetime | None = Field(
-        default=None, sa_type=TIMESTAMP, nullable=True, description="Expiry time; null if the key does not expire."
-    )
-
-
-class ApiKey(ApiKeyBase, Identified, Timestamped, table=True):
+class ApiKey(Identified, Timestamped, table=True):
     """API key of a user or a team. Revoking a key deletes the row.
 
     After a rotation, `previous_hash` stays valid until `previous_until`. If `scopes` is NULL, the key has all
@@ -54,6 +47,10 @@ class ApiKey(ApiKeyBase, Identified, Timestamped, table=True):
         Index("ix_api_keys_team_id", "team_id", postgresql_where=text("team_id IS NOT NULL")),
     )
 
+    name: Name = Field(max_length=100, description="Purpose of the key, at most 100 characters.")
+    expires_at: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, nullable=True, description="Expiry time; null if the key does not expire."
+    )
     prefix: str = Field(
         max_length=PREFIX_LENGTH, unique=True, description="Characters after `uc_`, which identify the key."
     )

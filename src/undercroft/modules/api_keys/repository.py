@@ -1,15 +1,22 @@
-"""Queries for API keys, except the one that authenticates a request (`modules/auth/principals.py`)."""
+"""Queries for API keys."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, false, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, bindparam, delete, false, func, or_, select, text
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from undercroft.core.db import Statement
+from undercroft.core.db.last_used import LastUsedTracker
 from undercroft.core.db.repository import Repository
 from undercroft.modules.api_keys.errors import ApiKeyNotFound
 from undercroft.modules.api_keys.models import ApiKey, KeyKind
-from undercroft.modules.teams import Team
-from undercroft.modules.users import User
+from undercroft.modules.sessions import TeamStatements, UserConditions
+from undercroft.modules.teams import CUSTOM_ROLE_PERMISSIONS, Membership, Team
+from undercroft.modules.users import PROFILE_COLUMNS, User
+
+_LOCK_SHARED = Statement(text("SELECT id FROM api_keys WHERE id = CAST(:id AS uuid) FOR SHARE"))
 
 
 class VisibleKeys:
@@ -36,17 +43,15 @@ class ApiKeyRepository(Repository[ApiKey]):
     searchable = ("name", "prefix")
     sortable = ("created_at", "name", "last_used_at", "expires_at")
 
-    async def get_visible(self, key_id: UUID, visible: VisibleKeys) -> ApiKey:
-        """Return a key. Raises `ApiKeyNotFound` if it does not exist or is not visible."""
-        key = await self._first(self._query().where(col(ApiKey.id) == key_id, visible.where(None)))
-        if key is None:
-            raise ApiKeyNotFound
-        return key
+    async def get_visible(self, key_id: UUID, visible: VisibleKeys, *, lock: bool = False) -> ApiKey:
+        """Return a key, locked until the transaction ends with `lock`.
 
-    async def lock_visible(self, key_id: UUID, visible: VisibleKeys) -> ApiKey:
-        """Lock a visible key until the transaction ends. Raises `ApiKeyNotFound`."""
-        query = self._query().where(col(ApiKey.id) == key_id, visible.where(None)).with_for_update()
-        key = await self._first(query.execution_options(populate_existing=True))
+        Raises `ApiKeyNotFound` if it does not exist or is not visible.
+        """
+        query = self._query().where(col(ApiKey.id) == key_id, visible.where(None))
+        if lock:
+            query = query.with_for_update().execution_options(populate_existing=True)
+        key = await self._first(query)
         if key is None:
             raise ApiKeyNotFound
         return key
@@ -64,3 +69,54 @@ class ApiKeyRepository(Repository[ApiKey]):
     async def delete_for_user(self, user_id: UUID) -> int:
         """Delete all keys that act for a user; return their number."""
         return await self._write_session.rowcount(delete(ApiKey).where(col(ApiKey.user_id) == user_id))
+
+    async def lock_shared(self, key_id: UUID) -> None:
+        """Lock a key, so that it cannot be revoked before the transaction ends."""
+        await self._write_session.fetch(_LOCK_SHARED, id=key_id)
+
+
+class ApiKeyLastUsed(LastUsedTracker):
+    update_statement = Statement(
+        text(
+            "UPDATE api_keys AS k SET last_used_at = used.at, last_used_ip = used.ip "
+            "FROM unnest(CAST(:ids AS uuid[]), CAST(:at AS timestamptz[]), CAST(:ips AS text[])) AS used (id, at, ip) "
+            "WHERE k.id = used.id AND (k.last_used_at IS NULL OR k.last_used_at < used.at)"
+        )
+    )
+
+
+def principal_statements(user_conditions: UserConditions = lambda _user_id: ()) -> TeamStatements:
+    """Build the statement that finds the principal of a key. It ignores users who do not meet `user_conditions`."""
+    return TeamStatements.from_query(lambda team: _principal_query(team, user_conditions))
+
+
+def _principal_query(team: Any, user_conditions: UserConditions) -> Select[Any]:
+    """Build the query that finds a key by its prefix, valid or not; the caller verifies the hash and expiry.
+
+    For a user's key, the row has the user, if active, and the membership; for a team's key, `owning_team_id`.
+    """
+    owning = aliased(Team)
+    active_user = and_(col(User.is_active), col(User.deleted_at).is_(None), *user_conditions(col(User.id)))
+    return (
+        select(
+            *PROFILE_COLUMNS,
+            col(User.second_factors),
+            col(ApiKey.id).label("api_key_id"),
+            col(ApiKey.secret_hash),
+            col(ApiKey.previous_hash),
+            (col(ApiKey.previous_until) > func.now()).label("previous_valid"),
+            (col(ApiKey.expires_at) <= func.now()).label("expired"),
+            col(ApiKey.scopes),
+            col(owning.id).label("owning_team_id"),
+            col(Team.require_mfa),
+            col(Membership.team_id),
+            col(Membership.role).label("team_role"),
+            CUSTOM_ROLE_PERMISSIONS.label("team_grants"),
+        )
+        .select_from(ApiKey)
+        .outerjoin(User, (col(User.id) == col(ApiKey.user_id)) & active_user)
+        .outerjoin(Team, team & col(Team.deleted_at).is_(None))
+        .outerjoin(Membership, (col(Membership.team_id) == col(Team.id)) & (col(Membership.user_id) == col(User.id)))
+        .outerjoin(owning, (col(owning.id) == col(ApiKey.team_id)) & col(owning.deleted_at).is_(None))
+        .where(col(ApiKey.prefix) == bindparam("prefix", type_=String))
+    )

@@ -12,14 +12,10 @@ from fastapi import Response
 from undercroft.core.auth import StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
-from undercroft.core.http import INTERACTIVE, CurrentPrincipal, Router, require_step_up
-from undercroft.core.http.errors import responses
+from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Router, Surface, When
 from undercroft.core.http.guards import PermissionDenied
-from undercroft.core.http.idempotency import returns_secret
 from undercroft.core.http.pagination import Page, PageQuery
 from undercroft.core.http.query import query
-from undercroft.core.http.router import Surface
-from undercroft.core.http.step_up_policy import step_up_exempt, step_up_when
 from undercroft.core.http.tags import Tag
 from undercroft.modules.api_keys.errors import (
     ApiKeyNotFound,
@@ -33,12 +29,12 @@ from undercroft.modules.api_keys.errors import (
 from undercroft.modules.api_keys.models import ApiKey, KeyKind
 from undercroft.modules.api_keys.repository import ApiKeyRepository
 from undercroft.modules.api_keys.schemas import ApiKeyCreate, ApiKeyRead, ApiKeyRotate, ApiKeyUpdate, ApiKeyWithSecret
-from undercroft.modules.api_keys.service import ApiKeyReadService, ApiKeyService
+from undercroft.modules.api_keys.service.api_keys import ApiKeyService
 
 API_KEYS = Tag("API keys", "API keys of users and teams.", group="Account")
 PREFIX = "/api-keys"
 
-router = Router(surface="app", prefix=PREFIX, tag=API_KEYS, self_only=True, dependencies=[INTERACTIVE])
+router = Router(surface="app", prefix=PREFIX, tag=API_KEYS, self_only=True, api_keys=False)
 
 FIELD_ERRORS = (UnknownScope, ScopesExceedRole, ExpiryInPast)
 
@@ -49,9 +45,7 @@ class ApiKeyQuery(PageQuery):
     kind: KeyKind | None = None
 
 
-@router.get(
-    "", response_model=Page[ApiKeyRead], summary="List API keys", responses=responses(UnknownSort, PermissionDenied)
-)
+@router.get("", response_model=Page[ApiKeyRead], summary="List API keys", errors=(UnknownSort, PermissionDenied))
 async def list_api_keys(
     query: Annotated[ApiKeyQuery, query(ApiKeyQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[ApiKeyRead]:
@@ -59,22 +53,20 @@ async def list_api_keys(
 
     The response does not contain secrets.
     """
-    found = await ApiKeyReadService(session, principal).list(
-        kind=query.kind, q=query.q, sort=query.checked_sort, page=query.page, size=query.size
-    )
-    items = [ApiKeyRead.of(key) for key in found.items]
-    return Page.of(items, total=found.total, page=query.page, size=query.size)
+    keys = await ApiKeyService(session, principal).list_visible(query.paging, kind=query.kind)
+    return Page.of(keys, ApiKeyRead.of)
 
 
 @router.post(
     "",
     status_code=201,
+    audit="api_key.created",
+    step_up=True,
+    idempotency="never_store",
     response_model=ApiKeyWithSecret,
     summary="Create an API key",
-    dependencies=[require_step_up()],
-    responses=responses(*FIELD_ERRORS, StepUpRequired, PermissionDenied, PersonalTeamKey, TooManyApiKeys),
+    errors=(*FIELD_ERRORS, StepUpRequired, PermissionDenied, PersonalTeamKey, TooManyApiKeys),
 )
-@returns_secret
 async def create_api_key(
     body: ApiKeyCreate, principal: CurrentPrincipal, session: SessionDep, response: Response
 ) -> ApiKeyWithSecret:
@@ -87,19 +79,20 @@ async def create_api_key(
     return _key_response(key, text, response)
 
 
-@router.get("/{key_id}", response_model=ApiKeyRead, summary="Get an API key", responses=responses(ApiKeyNotFound))
+@router.get("/{key_id}", response_model=ApiKeyRead, summary="Get an API key", errors=(ApiKeyNotFound,))
 async def read_api_key(key_id: UUID, principal: CurrentPrincipal, session: ReadSessionDep) -> ApiKeyRead:
     """Returns the key without its secret."""
-    return ApiKeyRead.of(await ApiKeyReadService(session, principal).read(key_id))
+    return ApiKeyRead.of(await ApiKeyService(session, principal).read(key_id))
 
 
 @router.patch(
     "/{key_id}",
+    audit=Audit("api_key.changed", none_when="nothing changed"),
+    step_up=When("the key gains scopes or a later expiry"),
     response_model=ApiKeyRead,
     summary="Update an API key",
-    responses=responses(ApiKeyNotFound, StepUpRequired, PermissionDenied, *FIELD_ERRORS),
+    errors=(ApiKeyNotFound, StepUpRequired, PermissionDenied, *FIELD_ERRORS),
 )
-@step_up_when("the key gains scopes or a later expiry")
 async def update_api_key(
     key_id: UUID, body: ApiKeyUpdate, principal: CurrentPrincipal, session: SessionDep
 ) -> ApiKeyRead:
@@ -109,12 +102,13 @@ async def update_api_key(
 
 @router.post(
     "/{key_id}/rotate",
+    audit="api_key.rotated",
+    step_up=True,
+    idempotency="never_store",
     response_model=ApiKeyWithSecret,
     summary="Rotate an API key",
-    dependencies=[require_step_up()],
-    responses=responses(ApiKeyNotFound, StepUpRequired, PermissionDenied, ScopesExceedRole, RotationOverlaps),
+    errors=(ApiKeyNotFound, StepUpRequired, PermissionDenied, ScopesExceedRole, RotationOverlaps),
 )
-@returns_secret
 async def rotate_api_key(
     key_id: UUID, principal: CurrentPrincipal, session: SessionDep, response: Response, body: ApiKeyRotate | None = None
 ) -> ApiKeyWithSecret:
@@ -131,10 +125,11 @@ async def rotate_api_key(
 @router.delete(
     "/{key_id}",
     status_code=204,
+    audit="api_key.revoked",
+    step_up=Exempt("It only removes access."),
     summary="Delete an API key",
-    responses=responses(ApiKeyNotFound, PermissionDenied),
+    errors=(ApiKeyNotFound, PermissionDenied),
 )
-@step_up_exempt("It only removes access.")
 async def delete_api_key(key_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """Revokes the key. Requests with it fail from now on."""
     await ApiKeyService(session, principal).revoke(key_id)

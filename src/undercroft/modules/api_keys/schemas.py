@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
 from undercroft.core.auth.principal import API_KEY_PREFIX
-from undercroft.core.validation import Name, Schema
+from undercroft.core.validation import NOT_GIVEN, Name, Schema, UpdateSchema
 from undercroft.modules.api_keys.models import SCOPE_LENGTH, ApiKey, KeyKind
 
 EXAMPLE: Any = {"name": "Nightly import", "scopes": ["projects:read"], "expires_at": "2027-11-21T00:00:00Z"}
@@ -36,14 +36,14 @@ class ApiKeyCreate(Schema):
     expires_at: Expiry | None = None
 
 
-class ApiKeyUpdate(Schema):
+class ApiKeyUpdate(UpdateSchema):
     """Only the given fields are changed."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"scopes": ["projects:read"]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"scopes": ["projects:read"]}]})
 
-    name: KeyName = ""
-    scopes: Scopes | None = None
-    expires_at: Expiry | None = None
+    name: KeyName = NOT_GIVEN
+    scopes: Scopes | None = NOT_GIVEN
+    expires_at: Expiry | None = NOT_GIVEN
 
 
 class ApiKeyRotate(Schema):
@@ -61,7 +61,8 @@ class ApiKeyRead(Schema):
     prefix: str = Field(description="First characters of the key, for identification.", examples=["uc_3kTq9ZbW1xYc"])
     team_id: UUID | None = Field(description="ID of the team; null for a user's key.")
     scopes: list[str] | None = Field(
-        description="Permission names; null if the key has all permissions of the user's role."
+        description="Permission names; null if the key has all permissions of the user's role.",
+        examples=[["projects:read"]],
     )
     created_by: UUID | None = Field(description="ID of the user who created the key; null if the account was deleted.")
     created_at: datetime
@@ -82,4 +83,7 @@ class ApiKeyRead(Schema):
 class ApiKeyWithSecret(ApiKeyRead):
     """An API key with its secret, which only this response contains."""
 
-    key: str = Field(description="Key to send as `Authorization: Bearer …`. Store it now: it is not shown again.")
+    key: str = Field(
+        description="Key to send as `Authorization: Bearer …`. Store it now: it is not shown again.",
+        examples=["uc_3kTq9ZbW1xYcV7mP2sRfGh4jKnL8aQdE"],
+    )

@@ -16,7 +16,7 @@ class ApiKeySettings(SettingsBase):
         le=720,
         description="Hours until the previous key expires after a rotation, unless the request sets it.",
     )
-    api_keys_most: int = Field(50, ge=1, le=10_000, description="Maximum number of API keys per user and per team.")
+    api_keys_max: int = Field(50, ge=1, le=10_000, description="Maximum number of API keys per user and per team.")
 
     @property
     def overlap(self) -> timedelta:

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from undercroft.core.audit import Entry, on_action
-from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
 from undercroft.modules.api_keys.models import ApiKey
 from undercroft.modules.api_keys.repository import ApiKeyRepository
-from undercroft.modules.teams import MembershipRepository
+from undercroft.modules.teams import MembershipRepository, TeamRole
 from undercroft.modules.users import UserDeleted, notify
 
 ACTION_LABELS = {"api_key.created": "created", "api_key.changed": "widened", "api_key.rotated": "rotated"}
@@ -23,7 +22,7 @@ async def notify_key_owners(session: Session, entry: Entry) -> None:
     if key is None or (entry.action == "api_key.changed" and not entry.details.get("widened")):
         return
     for user_id in await _owners(session, key):
-        await notify(session, user_id, "api_key_changed", change=ACTION_LABELS[entry.action], key=key.name)
+        await notify(session, user_id, "api_keys/api_key_changed", change=ACTION_LABELS[entry.action], key=key.name)
 
 
 async def _owners(session: Session, key: ApiKey) -> Sequence[UUID]:

@@ -29,7 +29,7 @@ class AuditEntry(SQLModel, table=True):
     __tablename__ = "audit_entries"
     __privacy__ = Privacy(
         "the platform and its teams; personal values and texts of users are in audit_personal",
-        "AUDIT_KEEP_MONTHS",
+        "AUDIT_RETENTION_MONTHS",
         non_personal=("action", "actor_kind", "target_type", "request_id", "before", "after", "details"),
     )
     __table_args__: Any = (
@@ -70,7 +70,7 @@ class AuditPersonalData(SQLModel, table=True):
     __tablename__ = "audit_personal"
     __privacy__ = Privacy(
         "the user or the team of person_id",
-        "until the account is deleted or the team is purged, at most AUDIT_KEEP_MONTHS",
+        "until the account is deleted or the team is purged, at most AUDIT_RETENTION_MONTHS",
         personal=("values",),
         non_personal=("part",),
         erasure_note="erased by the function audit_erase, as no role may delete from it",

@@ -1,18 +1,76 @@
-"""Queries for the audit log."""
+"""Statements of the audit log: inserts, queries, erasure and monthly partitions."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, Text, cast, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Text, cast, func, or_, select, text
 from sqlmodel import col
 
 from undercroft.core.audit import ActorKind
-from undercroft.core.db import ReadSession
-from undercroft.core.db.repository import Position
+from undercroft.core.db import Session, Statement
+from undercroft.core.db.repository import FIRST_PAGE, Paging, Repository, RowPage
+from undercroft.core.db.session import DeferredWrite
+from undercroft.core.db.statement import WithCte
 from undercroft.modules.audit.models import AuditEntry, AuditPersonalData
 from undercroft.modules.audit.schemas import AuditFilter
 from undercroft.modules.users import User
+
+COLUMN_TYPES = {
+    "occurred_at": "timestamptz",
+    "id": "uuid",
+    "action": "text",
+    "actor_kind": "text",
+    "user_id": "uuid",
+    "session_id": "uuid",
+    "api_key_id": "uuid",
+    "impersonator_id": "uuid",
+    "job_id": "uuid",
+    "target_type": "text",
+    "target_id": "uuid",
+    "team_id": "uuid",
+    "request_id": "text",
+    "before": "jsonb",
+    "after": "jsonb",
+    "details": "jsonb",
+}
+_COLUMN_NAMES = ", ".join(COLUMN_TYPES)
+_COLUMN_DEFINITIONS = ", ".join(f"{name} {kind}" for name, kind in COLUMN_TYPES.items())
+
+INSERT_ENTRY_CTE = f"""
+entry AS (
+    SELECT * FROM jsonb_to_record(CAST(CAST(:audit AS text) AS jsonb)) AS e ({_COLUMN_DEFINITIONS}, personal jsonb)
+    WHERE EXISTS (SELECT FROM written)
+), stored_entry AS (
+    INSERT INTO audit_entries ({_COLUMN_NAMES}) SELECT {_COLUMN_NAMES} FROM entry
+), stored_personal AS (
+    INSERT INTO audit_personal (occurred_at, entry_id, part, person_id, values)
+    SELECT entry.occurred_at, entry.id, p.part, p.person_id, p.values
+    FROM entry, jsonb_to_recordset(entry.personal) AS p (part text, person_id uuid, values jsonb)
+)
+"""  # noqa: S608 - only constants
+
+INSERT_ENTRY = WithCte(Statement(text("SELECT 1 AS one")), INSERT_ENTRY_CTE)
+
+
+async def insert_entry(session: Session, encoded: str) -> None:
+    """Insert an entry, given as JSON with its personal values as `personal`."""
+    await session.fetch(INSERT_ENTRY, audit=encoded)
+
+
+async def write_with_entry(
+    session: Session, statement: Statement, encoded: str, values: dict[str, Any]
+) -> DeferredWrite:
+    """Execute a statement that writes one row, and insert the entry if it did."""
+    return await session.write_one(_with_audit_entry(statement), **values, audit=encoded)
+
+
+@cache
+def _with_audit_entry(statement: Statement) -> Statement:
+    return WithCte(statement, INSERT_ENTRY_CTE)
+
 
 PERSONAL_VALUES = (
     select(func.jsonb_object_agg(col(AuditPersonalData.part), col(AuditPersonalData.values)))
@@ -28,44 +86,23 @@ COLUMNS = [
     col(User.full_name),
     col(User.role),
 ]
-SORT_KEY = tuple_(col(AuditEntry.occurred_at), col(AuditEntry.id))
-NEWEST_FIRST = (col(AuditEntry.occurred_at).desc(), col(AuditEntry.id).desc())
 
 
-class AuditRepository:
+class AuditRepository(Repository[Any]):
     """Entries, newest first, with their personal values and the current data of their users."""
 
-    def __init__(self, session: ReadSession) -> None:
-        self._session = session
+    model = AuditEntry
 
-    async def page(self, where: Sequence[ColumnElement[bool]], *, page: int, size: int) -> tuple[Sequence[Any], int]:
-        """List one page, counted from 1, with the total count."""
-        total = select(func.count()).select_from(AuditEntry).where(*where).scalar_subquery()
-        rows = await self._rows(_entries(where).limit(size).offset((page - 1) * size).add_columns(total))
-        if rows:
-            return rows, rows[0][-1]
-        return rows, await self._session.scalar(select(total)) if page > 1 else 0
+    async def list(self, paging: Paging = FIRST_PAGE, *where: ColumnElement[bool]) -> RowPage[Row[Any]]:
+        """List entries, newest first."""
+        query = select(*COLUMNS).outerjoin(User, col(User.id) == col(AuditEntry.user_id)).where(*where)
+        if paging.keyset:
+            return await self._rows_after(query, paging)
+        newest_first = query.order_by(*(column.desc() for column in self._position()))
+        return await self._page(newest_first, paging, counted=select(col(AuditEntry.id)).where(*where))
 
-    async def list_after(
-        self, where: Sequence[ColumnElement[bool]], *, after: Position | None, limit: int
-    ) -> tuple[Sequence[Any], Position | None]:
-        """List up to `limit` entries after a position; return them with the next position, or None at the end."""
-        query = _entries(where)
-        if after is not None:
-            query = query.where(tuple_(after.created_at, after.id) > SORT_KEY)
-        rows = await self._rows(query.limit(limit + 1))
-        if len(rows) <= limit:
-            return rows, None
-        last = rows[limit - 1]
-        return rows[:limit], Position(last.occurred_at, last.id)
-
-    async def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
-        return (await self._session.execute(query)).all()
-
-
-def _entries(where: Sequence[ColumnElement[bool]]) -> Select[Any]:
-    of_user = col(User.id) == col(AuditEntry.user_id)
-    return select(*COLUMNS).outerjoin(User, of_user).where(*where).order_by(*NEWEST_FIRST)
+    def _position(self) -> tuple[Any, Any]:
+        return col(AuditEntry.occurred_at), col(AuditEntry.id)
 
 
 def build_filters(filters: AuditFilter, *, team_id: UUID | None = None) -> list[ColumnElement[bool]]:
@@ -107,3 +144,63 @@ def _target_filters(target: str) -> list[ColumnElement[bool]]:
     if identity:
         where.append(col(AuditEntry.target_id) == UUID(identity))
     return where
+
+
+_ERASE = Statement(text("SELECT audit_erase(CAST(:person AS uuid)) AS erased"))
+
+
+async def erase_values(session: Session, person_id: UUID) -> int:
+    """Erase the values about a deleted user with all former addresses, or about a purged team; return the row count.
+
+    Raises asyncpg's `InsufficientPrivilegeError` if the account or the team still exists.
+    """
+    row = await session.fetchrow(_ERASE, person=person_id)
+    assert row is not None
+    erased: int = row["erased"]
+    return erased
+
+
+MONTHS_AHEAD = 12
+
+_ADD = Statement(text("SELECT audit_add_partitions(CAST(:months AS integer)) AS created"))
+_LOCK = Statement(text("SELECT pg_advisory_xact_lock(hashtextextended('audit.partitions', 0)) AS locked"))
+"""Serializes changes of partitions until the transaction ends; `audit_add_partitions` takes the same lock."""
+_PARTITIONS = Statement(
+    text(
+        "SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+        "WHERE i.inhparent = CAST(CAST(:parent AS text) AS regclass) ORDER BY c.relname"
+    )
+)
+
+
+class PartitionRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def add(self) -> int:
+        """Create missing partitions for this month and the next 12; return the number created."""
+        row = await self._session.fetchrow(_ADD, months=MONTHS_AHEAD)
+        assert row is not None
+        created: int = row["created"]
+        return created
+
+    async def lock(self) -> None:
+        """Lock the partitions against changes by other transactions until this one ends."""
+        await self._session.fetchrow(_LOCK)
+
+    async def list(self, parent: str) -> Sequence[str]:
+        """Return the names of the partitions of a table, in alphabetical order."""
+        return [row["name"] for row in await self._session.fetch(_PARTITIONS, parent=parent)]
+
+    async def stats(self, partition: str) -> tuple[int, datetime | None]:
+        """Return the number of rows and the time of the newest."""
+        query = f"SELECT count(*) AS count, max(occurred_at) AS newest FROM {partition}"  # noqa: S608 - from the catalog
+        found = await (await self._session.raw()).fetchrow(query)
+        return found["count"], found["newest"]
+
+    async def drop(self, parent: str, partition: str, *, is_default: bool) -> None:
+        """Drop a partition. The default partition is created again."""
+        connection = await self._session.raw()
+        await connection.execute(f"DROP TABLE IF EXISTS {partition}")
+        if is_default:
+            await connection.execute(f"SELECT audit_partition('{parent}', '{partition}', 'DEFAULT')")

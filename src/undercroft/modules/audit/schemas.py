@@ -94,14 +94,14 @@ class ExportQuery(AdminFilter):
 
 
 class ActorRead(Schema):
-    kind: ActorKind
+    kind: ActorKind = Field(description="Who or what acted.")
     user_id: UUID | None = Field(description="ID of the user who acted, or in whose name the actor did.")
     session_id: UUID | None
     api_key_id: UUID | None
     impersonator_id: UUID | None = Field(description="ID of the administrator who impersonated the user.")
     job_id: UUID | None
-    email: str | None = Field(None, description="Current email address of the user; only for administrators.")
-    full_name: str | None = Field(None, description="Current name of the user; only for administrators.")
+    email: str | None = Field(description="Current email address of the user; null except for administrators.")
+    full_name: str | None = Field(description="Current name of the user; null except for administrators.")
 
 
 EXAMPLE: Any = {
@@ -134,10 +134,10 @@ class AuditEntryRead(Schema):
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     id: UUID
-    occurred_at: datetime
-    action: str
-    actor: ActorRead
-    target_type: str | None
+    occurred_at: datetime = Field(description="Time of the action.")
+    action: str = Field(description="Name of the action.")
+    actor: ActorRead = Field(description="Who or what acted.")
+    target_type: str | None = Field(description="Type of the object that the action affected.")
     target_id: UUID | None
     team_id: UUID | None
     request_id: str | None
@@ -147,4 +147,4 @@ class AuditEntryRead(Schema):
         description="Changed fields before the action; `[personal]` replaces an erased value."
     )
     after: dict[str, Any] = Field(description="Changed fields after the action.")
-    details: dict[str, Any]
+    details: dict[str, Any] = Field(description="More data, by action.")

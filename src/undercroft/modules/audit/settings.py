@@ -8,7 +8,7 @@ from undercroft.core.settings import SettingsBase
 class AuditSettings(SettingsBase):
     section = "Audit log"
 
-    audit_keep_months: int = Field(
+    audit_retention_months: int = Field(
         24,
         ge=0,
         le=1200,

@@ -1,14 +1,13 @@
-"""Bind the audit log to every process, and erase personal values of deleted users and purged teams."""
+"""Store audit entries in the database, and erase personal values of deleted users and purged teams."""
 
-from undercroft.core import audit
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
-from undercroft.modules.audit.erasure import erase_values
-from undercroft.modules.audit.sink import DatabaseSink
+from undercroft.modules.audit.repository import erase_values
+from undercroft.modules.audit.service.sink import DatabaseSink
 from undercroft.modules.teams import TeamPurged
 from undercroft.modules.users import UserDeleted, UserErased
 
-audit.set_sink(DatabaseSink())
+AUDIT_SINK = DatabaseSink()
 
 
 @subscribe(UserDeleted)

@@ -1,149 +1,57 @@
-"""Authentication: accounts, sessions, tokens, and the keys that sign them.
+"""Accounts with a password: registration, email verification, sign-in, reset, magic links, and their limits.
 
-Modules with other sign-in methods verify the user and then call `start_session`.
+It has more than 2,000 lines because all ways to sign in share the limits, the emailed links and the rule that a
+response never reveals an account.
 """
 
 from undercroft.core import Module
-from undercroft.modules.auth import browser
-from undercroft.modules.auth.captcha import captcha_context, require_form_captcha
-from undercroft.modules.auth.client import Client, CurrentClient
-from undercroft.modules.auth.cookies import (
-    clear_session_cookie,
-    cookie_name,
-    is_secure,
-    refuse_cross_site,
-)
-from undercroft.modules.auth.device import set_device_cookie
-from undercroft.modules.auth.disposable_email import DisposableEmail, require_permanent_email
-from undercroft.modules.auth.emails import (
-    MAGIC_LINK_PAGE,
-    RESEND_PAGE,
-    RESET_PAGE,
-    VERIFICATION_SENT_PAGE,
-    format_duration,
-    page_url,
+from undercroft.modules.auth.dependencies import (
+    AuthServicesDep,
+    MagicLinkServiceDep,
+    PasswordServiceDep,
+    RegistrationServiceDep,
 )
 from undercroft.modules.auth.errors import (
-    CsrfFailed,
+    AlreadyVerified,
+    ConfirmationNeedsSession,
+    DisposableEmail,
     InvalidCredentials,
-    InvalidToken,
-    LinkInvalid,
     LinkOfAnotherDevice,
-    MfaRequired,
-    NameInvalid,
-    TokenExpired,
     TooManyAttempts,
     WrongPassword,
 )
-from undercroft.modules.auth.external import LocalAccountsOff, VerifiedToken, require_local_accounts
-from undercroft.modules.auth.first_factor import FirstFactor, SignedIn
-from undercroft.modules.auth.magic_links import request_link as request_magic_link
-from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
-from undercroft.modules.auth.models import AuthSession, SessionKind
-from undercroft.modules.auth.principals import TeamStatements, principal_statements
-from undercroft.modules.auth.recovery import revoke_sign_ins
-from undercroft.modules.auth.registration import register
-from undercroft.modules.auth.responses import (
-    CHECK_EMAIL_MESSAGE,
-    LINK_SENT_MESSAGE,
-    SIGN_IN,
-    build_sign_in_response,
-    get_mailbox_actions,
-    issue_token_pair,
-    refuse_cross_site_cookie,
-)
-from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
-from undercroft.modules.auth.second_factor import SecondFactorProvider
-from undercroft.modules.auth.second_factor import bind as bind_second_factor
-from undercroft.modules.auth.second_factor import bind_page as bind_second_factor_page
-from undercroft.modules.auth.second_factor import render_challenge_page as second_factor_page
-from undercroft.modules.auth.services import AuthServices, AuthServicesDep
-from undercroft.modules.auth.sessions import (
-    StartedSession,
-    end_session,
-    lock_active_session,
-    mark_session_reauthenticated,
-    reset_passed_mfa,
-    revoke_session,
-    revoke_sessions,
-    start_impersonation,
-    start_session,
-)
+from undercroft.modules.auth.schemas import LINK_SENT_MESSAGE, Password, security_schemes
+from undercroft.modules.auth.service.account import AccountCommandService, confirm_email_change
+from undercroft.modules.auth.service.disposable_email import require_permanent_email
+from undercroft.modules.auth.service.emails import LinkPage, page_url
+from undercroft.modules.auth.service.sign_in import AuthServices, require_captcha
+from undercroft.modules.auth.service.throttle import PASSWORD_FAILURES
 from undercroft.modules.auth.settings import AuthSettings
-from undercroft.modules.auth.verified_registration import register_verified
 
-MODULE = Module(requires=("users", "teams", "api_keys"))
+MODULE = Module(requires=("users", "teams", "sessions", "api_keys"), security_schemes=security_schemes)
 
 __all__ = [
-    "CHECK_EMAIL_MESSAGE",
     "LINK_SENT_MESSAGE",
-    "MAGIC_LINK_PAGE",
     "MODULE",
-    "RESEND_PAGE",
-    "RESET_PAGE",
-    "SIGN_IN",
-    "VERIFICATION_SENT_PAGE",
+    "PASSWORD_FAILURES",
+    "AccountCommandService",
+    "AlreadyVerified",
     "AuthServices",
     "AuthServicesDep",
-    "AuthSession",
     "AuthSettings",
-    "Client",
-    "CookieSession",
-    "CsrfFailed",
-    "CurrentClient",
+    "ConfirmationNeedsSession",
     "DisposableEmail",
-    "FirstFactor",
     "InvalidCredentials",
-    "InvalidToken",
-    "Kind",
-    "LinkInvalid",
     "LinkOfAnotherDevice",
-    "LocalAccountsOff",
-    "MfaRequired",
-    "NameInvalid",
+    "LinkPage",
+    "MagicLinkServiceDep",
     "Password",
-    "SecondFactorProvider",
-    "SessionKind",
-    "SignedIn",
-    "StartedSession",
-    "TeamStatements",
-    "Token",
-    "TokenExpired",
-    "TokenPair",
+    "PasswordServiceDep",
+    "RegistrationServiceDep",
     "TooManyAttempts",
-    "VerifiedToken",
     "WrongPassword",
-    "bind_second_factor",
-    "bind_second_factor_page",
-    "browser",
-    "build_sign_in_response",
-    "captcha_context",
-    "clear_session_cookie",
-    "cookie_name",
-    "end_session",
-    "format_duration",
-    "get_mailbox_actions",
-    "is_secure",
-    "issue_token_pair",
-    "lock_active_session",
-    "mark_session_reauthenticated",
+    "confirm_email_change",
     "page_url",
-    "principal_statements",
-    "refuse_cross_site",
-    "refuse_cross_site_cookie",
-    "register",
-    "register_verified",
-    "request_magic_link",
-    "require_form_captcha",
-    "require_local_accounts",
+    "require_captcha",
     "require_permanent_email",
-    "reset_passed_mfa",
-    "revoke_session",
-    "revoke_sessions",
-    "revoke_sign_ins",
-    "second_factor_page",
-    "set_device_cookie",
-    "sign_in_by_link",
-    "start_impersonation",
-    "start_session",
 ]

@@ -4,12 +4,11 @@ from undercroft.core.errors import (
     BadRequest,
     Forbidden,
     NotFound,
+    ServiceUnavailable,
     TooManyRequests,
     Unauthorized,
     Unprocessable,
 )
-
-INVALID_TOKEN_HEADERS = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
 class InvalidCredentials(Unauthorized):
@@ -19,64 +18,6 @@ class InvalidCredentials(Unauthorized):
     message = "Incorrect email or password. If you just registered, open the link in your email first."
     commits = True
     field = "password"
-
-
-class MfaRequired(Unauthorized):
-    """The first factor was correct: send `details.mfa_token` with one of `details.methods` to finish signing in."""
-
-    code = "MFA_REQUIRED"
-    message = "A second factor is required to sign in."
-    commits = True
-
-
-class InvalidToken(Unauthorized):
-    code = "INVALID_TOKEN"
-    message = "The access token is invalid."
-
-    def __init__(self) -> None:
-        super().__init__(headers=INVALID_TOKEN_HEADERS)
-
-
-class TokenExpired(Unauthorized):
-    code = "TOKEN_EXPIRED"
-    message = "The access token has expired. Refresh it."
-
-    def __init__(self) -> None:
-        super().__init__(headers=INVALID_TOKEN_HEADERS)
-
-
-class InvalidApiKey(Unauthorized):
-    code = "INVALID_API_KEY"
-    message = "The API key is invalid."
-
-    def __init__(self) -> None:
-        super().__init__(headers=INVALID_TOKEN_HEADERS)
-
-
-class ApiKeyExpired(Unauthorized):
-    code = "API_KEY_EXPIRED"
-    message = "The API key has expired."
-
-    def __init__(self) -> None:
-        super().__init__(headers=INVALID_TOKEN_HEADERS)
-
-
-class SessionEnded(Unauthorized):
-    code = "SESSION_ENDED"
-    message = "This session has ended. Sign in again."
-
-
-class InvalidRefreshToken(Unauthorized):
-    code = "INVALID_REFRESH_TOKEN"
-    message = "The refresh token is invalid. Sign in again."
-
-
-class TokenReused(Unauthorized):
-    """A refresh token was reused after the reuse interval, so it was copied. Commits the revocation of its session."""
-
-    code = "TOKEN_REUSED"
-    message = "The refresh token was already used, so its session was revoked. Sign in again."
-    commits = True
 
 
 class WrongPassword(Forbidden):
@@ -103,12 +44,6 @@ class PasswordChoiceRequired(Unprocessable):
     field = "password"
 
 
-class NameInvalid(Unprocessable):
-    code = "NAME_INVALID"
-    message = "The name must be a single line without control characters."
-    field = "full_name"
-
-
 class LinkOfAnotherDevice(Forbidden):
     """`details.email` is the email address of the account that the link signs in to."""
 
@@ -128,11 +63,31 @@ class MagicLinksOff(NotFound):
     message = "Sign-in with an emailed link is disabled."
 
 
-class CsrfFailed(Forbidden):
-    code = "CSRF_FAILED"
-    message = "The request failed the cross-site request forgery check."
-
-
 class TooManyAttempts(TooManyRequests):
     code = "TOO_MANY_ATTEMPTS"
     message = "Too many failed attempts. Try again later."
+
+
+class CaptchaRequired(Unprocessable):
+    """`details` contain the provider and the site key with which a page renders the captcha."""
+
+    code = "CAPTCHA_REQUIRED"
+    message = "Solve the captcha and send its response as `captcha_token`."
+
+
+class CaptchaFailed(Unprocessable):
+    code = "CAPTCHA_FAILED"
+    message = "The captcha was not solved or has expired. Try again."
+
+
+class CaptchaServiceUnavailable(ServiceUnavailable):
+    code = "CAPTCHA_UNAVAILABLE"
+    message = "The captcha service is unavailable. Try again later."
+
+
+CAPTCHA_ERRORS = (CaptchaRequired, CaptchaFailed, CaptchaServiceUnavailable)
+
+
+class DisposableEmail(Unprocessable):
+    code = "DISPOSABLE_EMAIL"
+    message = "Disposable email addresses are not accepted. Use a permanent one."

@@ -1,31 +1,19 @@
 """Request and response bodies of the auth API."""
 
-from datetime import datetime
-from typing import Annotated, Literal
-from uuid import UUID
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, WithJsonSchema
+from pydantic import BeforeValidator, Field, SecretStr
 
 from undercroft.core.security.passwords import MAX_INPUT, MAX_LENGTH, normalize
+from undercroft.core.settings import CoreSettings, load
 from undercroft.core.validation import Email, Schema
-from undercroft.modules.auth.models import AuthSession, SessionKind
-from undercroft.modules.users import FullName, UserRead
+from undercroft.core.validation.schema import secret_schema
+from undercroft.modules.sessions import Kind, SessionKind, SignInResponse, Token
+from undercroft.modules.users import FullName
 
+CHECK_EMAIL_MESSAGE = "Check your email. We sent a link to the address: open it to create your account."
+LINK_SENT_MESSAGE = "If an account exists for this address, we have sent it a link."
 EXAMPLE_PASSWORD = "three otters in a boat"  # noqa: S105 - an example
-
-
-def _secret_schema(description: str, example: str, max_length: int, min_length: int = 1) -> WithJsonSchema:
-    return WithJsonSchema(
-        {
-            "type": "string",
-            "format": "password",
-            "writeOnly": True,
-            "minLength": min_length,
-            "maxLength": max_length,
-            "description": description,
-            "examples": [example],
-        }
-    )
 
 
 def _normalized(value: object) -> object:
@@ -33,33 +21,22 @@ def _normalized(value: object) -> object:
 
 
 Password = Annotated[
-    SecretStr, Field(min_length=1, max_length=MAX_INPUT), _secret_schema("A password.", EXAMPLE_PASSWORD, MAX_INPUT)
+    SecretStr, Field(min_length=1, max_length=MAX_INPUT), secret_schema("A password.", EXAMPLE_PASSWORD, MAX_INPUT)
 ]
 NewPassword = Annotated[
     SecretStr,
     Field(min_length=8, max_length=MAX_LENGTH),
     BeforeValidator(_normalized),
-    _secret_schema(
+    secret_schema(
         "A new password. Common passwords are rejected. Its length is counted after NFC normalization.",
         EXAMPLE_PASSWORD,
         MAX_LENGTH,
         8,
     ),
 ]
-Token = Annotated[
-    SecretStr,
-    Field(min_length=1, max_length=512),
-    _secret_schema("The secret token.", "hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE", 512),
-]
-Kind = Annotated[
-    SessionKind,
-    Field(description="`bearer` returns tokens, `cookie` sets a session cookie for browsers.", examples=["bearer"]),
-]
 
 
-CaptchaToken = Annotated[
-    str | None, Field(max_length=4096, description="Response of the captcha, if one is configured.", examples=[None])
-]
+CaptchaToken = Annotated[str | None, Field(max_length=4096, examples=[None])]
 
 
 class Register(Schema):
@@ -92,13 +69,18 @@ class SignInRequest(Schema):
     captcha_token: CaptchaToken = None
 
 
-class EmailOnly(Schema):
-    email: Email
+class PasswordGrant(Schema):
+    """A token request of OAuth 2.0 with the password grant (RFC 6749, 4.3.2). Other parameters are ignored."""
+
+    grant_type: Literal["password"] = Field("password", description="Grant type.")
+    username: Email = Field(description="Email address.")
+    password: Password
     captcha_token: CaptchaToken = None
 
 
-class RefreshRequest(Schema):
-    refresh_token: Token
+class EmailOnly(Schema):
+    email: Email
+    captcha_token: CaptchaToken = None
 
 
 class ResetPassword(Schema):
@@ -112,7 +94,7 @@ class ChangePassword(Schema):
 
 
 class ChangeEmail(Schema):
-    new_email: Email
+    new_email: Email = Field(description="Email address that replaces the current one.")
     current_password: Password
 
 
@@ -140,87 +122,24 @@ class Accepted(Schema):
 class Registered(Accepted):
     registration_token: str = Field(
         description="Secret that binds the verification to this client. With it, or with the cookie from the same "
-        "response, `POST /auth/verify-email` applies the registered password. Store it until then."
+        "response, `POST /auth/verify-email` applies the registered password. Store it until then.",
+        examples=["hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE"],
     )
 
 
-class TokenPair(Schema):
-    """Send the access token as `Authorization: Bearer …`. The refresh token can be exchanged once for a new pair."""
+class EmailVerified(SignInResponse):
+    """The new session and the state of the new account."""
 
-    access_token: str
-    refresh_token: str
-    token_type: Literal["bearer"] = "bearer"  # noqa: S105
-    expires_in: int = Field(description="Lifetime of the access token, in seconds.")
-
-
-class SignedOut(Schema):
-    ended: int = Field(description="Number of sessions that were revoked.")
+    has_password: bool = Field(
+        False,
+        description="Whether the account has a password. False if the link was opened without the registering "
+        "client's `registration_token` or cookie and without a `password`; `POST /auth/password/forgot` sends a link "
+        "to set one.",
+    )
 
 
-class CookieSession(Schema):
-    """The response sets the session cookie. Send the token as `X-CSRF-Token` with unsafe requests."""
-
-    user: UserRead
-    csrf_token: str
-
-
-HasPassword = Annotated[
-    bool,
-    Field(
-        description="Whether the account has a password. False if the link was opened without the registering client's "
-        "`registration_token` or cookie and without a `password`. `POST /auth/password/forgot` sends a link to set one."
-    ),
-]
-
-
-class VerifiedTokens(TokenPair):
-    has_password: HasPassword
-
-
-class VerifiedSession(CookieSession):
-    has_password: HasPassword
-
-
-class CsrfToken(Schema):
-    csrf_token: str
-
-
-class SessionRead(Schema):
-    """A session on one device."""
-
-    id: UUID
-    kind: SessionKind
-    device: str = Field(description="Browser and operating system, from the User-Agent header.")
-    ip: str = Field(description="IP address of the last use.")
-    created_at: datetime
-    last_seen_at: datetime
-    expires_at: datetime = Field(description="Time at which the session expires unless it is used.")
-    current: bool = Field(description="Whether this is the session of the current request.")
-
-    @classmethod
-    def of(cls, session: AuthSession, *, current: UUID | None) -> "SessionRead":
-        from undercroft.modules.auth.client import device_name
-
-        return cls(
-            id=session.id,
-            kind=SessionKind(session.kind),
-            device=device_name(session.user_agent),
-            ip=session.ip,
-            created_at=session.created_at,
-            last_seen_at=session.last_seen_at,
-            expires_at=session.expires_at,
-            current=session.id == current,
-        )
-
-
-class Jwk(Schema):
-    kty: str
-    n: str
-    e: str
-    kid: str
-    use: str
-    alg: str
-
-
-class JwkSet(Schema):
-    keys: list[Jwk]
+def security_schemes() -> dict[str, dict[str, Any]]:
+    """OpenAPI's security scheme of sign-in with a password, for requests from the documentation."""
+    flow = {"tokenUrl": f"{load(CoreSettings).public_url}/api/v1/auth/token", "scopes": {}}
+    description = "Sign in with email and password to try requests in the documentation."
+    return {"password": {"type": "oauth2", "description": description, "flows": {"password": flow}}}

@@ -1,25 +1,16 @@
 """Background tasks of the auth module: emails and cleanup."""
 
-from datetime import timedelta
 from uuid import UUID
 
 import structlog
 
 from undercroft.core.audit import Entry, record
-from undercroft.core.db import Session, utc_now
-from undercroft.core.settings import load
+from undercroft.core.db import utc_now
 from undercroft.jobs import CurrentJob, cron, task
-from undercroft.modules.auth import throttle
-from undercroft.modules.auth.emails import MailContent, build_mail, build_verification_mail
 from undercroft.modules.auth.models import MailPurpose
-from undercroft.modules.auth.repository import (
-    MailRequestRepository,
-    RefreshTokenRepository,
-    RegistrationRepository,
-    SessionRepository,
-    delete_expired_links,
-)
-from undercroft.modules.auth.settings import AuthSettings
+from undercroft.modules.auth.repository import MailRequestRepository, RegistrationRepository, delete_expired_links
+from undercroft.modules.auth.service import throttle
+from undercroft.modules.auth.service.emails import MailContent, build_mail, build_verification_mail
 
 log = structlog.get_logger("undercroft.application")
 
@@ -49,22 +40,13 @@ async def send_mail(job: CurrentJob, *, request_id: UUID) -> None:
 
 @cron("23 3 * * *", timeout=600)
 async def clean_up(job: CurrentJob) -> dict[str, int]:
-    """Delete expired links, registrations, sessions, refresh tokens and throttle counters."""
-    now = utc_now()
+    """Delete expired links, registrations and throttle counters."""
     async with job.session() as session:
-        links = await delete_expired_links(session, now)
+        links = await delete_expired_links(session, utc_now())
         await throttle.delete_expired(session)
-        await _record_removal(session, "links.expired", links)
-    async with job.session() as session:
-        used = await RefreshTokenRepository(session).delete_expired(now - load(AuthSettings).idle_timeout)
-        sessions = await SessionRepository(session).delete_expired(now - timedelta(days=30))
-        await _record_removal(session, "sessions.expired", sessions)
-    return {"links": links, "refresh_tokens": used, "sessions": sessions}
-
-
-async def _record_removal(session: Session, action: str, removed: int) -> None:
-    if removed:
-        await record(session, Entry(action, after={"removed": removed}))
+        if links:
+            await record(session, Entry("links.expired", after={"removed": links}))
+    return {"links": links}
 
 
 async def _send(job: CurrentJob, content: MailContent | None) -> None:
@@ -73,4 +55,4 @@ async def _send(job: CurrentJob, content: MailContent | None) -> None:
     if content is None:
         log.info("email.skipped", job_id=str(job.id))
         return
-    await get_mailer().send(content.to, content.template, content.data, key=job.id)
+    await get_mailer().send(content.to, f"auth/{content.template}", content.data, key=job.id)

@@ -1,10 +1,9 @@
 """Routes of the health checks. Liveness checks only the process; readiness checks every component."""
 
-from typing import cast
-
-from fastapi import Request, Response
+from fastapi import Response
 
 from undercroft import __version__
+from undercroft.core.context import current_context
 from undercroft.core.health import Health, HealthStatus, overall_status
 from undercroft.core.http import Router
 from undercroft.core.http.tags import Tag
@@ -18,8 +17,10 @@ root = Router(surface="root", tag=HEALTH, include_in_schema=True)
 LIVENESS_BODY = Liveness(status=HealthStatus.HEALTHY, version=__version__).model_dump_json().encode()
 
 
-@root.get("/health", response_model=Liveness, summary="Liveness check", operation_id="health.root")
-@public.get("", response_model=Liveness, summary="Liveness check", operation_id="health.live")
+@root.get(
+    "/health", limit=None, any_host=True, response_model=Liveness, summary="Liveness check", operation_id="health.root"
+)
+@public.get("", limit=None, response_model=Liveness, summary="Liveness check", operation_id="health.live")
 async def live() -> Response:
     """Returns 200 while the process serves requests. It checks no dependencies."""
     return Response(LIVENESS_BODY, media_type="application/json")
@@ -27,13 +28,14 @@ async def live() -> Response:
 
 @public.get(
     "/ready",
+    limit=None,
     response_model=Readiness,
     summary="Readiness check",
     responses={503: {"model": Readiness, "description": "A required component is down."}},
 )
-async def ready(request: Request, response: Response) -> Readiness:
+async def ready(response: Response) -> Readiness:
     """Checks every component. Returns 503 if a required component is down."""
-    readings = await cast(Health, request.app.state.health).check_all()
+    readings = await current_context().get(Health).check_all()
     status = overall_status(readings)
     response.status_code = 503 if status is HealthStatus.UNHEALTHY else 200
     return Readiness(

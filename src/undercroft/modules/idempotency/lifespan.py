@@ -1,14 +1,15 @@
 """Adds the key store to the application."""
 
-from fastapi import FastAPI
-
+from undercroft.core.context import AppContext
+from undercroft.core.db import Database
+from undercroft.core.http.idempotency import KeyStore
 from undercroft.modules.idempotency.service import PostgresKeyStore
 
 
-async def start(app: FastAPI) -> None:
+async def start(context: AppContext) -> None:
     """Raises `ConfigurationError` without a SECRET_KEY."""
-    app.state.idempotency_keys = PostgresKeyStore(app.state.database)
+    context.add(KeyStore, PostgresKeyStore(context.get(Database)))
 
 
-async def stop(app: FastAPI) -> None:
-    del app.state.idempotency_keys
+async def stop(context: AppContext) -> None:
+    context.remove(KeyStore)

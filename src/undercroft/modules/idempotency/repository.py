@@ -14,20 +14,16 @@ _CLAIM = Statement(
         "INSERT INTO idempotency_keys AS k (digest, request, outcome, created_at, expires_at) VALUES "
         "(CAST(:digest AS bytea), CAST(:request AS bytea), 'running', CAST(:now AS timestamptz), "
         "CAST(:expires_at AS timestamptz)) ON CONFLICT (digest) DO UPDATE SET request = excluded.request, "
-        "outcome = excluded.outcome, answer = NULL, created_at = excluded.created_at, "  # typos: ignore
+        "outcome = excluded.outcome, response = NULL, created_at = excluded.created_at, "
         "expires_at = excluded.expires_at WHERE k.expires_at <= excluded.created_at RETURNING digest"
     )
 )
 _FIND = Statement(
-    text(
-        "SELECT request, outcome, answer, created_at FROM idempotency_keys "  # typos: ignore
-        "WHERE digest = CAST(:digest AS bytea)"
-    )
+    text("SELECT request, outcome, response, created_at FROM idempotency_keys WHERE digest = CAST(:digest AS bytea)")
 )
 _STORE = Statement(
     text(
-        "UPDATE idempotency_keys SET outcome = CAST(:outcome AS varchar), "
-        "answer = CAST(:response AS bytea) "  # typos: ignore
+        "UPDATE idempotency_keys SET outcome = CAST(:outcome AS varchar), response = CAST(:response AS bytea) "
         "WHERE digest = CAST(:digest AS bytea)"
     )
 )

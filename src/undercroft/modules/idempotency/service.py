@@ -17,8 +17,8 @@ from undercroft.core.http.idempotency import (
     RawResponse,
     StoredResponse,
 )
-from undercroft.core.http.keyed_lock import KeyedLocks
 from undercroft.core.http.settings import HttpSettings
+from undercroft.core.keyed_lock import KeyedLocks
 from undercroft.core.security.keyring import DecryptionError, keyring
 from undercroft.core.security.tokens import constant_time_compare, sign
 from undercroft.core.settings import load
@@ -30,7 +30,7 @@ _PackedResponse = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 class PostgresKeyStore:
-    """Writes rows in the given session, or in a separate transaction without one."""
+    """Writes rows in the given session, or in a separate transaction without one. `KeyStore` documents the methods."""
 
     def __init__(self, database: Database) -> None:
         self.locks: KeyedLocks[tuple[KeyClaim, StoredResponse]] = KeyedLocks()
@@ -38,10 +38,7 @@ class PostgresKeyStore:
         self._keyring = keyring(PURPOSE)
 
     async def claim(self, claim: KeyClaim, session: Session | None) -> StoredResponse | None:
-        """Claim the key. Returns None if it was free, else the stored response.
-
-        Raises `IdempotencyInProgress` if another transaction has locked the key for `DB_LOCK_TIMEOUT` seconds.
-        """
+        """Waits for `DB_LOCK_TIMEOUT` seconds if another transaction has locked the key."""
         now = utc_now()
         async with self._session_scope(session) as session:
             keys, expires_at = IdempotencyKeyRepository(session), now + load(IdempotencySettings).retention
@@ -58,15 +55,13 @@ class PostgresKeyStore:
     async def store(
         self, claim: KeyClaim, raw_response: RawResponse | None, outcome: IdempotencyOutcome, session: Session | None
     ) -> StoredResponse:
-        """Store the outcome, and the response unless it is too large."""
-        if raw_response is not None and len(raw_response.body) > load(IdempotencySettings).max_response_size:
+        if raw_response is not None and len(raw_response.body) > load(IdempotencySettings).idempotency_max_response:
             raw_response, outcome = None, IdempotencyOutcome.NOT_STORED
         async with self._session_scope(session) as session:
             await IdempotencyKeyRepository(session).store(claim.digest, outcome, self._seal(claim, raw_response))
         return StoredResponse(outcome, True, raw_response)
 
     async def release(self, claim: KeyClaim, session: Session | None) -> None:
-        """Release the key of a request that had no effect."""
         async with self._session_scope(session) as session:
             await IdempotencyKeyRepository(session).release(claim.digest)
 
@@ -97,10 +92,10 @@ class PostgresKeyStore:
         outcome, same_request = IdempotencyOutcome(row["outcome"]), self._is_same_request(claim, row["request"])
         if outcome is IdempotencyOutcome.RUNNING and row["created_at"] < now - _max_runtime():
             outcome = IdempotencyOutcome.INTERRUPTED
-        if row["answer"] is None or not same_request:  # typos: ignore
+        if row["response"] is None or not same_request:
             return StoredResponse(outcome, same_request)
         try:
-            packed = self._keyring.decrypt(row["answer"], context=claim.digest.hex())  # typos: ignore
+            packed = self._keyring.decrypt(row["response"], context=claim.digest.hex())
         except DecryptionError:
             return StoredResponse(IdempotencyOutcome.NOT_STORED, same_request)
         return StoredResponse(outcome, same_request, RawResponse(*msgspec.msgpack.decode(packed, type=_PackedResponse)))

@@ -13,14 +13,10 @@ class IdempotencySettings(SettingsBase):
     idempotency_hours: float = Field(
         24, gt=0, le=720, description="Hours for which the response of a request with an Idempotency-Key is stored."
     )
-    idempotency_max_answer: int = Field(  # typos: ignore
+    idempotency_max_response: int = Field(
         262_144, ge=0, description="Largest response that is stored for retries, in bytes."
     )
 
     @property
     def retention(self) -> timedelta:
         return timedelta(hours=self.idempotency_hours)
-
-    @property
-    def max_response_size(self) -> int:
-        return self.idempotency_max_answer  # typos: ignore

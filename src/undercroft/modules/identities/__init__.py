@@ -1,8 +1,9 @@
 """External identities: sign-in with Google and other providers, and accounts that an external service manages."""
 
 from undercroft.core import Module
-from undercroft.modules.identities.connections import Connections, ConnectionsDep
+from undercroft.modules.identities.dependencies import ConnectionsDep
+from undercroft.modules.identities.service.connections import Connections
 
-MODULE = Module(requires=("users", "teams", "auth"))
+MODULE = Module(requires=("users", "teams", "sessions", "auth"))
 
 __all__ = ["MODULE", "Connections", "ConnectionsDep"]

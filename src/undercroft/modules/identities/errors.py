@@ -44,7 +44,7 @@ class IdentityTaken(Conflict):
 
 
 class LastSignInMethod(Conflict):
-    code = "LAST_WAY_IN"
+    code = "LAST_SIGN_IN_METHOD"
     message = "This is the only sign-in method of the account. Set a password or link another identity first."
 
 
@@ -72,7 +72,7 @@ class InvalidWebhook(Unauthorized):
 
 
 class ReturnUrlNotAllowed(BadRequest):
-    code = "RETURN_NOT_ALLOWED"
+    code = "RETURN_URL_NOT_ALLOWED"
     message = "`return_to` must be a path of this site, such as /welcome, or one of SOCIAL_REDIRECT_URIS."
 
 

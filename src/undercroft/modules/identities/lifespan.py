@@ -1,28 +1,29 @@
 """Sets up the configured identity providers at startup."""
 
-from fastapi import FastAPI
-
-from undercroft.core.health import Component
+from undercroft.core.context import AppContext
+from undercroft.core.db import Database
+from undercroft.core.health import Component, Health
 from undercroft.core.settings import load
-from undercroft.modules.identities.connections import Connections
-from undercroft.modules.identities.token_auth import ExternalTokenAuth
+from undercroft.modules.identities.service.connections import Connections
+from undercroft.modules.identities.service.token_auth import ExternalTokenAuth
+from undercroft.modules.sessions import SessionServices
 from undercroft.providers.identity import IdentitySettings
 
 
-async def start(app: FastAPI) -> None:
+async def start(context: AppContext) -> None:
     """Create the connections without any request to a provider. Raises `ConfigurationError` for incomplete settings."""
-    connections = app.state.identity_connections = Connections()
+    connections = context.add(Connections, Connections())
     if connections.external is not None:
-        provider = load(IdentitySettings).auth_provider.value
+        provider = load(IdentitySettings).auth_provider
         accounts = ExternalTokenAuth(
-            app.state.database, connections.external, provider, allows_cookies=bool(connections.social)
+            context.get(Database), connections.external, provider, allows_cookies=bool(connections.social)
         )
-        app.state.authenticator.bind_external(accounts)
-        app.state.health.add(Component("identity_provider", connections.check))
+        context.get(SessionServices).authenticator.bind_external(accounts)
+        context.get(Health).add(Component("identity_provider", connections.check))
 
 
-async def stop(app: FastAPI) -> None:
-    accounts = app.state.authenticator.external
+async def stop(context: AppContext) -> None:
+    accounts = context.get(SessionServices).authenticator.external
     if isinstance(accounts, ExternalTokenAuth):
         await accounts.close()
-    await app.state.identity_connections.close()
+    await context.get(Connections).close()

@@ -77,7 +77,7 @@ class ExchangeCode(SQLModel, table=True):
     __privacy__ = Privacy(
         "the user",
         "some minutes",
-        personal=("first_step",),
+        personal=("first_factor",),
         non_personal=("challenge",),
         erasures=(Erasure("user_id"),),
     )
@@ -85,7 +85,7 @@ class ExchangeCode(SQLModel, table=True):
     code_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)
     challenge: str = Field(sa_type=String(43), nullable=False)
-    first_step: dict[str, Any] | None = Field(
+    first_factor: dict[str, Any] | None = Field(
         default=None, sa_type=JSONB, nullable=True, description="The first factor of the sign-in."
     )
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, LargeBinary, String, bindparam, delete, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -14,6 +14,24 @@ from undercroft.core.db.repository import OwnedRepository, Repository
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.identities.errors import IdentityNotFound
 from undercroft.modules.identities.models import ExchangeCode, ExternalIdentity, UsedMark
+
+_NOT_BLOCKED = or_(
+    col(ExternalIdentity.blocked_until).is_(None),
+    col(ExternalIdentity.blocked_until) <= func.now(),
+)
+IDENTITY_CONDITIONS = (
+    col(ExternalIdentity.issuer) == bindparam("issuer", type_=String),
+    col(ExternalIdentity.subject) == bindparam("subject", type_=String),
+    _NOT_BLOCKED,
+    ~exists().where(col(UsedMark.mark) == bindparam("session_mark", type_=LargeBinary)),
+)
+"""Conditions of the statement that finds the user of an external token, with the parameters of `VerifiedToken`."""
+
+
+def is_known_user(user_id: Any, issuer: str) -> ColumnElement[bool]:
+    """Return the condition that the issuer knows the user in this ID column and has not blocked it."""
+    known = col(ExternalIdentity.user_id) == user_id, col(ExternalIdentity.issuer) == issuer
+    return exists().where(*known, _NOT_BLOCKED)
 
 
 class IdentityRepository(Repository[ExternalIdentity]):
@@ -43,16 +61,22 @@ class IdentityRepository(Repository[ExternalIdentity]):
         query = select(col(ExternalIdentity.id)).where(pending.is_not(None) if email is None else pending == email)
         return (await self._session.scalars(query.order_by(col(ExternalIdentity.id)))).all()
 
+    async def list_of_user(self, user_id: UUID) -> Sequence[ExternalIdentity]:
+        """Return all identities of a user, oldest first."""
+        query = self._query().where(col(ExternalIdentity.user_id) == user_id)
+        query = query.order_by(col(ExternalIdentity.created_at), col(ExternalIdentity.id))
+        return (await self._session.scalars(query)).all()
+
     async def erase(self, user_id: UUID) -> int:
         """Delete all identities of a user. Returns their number."""
         return await self._write_session.rowcount(
             delete(ExternalIdentity).where(col(ExternalIdentity.user_id) == user_id)
         )
 
-    async def delete_ended(self, before: datetime) -> int:
+    async def delete_tombstones(self, before: datetime) -> int:
         """Delete tombstones of identities that were deleted before this time. Returns their number."""
-        ended = (col(ExternalIdentity.user_id).is_(None), col(ExternalIdentity.updated_at) < before)
-        return await self._write_session.rowcount(delete(ExternalIdentity).where(*ended))
+        tombstones = (col(ExternalIdentity.user_id).is_(None), col(ExternalIdentity.updated_at) < before)
+        return await self._write_session.rowcount(delete(ExternalIdentity).where(*tombstones))
 
 
 class UserIdentityRepository(OwnedRepository[ExternalIdentity]):
@@ -96,9 +120,3 @@ def session_mark(issuer: str, session_id: str) -> bytes:
 async def was_used(session: ReadSession, mark: bytes) -> bool:
     """Return whether the mark is stored."""
     return await session.get(UsedMark, mark) is not None
-
-
-async def list_user_identities(session: ReadSession, user_id: UUID) -> Sequence[ExternalIdentity]:
-    """Return all identities of a user, oldest first."""
-    query = select(ExternalIdentity).where(col(ExternalIdentity.user_id) == user_id)
-    return (await session.scalars(query.order_by(col(ExternalIdentity.created_at), col(ExternalIdentity.id)))).all()

@@ -2,10 +2,10 @@
 
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
-from undercroft.modules.auth import SignedIn
-from undercroft.modules.identities.linker import complete_link
-from undercroft.modules.identities.pending_emails import retry_pending_emails
 from undercroft.modules.identities.repository import IdentityRepository, SingleUseRepository
+from undercroft.modules.identities.service.linker import complete_link
+from undercroft.modules.identities.service.pending_emails import retry_pending_emails
+from undercroft.modules.sessions import SignedIn
 from undercroft.modules.users import EmailChanged, SignInsRevoked, UserDeleted
 
 

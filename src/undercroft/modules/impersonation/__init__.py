@@ -2,4 +2,4 @@
 
 from undercroft.core import Module
 
-MODULE = Module(requires=("users", "auth"))
+MODULE = Module(requires=("users", "sessions"))

@@ -11,7 +11,7 @@ class ImpersonationNotAllowed(Forbidden):
 
 
 class UserInactive(Conflict):
-    code = "PERSON_INACTIVE"
+    code = "USER_INACTIVE"
     message = "This user is deactivated and cannot be impersonated."
 
 

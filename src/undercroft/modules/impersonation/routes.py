@@ -4,15 +4,12 @@ from uuid import UUID
 
 from undercroft.core.auth import StepUpRequired
 from undercroft.core.db import SessionDep
-from undercroft.core.http import CurrentPrincipal, Router, allow_impersonation, require_step_up
-from undercroft.core.http.errors import responses
-from undercroft.core.http.idempotency import returns_secret
-from undercroft.core.http.step_up_policy import step_up_exempt
+from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Router
 from undercroft.core.http.tags import Tag
-from undercroft.modules.auth import AuthServicesDep
 from undercroft.modules.impersonation.errors import ImpersonationNotAllowed, NotImpersonating, UserInactive
 from undercroft.modules.impersonation.schemas import Impersonate, ImpersonationToken
 from undercroft.modules.impersonation.service import ImpersonationService
+from undercroft.modules.sessions import SessionServicesDep
 from undercroft.modules.users import UserNotFound
 
 IMPERSONATION = Tag("Impersonation", "Impersonation of users by administrators.", group="Administration")
@@ -23,14 +20,15 @@ auth = Router(surface="auth", prefix="/impersonation", tag=IMPERSONATION)
 
 @admin.post(
     "/{user_id}/impersonate",
+    audit="impersonation.started",
+    step_up=True,
+    idempotency="never_store",
     response_model=ImpersonationToken,
     summary="Impersonate a user",
-    responses=responses(UserNotFound, ImpersonationNotAllowed, UserInactive, StepUpRequired),
-    dependencies=[require_step_up()],
+    errors=(UserNotFound, ImpersonationNotAllowed, UserInactive, StepUpRequired),
 )
-@returns_secret
-async def impersonate(
-    user_id: UUID, body: Impersonate, principal: CurrentPrincipal, session: SessionDep, auth_services: AuthServicesDep
+async def start_impersonation(
+    user_id: UUID, body: Impersonate, principal: CurrentPrincipal, session: SessionDep, services: SessionServicesDep
 ) -> ImpersonationToken:
     """Returns a short-lived, read-only access token for the user.
 
@@ -39,15 +37,21 @@ async def impersonate(
     """
     started = await ImpersonationService(session, principal).start(user_id, reason=body.reason)
     lifetime = int((started.ends_at - started.created_at).total_seconds())
-    issued = await auth_services.tokens.issue(user_id, started.id, impersonator_id=principal.user_id, lifetime=lifetime)
+    issued = await services.tokens.issue(user_id, started.id, impersonator_id=principal.user_id, lifetime=lifetime)
     return ImpersonationToken(
         access_token=issued.token, expires_in=issued.expires_in, user_id=user_id, session_id=started.id
     )
 
 
-@auth.post("/end", status_code=204, summary="End an impersonation", responses=responses(NotImpersonating))
-@allow_impersonation
-@step_up_exempt("It only revokes access.")
+@auth.post(
+    "/end",
+    status_code=204,
+    audit=Audit("impersonation.ended", none_when="it has ended already"),
+    step_up=Exempt("It only revokes access."),
+    impersonation=True,
+    summary="End an impersonation",
+    errors=(NotImpersonating,),
+)
 async def end_impersonation(principal: CurrentPrincipal, session: SessionDep) -> None:
     """Ends the impersonation of the current token. Its next request fails."""
     await ImpersonationService(session, principal).end()

@@ -6,9 +6,9 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.db import Session
 from undercroft.core.settings import load
-from undercroft.modules.auth import AuthSession, revoke_session, start_impersonation
 from undercroft.modules.impersonation.errors import ImpersonationNotAllowed, NotImpersonating, UserInactive
 from undercroft.modules.impersonation.settings import ImpersonationSettings
+from undercroft.modules.sessions import AuthSession, SessionRepository, SessionService
 from undercroft.modules.users import User, UserRepository
 
 
@@ -22,7 +22,9 @@ class ImpersonationService:
         user = await UserRepository(self._session).lock(user_id)
         _require_allowed(self._principal, user)
         lifetime = load(ImpersonationSettings).lifetime
-        started = await start_impersonation(self._session, user.id, by=self._principal, lifetime=lifetime)
+        started = await SessionService(self._session).start_impersonation(
+            user.id, by=self._principal, lifetime=lifetime
+        )
         details = {"reason": reason, "session_id": started.id, "expires_at": started.expires_at}
         entry = Entry("impersonation.started", self._principal.user_id, "user", user.id, details=details)
         await record(self._session, entry)
@@ -32,7 +34,7 @@ class ImpersonationService:
         """End the impersonation of this session. Raises `NotImpersonating`."""
         if self._principal.impersonator_id is None:
             raise NotImpersonating
-        if await revoke_session(self._session, self._principal.session_id):
+        if await SessionRepository(self._session).revoke(self._principal.session_id):
             entry = Entry("impersonation.ended", target_type="user", target_id=self._principal.user_id)
             await record(self._session, entry)
 

@@ -10,13 +10,13 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup, escape
 
 from undercroft.core.http import Router
-from undercroft.core.http.assets import add_assets, asset_url
-from undercroft.core.http.limits import limit
-from undercroft.core.http.pages import add_templates, build_csp, render_page
-from undercroft.modules.mailbox.access import require_local_client
+from undercroft.core.http.assets import asset_url
+from undercroft.core.http.content_security_policy import build_csp
+from undercroft.core.http.pages import render_page
+from undercroft.modules.mailbox.dependencies import require_local_client
 from undercroft.modules.mailbox.errors import MailNotFound
-from undercroft.modules.mailbox.mail import Mail, extract_links
 from undercroft.modules.mailbox.repository import MailboxRepository
+from undercroft.modules.mailbox.service import Mail, extract_links
 
 FOLDER = Path(__file__).parent
 MAX_MAILS = 200
@@ -27,8 +27,6 @@ MAIL_POLICY = "sandbox allow-popups allow-popups-to-escape-sandbox; " + build_cs
 )
 PRIVATE_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
-add_templates(FOLDER / "templates")
-add_assets(FOLDER / "assets")
 
 router = Router(surface="root", prefix="/dev/mailbox", dependencies=[Depends(require_local_client)])
 
@@ -39,8 +37,7 @@ class View(StrEnum):
     SOURCE = "source"
 
 
-@router.get("", response_class=HTMLResponse)
-@limit(None)
+@router.get("", limit=None, response_class=HTMLResponse)
 async def mailbox(
     request: Request,
     to: Annotated[str, Query(max_length=254)] = "",
@@ -52,7 +49,7 @@ async def mailbox(
     mail = await repository.get(id) if id else None
     return render_page(
         request,
-        "mailbox.html",
+        "mailbox/mailbox.html",
         headers=PRIVATE_HEADERS,
         csp=PAGE_POLICY,
         mails=await repository.list_newest(to=to, limit=MAX_MAILS),
@@ -62,13 +59,12 @@ async def mailbox(
         view=_available_view(view, mail),
         text=_linkify(mail.text) if mail else "",
         source=await repository.source(mail) if mail and view is View.SOURCE else "",
-        style=asset_url(FOLDER / "assets" / "mailbox.css"),
-        script=asset_url(FOLDER / "assets" / "mailbox.js"),
+        style=asset_url(FOLDER / "assets" / "mailbox" / "mailbox.css"),
+        script=asset_url(FOLDER / "assets" / "mailbox" / "mailbox.js"),
     )
 
 
-@router.get("/messages/{mail_id}/html", response_class=HTMLResponse)
-@limit(None)
+@router.get("/messages/{mail_id}/html", limit=None, response_class=HTMLResponse)
 async def mail_html(mail_id: str) -> HTMLResponse:
     """Return the HTML of one email for the frame: without scripts, and with links that open in a new tab."""
     mail = await MailboxRepository().get(mail_id)

@@ -3,7 +3,7 @@
 import asyncio
 
 from undercroft.core.settings import load
-from undercroft.modules.mailbox.mail import Mail, parse_mail
+from undercroft.modules.mailbox.service import Mail, parse_mail
 from undercroft.providers.email import EmailSettings
 from undercroft.providers.email.mail_files import MailFiles
 

@@ -4,17 +4,15 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Response
 
-from undercroft.core.http import Router
-from undercroft.core.http.limits import limit
-from undercroft.modules.mailbox.access import require_local_client
+from undercroft.core.http import Exempt, Router
+from undercroft.modules.mailbox.dependencies import require_local_client
 from undercroft.modules.mailbox.repository import MailboxRepository
 from undercroft.modules.mailbox.schemas import MailList, MailRead
 
 router = Router(surface="root", prefix="/dev/mailbox", dependencies=[Depends(require_local_client)])
 
 
-@router.get("/messages")
-@limit(None)
+@router.get("/messages", limit=None)
 async def list_mails(
     response: Response,
     to: Annotated[str, Query(max_length=254)] = "",
@@ -26,8 +24,7 @@ async def list_mails(
     return MailList(items=[MailRead.model_validate(mail) for mail in mails])
 
 
-@router.delete("/messages", status_code=204)
-@limit(None)
+@router.delete("/messages", status_code=204, audit=Exempt("It deletes files of the development mailbox."), limit=None)
 async def empty_mailbox() -> None:
     """Delete all emails."""
     await MailboxRepository().clear()

@@ -1,29 +1,27 @@
-"""Two-factor authentication: authenticator apps, passkeys, recovery codes and step-up authentication."""
+"""Two-factor authentication: authenticator apps, passkeys, recovery codes and step-up authentication.
+
+It has more than 2,000 lines because all factors share the challenge of a sign-in and the list of a user's factors.
+"""
 
 from undercroft.core import Module
-from undercroft.modules.mfa.errors import InvalidCode, MfaTokenInvalid
-from undercroft.modules.mfa.forms import (
-    MAX_PASSKEY_LENGTH,
-    authenticate_with_passkey,
-    finish_in_browser,
-    finish_sign_in,
-    passkey_sign_in_context,
-    second_factor_context,
-)
-from undercroft.modules.mfa.reset import reset, reset_by_email
+from undercroft.modules.mfa.errors import InvalidCode, InvalidPasskey, MfaTokenInvalid
+from undercroft.modules.mfa.models import Factor
+from undercroft.modules.mfa.schemas import Assertion, MfaCredential, normalize_code
+from undercroft.modules.mfa.service.reset import reset_by_email
+from undercroft.modules.mfa.service.second_factor import SECOND_FACTOR_FAILURES, SecondFactorService
 
-MODULE = Module(requires=("users", "teams", "auth"))
+MODULE = Module(requires=("users", "teams", "sessions", "auth"))
 
 __all__ = [
-    "MAX_PASSKEY_LENGTH",
     "MODULE",
+    "SECOND_FACTOR_FAILURES",
+    "Assertion",
+    "Factor",
     "InvalidCode",
+    "InvalidPasskey",
+    "MfaCredential",
     "MfaTokenInvalid",
-    "authenticate_with_passkey",
-    "finish_in_browser",
-    "finish_sign_in",
-    "passkey_sign_in_context",
-    "reset",
+    "SecondFactorService",
+    "normalize_code",
     "reset_by_email",
-    "second_factor_context",
 ]

@@ -46,7 +46,7 @@ class PasskeyNotFound(NotFound):
 
 
 class PasskeyAlreadyRegistered(Conflict):
-    code = "PASSKEY_KNOWN"
+    code = "PASSKEY_ALREADY_REGISTERED"
     message = "This passkey is already registered."
     commits = True
 
@@ -74,5 +74,9 @@ class MfaNotEnabled(Conflict):
 class MfaRequiredByPolicy(Conflict):
     """`details.teams` lists the teams that require two-factor authentication."""
 
-    code = "MFA_NEEDED"
+    code = "MFA_REQUIRED_BY_POLICY"
     message = "You must have a second factor. Add another one before you remove the last one."
+
+
+class WebAuthnError(Exception):
+    """The authenticator's response is invalid: wrong origin, domain or signature, or malformed data."""

@@ -1,10 +1,9 @@
 """Registers two-factor authentication with sign-in at startup."""
 
-from fastapi import FastAPI
+from undercroft.core.context import AppContext
+from undercroft.modules.mfa.service.second_factor import PendingSignInService
+from undercroft.modules.sessions import SecondFactorProvider
 
-from undercroft.modules.auth import bind_second_factor
-from undercroft.modules.mfa.second_factor import PendingSignInService
 
-
-async def start(_app: FastAPI) -> None:
-    bind_second_factor(PendingSignInService())
+async def start(context: AppContext) -> None:
+    context.add(SecondFactorProvider, PendingSignInService())

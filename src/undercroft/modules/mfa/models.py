@@ -11,7 +11,7 @@ from sqlmodel import Field, SQLModel
 
 from undercroft.core.db import Erasure, Identified, Privacy, Timestamped, utc_now
 from undercroft.core.validation import Name
-from undercroft.modules.auth import SessionKind
+from undercroft.modules.sessions import SessionKind
 
 TIMESTAMP: Any = DateTime(timezone=True)
 NAME_LENGTH = 100
@@ -91,7 +91,7 @@ class ChallengePurpose(StrEnum):
 
     REGISTER = "register"
     STEP_UP = "step_up"
-    SECOND_FACTOR = "second_step"
+    SECOND_FACTOR = "second_factor"
     SIGN_IN = "sign_in"
 
 
@@ -110,21 +110,21 @@ class Challenge(SQLModel, table=True):
 class PendingSignIn(Identified, table=True):
     """A sign-in that waits for a second factor. Success and too many failures delete the row."""
 
-    __tablename__ = "mfa_halfway_sign_ins"
+    __tablename__ = "mfa_pending_sign_ins"
     __privacy__ = Privacy(
-        "the user", "some minutes", personal=("first_step",), non_personal=("kind",), erasures=(Erasure("user_id"),)
+        "the user", "some minutes", personal=("first_factor",), non_personal=("kind",), erasures=(Erasure("user_id"),)
     )
 
     token_hash: bytes = Field(sa_type=LargeBinary, unique=True, nullable=False, repr=False)
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)
     kind: SessionKind = Field(sa_type=String(8), nullable=False)
-    password_mark: bytes = Field(
+    password_digest: bytes = Field(
         sa_type=LargeBinary,
         nullable=False,
         repr=False,
         description="Digest of the password hash; a changed password invalidates the sign-in.",
     )
-    first_step: dict[str, Any] | None = Field(
+    first_factor: dict[str, Any] | None = Field(
         default=None, sa_type=JSONB, nullable=True, description="The first factor of the sign-in."
     )
     failures: int = Field(default=0, nullable=False)

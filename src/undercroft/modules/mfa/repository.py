@@ -14,19 +14,22 @@ from undercroft.modules.mfa.errors import PasskeyNotFound
 from undercroft.modules.mfa.models import Challenge, ChallengePurpose, Passkey, PendingSignIn, RecoveryCode, Totp
 
 
-class TotpReadRepository:
+class _FactorRepository:
+    """Queries of a table without its own IDs. Methods that write need a `Session`."""
+
     def __init__(self, session: ReadSession) -> None:
         self._session = session
 
+    @property
+    def _write_session(self) -> Session:
+        assert isinstance(self._session, Session)
+        return self._session
+
+
+class TotpRepository(_FactorRepository):
     async def find(self, user_id: UUID) -> Totp | None:
         query = select(Totp).where(col(Totp.user_id) == user_id).execution_options(populate_existing=True)
         return (await self._session.scalars(query)).first()
-
-
-class TotpRepository(TotpReadRepository):
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._write_session = session
 
     async def begin(self, user_id: UUID, sealed: bytes) -> None:
         """Store the secret of a pending app. It replaces an earlier pending secret."""
@@ -61,19 +64,10 @@ class TotpRepository(TotpReadRepository):
         return await self._write_session.rowcount(changed) > 0
 
 
-class RecoveryCodeReadRepository:
-    def __init__(self, session: ReadSession) -> None:
-        self._session = session
-
+class RecoveryCodeRepository(_FactorRepository):
     async def count(self, user_id: UUID) -> int:
         query = select(func.count()).select_from(RecoveryCode).where(col(RecoveryCode.user_id) == user_id)
         return int(await self._session.scalar(query))
-
-
-class RecoveryCodeRepository(RecoveryCodeReadRepository):
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._write_session = session
 
     async def replace(self, user_id: UUID, hashes: Iterable[bytes]) -> None:
         """Replace all recovery codes of a user."""
@@ -131,11 +125,11 @@ class ChallengeRepository:
         self._session = session
 
     async def create(
-        self, challenge_hash: bytes, purpose: ChallengePurpose, subject_id: UUID | None, life: timedelta
+        self, challenge_hash: bytes, purpose: ChallengePurpose, subject_id: UUID | None, lifetime: timedelta
     ) -> None:
         self._session.add(
             Challenge(
-                challenge_hash=challenge_hash, purpose=purpose, subject_id=subject_id, expires_at=utc_now() + life
+                challenge_hash=challenge_hash, purpose=purpose, subject_id=subject_id, expires_at=utc_now() + lifetime
             )
         )
         await self._session.flush()
@@ -151,22 +145,13 @@ class ChallengeRepository:
         return await self._session.rowcount(statement) > 0
 
 
-class PendingSignInReadRepository:
-    def __init__(self, session: ReadSession) -> None:
-        self._session = session
-
+class PendingSignInRepository(_FactorRepository):
     async def find_by_token(self, token_hash: bytes) -> PendingSignIn | None:
         """Return the unexpired pending sign-in of this token."""
         query = select(PendingSignIn).where(
             col(PendingSignIn.token_hash) == token_hash, col(PendingSignIn.expires_at) > func.now()
         )
         return (await self._session.scalars(query.execution_options(populate_existing=True))).first()
-
-
-class PendingSignInRepository(PendingSignInReadRepository):
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._write_session = session
 
     async def consume(self, pending_sign_in: PendingSignIn) -> bool:
         """Delete the pending sign-in, so that it can complete only once. Returns whether it still existed."""

@@ -8,14 +8,20 @@ from uuid import UUID
 from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
 from undercroft.core.validation import Schema, single_line
-from undercroft.modules.auth import Kind, Password, SessionKind, Token
+from undercroft.modules.auth import Password
 from undercroft.modules.mfa.models import NAME_LENGTH, Passkey
+from undercroft.modules.sessions import Kind, SessionKind, Token
 
 SEPARATOR_CATEGORIES = frozenset({"Zs", "Pd", "Cc", "Cf"})
 """Unicode categories of separators between the groups of a code: spaces, dashes and invisible characters."""
 
-Base64Url = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[A-Za-z0-9_-]+=*$")]
-LongBase64Url = Annotated[str, Field(min_length=1, max_length=32_768, pattern=r"^[A-Za-z0-9_-]+=*$")]
+_BASE64_URL: Any = {"min_length": 1, "pattern": r"^[A-Za-z0-9_-]+=*$", "examples": ["hTq1nYk3Vb0fJ7cD2sXwR9"]}
+Base64Url = Annotated[str, Field(max_length=2048, **_BASE64_URL)]
+LongBase64Url = Annotated[str, Field(max_length=32_768, **_BASE64_URL)]
+CredentialId = Annotated[Base64Url, Field(description="ID of the credential, in Base64url.")]
+CredentialType = Annotated[Literal["public-key"], Field(description="Type of the credential.")]
+ClientData = Annotated[LongBase64Url, Field(description="JSON data of the client that the authenticator signed.")]
+NewRecoveryCodes = Annotated[list[str], Field(examples=[["k7fp-2mxq-9trw-hd4v"]])]
 PasskeyName = Annotated[str, single_line(NAME_LENGTH)]
 Options = Annotated[dict[str, Any], Field(description="For `PublicKeyCredential.parse…OptionsFromJSON`.")]
 
@@ -60,33 +66,39 @@ RecoveryCodeInput = Annotated[
 
 
 class AssertionResponse(Schema):
-    client_data_json: LongBase64Url = Field(alias="clientDataJSON")
-    authenticator_data: LongBase64Url = Field(alias="authenticatorData")
-    signature: Base64Url
-    user_handle: Base64Url | None = Field(None, alias="userHandle")
+    """Response of the authenticator to a sign-in; binary values are in Base64url."""
+
+    client_data_json: ClientData = Field(alias="clientDataJSON")
+    authenticator_data: LongBase64Url = Field(alias="authenticatorData", description="Authenticator data.")
+    signature: Base64Url = Field(description="Signature of the authenticator.")
+    user_handle: Base64Url | None = Field(None, alias="userHandle", description="User handle of the passkey.")
 
 
 class Assertion(Schema):
     """Result of `navigator.credentials.get()` as `toJSON()` returns it (WebAuthn 3, AuthenticationResponseJSON)."""
 
-    id: Base64Url
-    raw_id: Base64Url = Field(alias="rawId")
-    type: Literal["public-key"]
+    id: CredentialId
+    raw_id: CredentialId = Field(alias="rawId")
+    type: CredentialType
     response: AssertionResponse
 
 
 class AttestationResponse(Schema):
-    client_data_json: LongBase64Url = Field(alias="clientDataJSON")
-    attestation_object: LongBase64Url = Field(alias="attestationObject")
-    transports: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=20)] = []
+    """Response of the authenticator to a registration; binary values are in Base64url."""
+
+    client_data_json: ClientData = Field(alias="clientDataJSON")
+    attestation_object: LongBase64Url = Field(alias="attestationObject", description="Attestation object.")
+    transports: list[Annotated[str, Field(max_length=64)]] = Field(
+        [], max_length=20, description="Ways to reach the authenticator.", examples=[["internal"]]
+    )
 
 
 class Attestation(Schema):
     """Result of `navigator.credentials.create()` as `toJSON()` returns it (WebAuthn 3, RegistrationResponseJSON)."""
 
-    id: Base64Url
-    raw_id: Base64Url = Field(alias="rawId")
-    type: Literal["public-key"]
+    id: CredentialId
+    raw_id: CredentialId = Field(alias="rawId")
+    type: CredentialType
     response: AttestationResponse
 
 
@@ -162,19 +174,23 @@ class PasskeyRead(Schema):
 class MfaRead(Schema):
     """Second factors of the current user."""
 
-    enabled: bool
+    enabled: bool = Field(description="Whether a second factor is required to sign in.")
     totp: bool = Field(description="Whether an authenticator app is set up.")
-    passkeys: list[PasskeyRead]
-    recovery_codes_left: int
-    required_by: list[str] = Field(description="Names of the user's teams that require two-factor authentication.")
+    passkeys: list[PasskeyRead] = Field(description="The user's passkeys.")
+    recovery_codes_left: int = Field(description="Number of unused recovery codes.")
+    required_by: list[str] = Field(
+        description="Names of the user's teams that require two-factor authentication.", examples=[["Acme"]]
+    )
 
 
 class TotpStarted(Schema):
     """Secret of a new authenticator app, shown only once."""
 
-    secret: str = Field(description="Secret in Base32, for manual entry.")
-    uri: str = Field(description="Content of the QR code (`otpauth://totp/…`).")
-    qr_code: str = Field(description="QR code as a `data:` URL of an SVG image.")
+    secret: str = Field(description="Secret in Base32, for manual entry.", examples=["JBSWY3DPEHPK3PXP"])
+    uri: str = Field(description="Content of the QR code (`otpauth://totp/…`).", examples=["otpauth://totp/Acme:ada"])
+    qr_code: str = Field(
+        description="QR code as a `data:` URL of an SVG image.", examples=["data:image/svg+xml;base64,PHN2Zy8+"]
+    )
     expires_in: int = Field(description="Seconds until the setup expires.")
 
 
@@ -182,21 +198,21 @@ class ConfirmTotp(Schema):
     code: Code
 
 
-class RecoveryCodes(Schema):
+class RecoveryCodesCreated(Schema):
     """New recovery codes, shown only once. The previous codes no longer work."""
 
-    recovery_codes: list[str]
+    recovery_codes: NewRecoveryCodes = Field(description="Recovery codes; each works once.")
 
 
 class TotpConfirmed(Schema):
-    recovery_codes: list[str] | None = Field(
+    recovery_codes: NewRecoveryCodes | None = Field(
         description="Recovery codes, shown only once; null if codes already exist."
     )
 
 
 class PasskeyCreated(Schema):
-    passkey: PasskeyRead
-    recovery_codes: list[str] | None = Field(
+    passkey: PasskeyRead = Field(description="The new passkey.")
+    recovery_codes: NewRecoveryCodes | None = Field(
         description="Recovery codes, shown only once; null if codes already exist."
     )
 

@@ -9,4 +9,4 @@ from undercroft.modules.mfa.repository import delete_expired
 async def clean_up(job: CurrentJob) -> dict[str, int]:
     """Delete expired challenges and pending sign-ins."""
     async with job.session() as session:
-        return {"forgotten": await delete_expired(session, utc_now())}
+        return {"deleted": await delete_expired(session, utc_now())}

@@ -11,6 +11,8 @@ from undercroft.core.validation import LongText, Name
 
 
 class ProjectStatus(StrEnum):
+    """State of the work."""
+
     ACTIVE = "active"
     ON_HOLD = "on_hold"
     DONE = "done"

@@ -1,12 +1,11 @@
 """Dependencies of team routes: the team in the path, and the permission guard for a deleted team."""
 
-from typing import Any
 from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from undercroft.core.db import SessionDep
-from undercroft.core.http import CurrentPrincipal
+from undercroft.core.http import CurrentPrincipal, get_info
 from undercroft.core.http.guards import PermissionDenied
 from undercroft.modules.teams.errors import TeamNotFound
 from undercroft.modules.teams.repository import MembershipRepository
@@ -20,15 +19,14 @@ TEAM_FROM_PATH = Depends(_team_from_path)
 """For routers with a team in the path. The authenticator makes it the current team, so services read only that."""
 
 
-def require_in_deleted_team(permission: str) -> Any:
-    """A dependency like `require_permission` for the deleted team in the path parameter `deleted_team_id`."""
-
-    async def check(deleted_team_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
-        found = await MembershipRepository(session).permissions(deleted_team_id, principal.user_id)
-        if found is None:
-            raise TeamNotFound
-        if permission not in principal.limit_to_scopes(found[1]):
-            raise PermissionDenied(details={"permission": permission})
-
-    check.needs = permission  # type: ignore[attr-defined]
-    return Depends(check)
+async def require_in_deleted_team(
+    deleted_team_id: UUID, principal: CurrentPrincipal, session: SessionDep, request: Request
+) -> None:
+    """Require the route's permission in the deleted team in its path parameter `deleted_team_id`."""
+    membership = await MembershipRepository(session).permissions(deleted_team_id, principal.user_id)
+    if membership is None:
+        raise TeamNotFound
+    _, permissions = membership
+    permission = get_info(request.scope["route"]).permission
+    if permission not in principal.limit_to_scopes(permissions):
+        raise PermissionDenied(details={"permission": permission})

@@ -86,12 +86,12 @@ class UnknownPermission(Unprocessable):
 
 
 class DomainNotVerified(Unprocessable):
-    code = "DOMAIN_NOT_PROVEN"
+    code = "DOMAIN_NOT_VERIFIED"
     message = "You can add only the domain of your own verified email address."
 
 
-class PublicMailDomain(Unprocessable):
-    code = "PUBLIC_MAIL_DOMAIN"
+class PublicEmailDomain(Unprocessable):
+    code = "PUBLIC_EMAIL_DOMAIN"
     message = "This domain belongs to a public email provider. Use a domain of your organization."
 
 
@@ -103,7 +103,7 @@ class TeamRoleTooWeak(Forbidden):
 
 
 class InvitationEmailMismatch(Forbidden):
-    code = "INVITATION_FOR_ANOTHER"
+    code = "INVITATION_EMAIL_MISMATCH"
     message = "This invitation was sent to another email address. Sign in with that address."
 
 

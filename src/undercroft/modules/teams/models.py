@@ -1,6 +1,7 @@
 """Tables of teams, memberships, custom roles and invitations."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +9,6 @@ from sqlalchemy import DateTime, Index, LargeBinary, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import ColumnContent, Erasure, Identified, Privacy, SoftDeleted, Timestamped, utc_now
 from undercroft.core.validation import Name, Slug
 from undercroft.modules.users import EMAIL_LENGTH
@@ -16,6 +16,18 @@ from undercroft.modules.users import EMAIL_LENGTH
 ROLE_LENGTH = 40
 TIMESTAMP: Any = DateTime(timezone=True)
 TEXT_ARRAY: Any = ARRAY(Text)
+
+
+class TeamRole(StrEnum):
+    """The built-in roles in a team, strongest first."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+    VIEWER = "viewer"
+
+
+BUILT_IN_ROLES = frozenset(role.value for role in TeamRole)
 
 
 class TeamBase(SQLModel):
@@ -73,6 +85,7 @@ class Team(TeamBase, Identified, Timestamped, SoftDeleted, table=True):
     )
 
 
+# undercroft: allow tenant-factory because every team of the attack has the membership of its owner
 class Membership(Identified, Timestamped, table=True):
     """A user's membership in a team, with one role."""
 
@@ -88,6 +101,7 @@ class Membership(Identified, Timestamped, table=True):
     role: str = Field(max_length=ROLE_LENGTH, default=TeamRole.MEMBER.value, description="Name of the role.")
 
 
+# undercroft: allow tenant-factory because no response contains its columns
 class RemovedMember(SQLModel, table=True):
     """A user removed from a team: its domains do not offer the team again. Joining by invitation deletes the row."""
 
@@ -99,16 +113,7 @@ class RemovedMember(SQLModel, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)
 
 
-class RoleBase(SQLModel):
-    description: str = Field(default="", max_length=200, description="Purpose of the role, at most 200 characters.")
-    permissions: list[str] = Field(
-        sa_type=TEXT_ARRAY,
-        nullable=False,
-        description="Names of declared permissions.",
-    )
-
-
-class CustomRole(RoleBase, Identified, Timestamped, table=True):
+class CustomRole(Identified, Timestamped, table=True):
     """A role created by a team, beside the built-in ones. Memberships refer to it by name."""
 
     __tablename__ = "team_roles"
@@ -117,6 +122,8 @@ class CustomRole(RoleBase, Identified, Timestamped, table=True):
 
     team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE")
     name: str = Field(max_length=ROLE_LENGTH, description="Name of the role, unique in its team.")
+    description: str = Field(default="", max_length=200, description="Purpose of the role, at most 200 characters.")
+    permissions: list[str] = Field(sa_type=TEXT_ARRAY, nullable=False, description="Names of declared permissions.")
 
 
 class Invitation(Identified, Timestamped, table=True):

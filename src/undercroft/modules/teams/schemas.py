@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
-from undercroft.core.auth.permissions import TeamRole, get_granted_permissions
+from undercroft.core.auth.permissions import get_granted_permissions
 from undercroft.core.validation import Email, Name, Schema, Slug, single_line
-from undercroft.modules.teams.models import ROLE_LENGTH, CustomRole, TeamBase
+from undercroft.modules.teams.models import ROLE_LENGTH, CustomRole, Membership, Team, TeamBase, TeamRole
 
 MAX_DOMAINS = 20
 MAX_PERMISSIONS = 500
@@ -67,10 +67,12 @@ class TeamRead(TeamBase):
     id: UUID
     slug: str
     role: str = Field(description="Role of the current user in the team.")
-    is_personal: bool
-    require_mfa: bool
-    auto_join_domains: list[str]
-    auto_join_role: str
+    is_personal: bool = Field(description="Whether this is the personal team of a user.")
+    require_mfa: bool = Field(description="Whether members need a session with MFA to use the team.")
+    auto_join_domains: list[str] = Field(
+        description="Domains whose users may join with a verified address.", examples=[["acme.example"]]
+    )
+    auto_join_role: str = Field(description="Role of users who join through their domain.", examples=["member"])
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = Field(description="Time of deletion; null if the team is not deleted.")
@@ -81,7 +83,9 @@ class JoinOffer(Schema):
 
     id: UUID = Field(description="ID of the team.")
     name: str
-    domain: str = Field(description="Domain of the user's address, claimed by an owner of the team.")
+    domain: str = Field(
+        description="Domain of the user's address, claimed by an owner of the team.", examples=["acme.example"]
+    )
     role: str = Field(description="Role of users who join through the domain.")
 
 
@@ -96,7 +100,13 @@ class MemberRead(Schema):
     email: str
     full_name: str
     role: str
-    joined_at: datetime
+    joined_at: datetime = Field(description="Time at which the user joined the team.")
+
+    @classmethod
+    def of(cls, member: Membership, email: str, full_name: str) -> "MemberRead":
+        return cls(
+            user_id=member.user_id, email=email, full_name=full_name, role=member.role, joined_at=member.created_at
+        )
 
 
 class MemberUpdate(Schema):
@@ -128,7 +138,9 @@ class RoleUpdate(Schema):
 
     name: RoleName | None = None
     description: Description | None = None
-    permissions: list[PermissionName] | None = Field(default=None, max_length=MAX_PERMISSIONS)
+    permissions: list[PermissionName] | None = Field(
+        default=None, max_length=MAX_PERMISSIONS, description="Permissions that replace those of the role."
+    )
 
 
 class RoleRead(Schema):
@@ -153,15 +165,15 @@ class PermissionRead(Schema):
 class RoleGrants(Schema):
     name: str
     description: str
-    built_in: bool
+    built_in: bool = Field(description="Whether the role exists in every team and cannot be changed.")
     permissions: list[str]
 
 
 class PermissionMatrix(Schema):
     """All permissions, and those that each role of the current team has."""
 
-    permissions: list[PermissionRead]
-    roles: list[RoleGrants]
+    permissions: list[PermissionRead] = Field(description="All permissions.")
+    roles: list[RoleGrants] = Field(description="Roles of the team, with their permissions.")
 
 
 class InvitationCreate(Schema):
@@ -175,11 +187,11 @@ class InvitationRead(Schema):
     id: UUID
     email: str
     role: str
-    invited_by: UUID | None
-    inviter: str = Field(description="Name of the inviter.")
+    invited_by: UUID | None = Field(description="ID of the inviter; null if the account was deleted.")
+    inviter: str = Field(description="Name of the inviter.", examples=["Ada Lovelace"])
     created_at: datetime
     expires_at: datetime
-    expired: bool
+    expired: bool = Field(description="Whether the invitation has expired.")
 
 
 Token = Annotated[SecretStr, Field(min_length=1, max_length=512)]
@@ -195,10 +207,26 @@ class InvitationPreview(Schema):
     """An invitation, as shown to the recipient of its link."""
 
     team_name: str
-    inviter: str = Field(description="Name of the inviter, or an empty string if unknown.")
+    inviter: str = Field(description="Name of the inviter, or an empty string if unknown.", examples=["Ada Lovelace"])
     email: str
     role: str
     expires_at: datetime
     has_account: bool = Field(
         description="Whether an account with this address exists. If not, the user registers on the page of the link."
     )
+
+
+class TeamAdminRead(Schema):
+    id: UUID
+    name: str
+    slug: str
+    personal_user_id: UUID | None = Field(description="ID of the user who owns this personal team.")
+    members: int = Field(description="Number of members.")
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = Field(description="Time of deletion; null if the team is not deleted.")
+
+    @classmethod
+    def of(cls, team: Team, members: int) -> "TeamAdminRead":
+        known = {name: getattr(team, name) for name in cls.model_fields if name != "members"}
+        return cls(**known, members=members)

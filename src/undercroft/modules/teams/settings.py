@@ -23,7 +23,7 @@ class TeamSettings(SettingsBase):
         "10/day", description="Maximum invitations per user in the first week of the account."
     )
     rate_limit_team_invitations: RateText = Field("200/day", description="Maximum invitations per team.")
-    rate_limit_invitation_mails: RateText = Field(
+    rate_limit_invitation_emails: RateText = Field(
         "5/day", description="Maximum invitations per email address, across all teams."
     )
     rate_limit_invitation_repeats: RateText = Field(

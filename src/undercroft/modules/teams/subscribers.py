@@ -3,23 +3,15 @@
 from uuid import UUID
 
 from undercroft.core.audit import Entry, on_action
-from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
-from undercroft.modules.teams.account_deletion import leave_all_teams
-from undercroft.modules.teams.domains import revoke_user_claims
-from undercroft.modules.teams.purge import purge_abandoned
+from undercroft.modules.teams.models import TeamRole
 from undercroft.modules.teams.repository import MembershipRepository, TeamRepository
-from undercroft.modules.teams.role_permissions import exceeds_member_role, get_role_permissions
-from undercroft.modules.teams.service import create_team
-from undercroft.modules.users import (
-    EmailChanged,
-    UserDeactivated,
-    UserDeleted,
-    UserErased,
-    UserRegistered,
-    notify,
-)
+from undercroft.modules.teams.service.domains import revoke_user_claims
+from undercroft.modules.teams.service.members import leave_all_teams
+from undercroft.modules.teams.service.role_permissions import exceeds_member_role, get_role_permissions
+from undercroft.modules.teams.service.teams import create_team, purge_abandoned
+from undercroft.modules.users import EmailChanged, UserDeactivated, UserDeleted, UserErased, UserRegistered, notify
 
 
 @subscribe(UserRegistered)
@@ -90,4 +82,4 @@ async def _notify_owners(session: Session, entry: Entry, what: str, *, role: str
     if "owner" in entry.before:
         owners.add(UUID(entry.before["owner"]))
     for user_id in sorted(owners):
-        await notify(session, user_id, "team_access_changed", what=what, role=role, team=team.name)
+        await notify(session, user_id, "teams/team_access_changed", what=what, role=role, team=team.name)

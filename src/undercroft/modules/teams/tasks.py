@@ -10,12 +10,10 @@ from undercroft.core.db import utc_now
 from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import CoreSettings, load
 from undercroft.jobs import CurrentJob, cron, task
-from undercroft.modules.teams.invitation_acceptance import INVITATION_PAGE
 from undercroft.modules.teams.models import InvitationToken
-from undercroft.modules.teams.notifications import TeamNotification
-from undercroft.modules.teams.purge import purge_team
 from undercroft.modules.teams.repository import InvitationTokenRepository, TeamRepository
-from undercroft.modules.teams.service import restorable_since
+from undercroft.modules.teams.service.joining import INVITATION_PAGE
+from undercroft.modules.teams.service.teams import purge_team, restorable_since
 from undercroft.modules.users import UserRepository
 
 INVITATION_RETENTION = timedelta(days=30)
@@ -46,12 +44,12 @@ async def send_invitation(job: CurrentJob, *, invitation_id: UUID) -> None:
         "link": f"{load(CoreSettings).public_url}{INVITATION_PAGE}?{urlencode({'token': token})}",
         "until": f"{invitation.expires_at:%d %B %Y at %H:%M} UTC",
     }
-    await get_mailer().send(invitation.email, "invitation", data, key=job.id)
+    await get_mailer().send(invitation.email, "teams/invitation", data, key=job.id)
 
 
 @task(retries=8, timeout=60, backoff=5)
-async def send_team_notice(
-    job: CurrentJob, *, user_id: UUID, notice: TeamNotification, team_id: UUID, about: UUID | None, domains: list[str]
+async def send_notification(
+    job: CurrentJob, *, user_id: UUID, template: str, team_id: UUID, about: UUID | None, domains: list[str]
 ) -> None:
     """Email a user about a team, unless the account or the team no longer exists."""
     from undercroft.providers.email import TrustedText, get_mailer
@@ -71,7 +69,7 @@ async def send_team_notice(
         "domains": TrustedText(", ".join(domains)),
         "link": load(CoreSettings).public_url,
     }
-    await get_mailer().send(user.email, notice, data, key=job.id)
+    await get_mailer().send(user.email, template, data, key=job.id)
 
 
 @cron("41 3 * * *", timeout=600)

@@ -14,11 +14,9 @@ from undercroft.modules.users.events import (
     UserRegistered,
 )
 from undercroft.modules.users.models import EMAIL_LENGTH, NAME_LENGTH, User
-from undercroft.modules.users.notifications import notify
-from undercroft.modules.users.profile import PROFILE_COLUMNS, encode_profile
-from undercroft.modules.users.repository import UserRepository
+from undercroft.modules.users.repository import PROFILE_COLUMNS, UserRepository
 from undercroft.modules.users.schemas import FullName, UserRead
-from undercroft.modules.users.service import NewUser, UserService
+from undercroft.modules.users.service import NewUser, UserService, notify
 from undercroft.modules.users.settings import DEMO_EMAIL
 
 __all__ = [
@@ -42,7 +40,6 @@ __all__ = [
     "UserRegistered",
     "UserRepository",
     "UserService",
-    "encode_profile",
     "notify",
 ]
 

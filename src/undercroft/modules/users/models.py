@@ -24,7 +24,9 @@ class UserBase(SQLModel):
     )
     locale: str = Field(default="en", max_length=35, description="Language tag (BCP 47) for emails and pages.")
     timezone: str = Field(default="UTC", max_length=64, description="Time zone, a name in the IANA database.")
-    avatar_url: str | None = Field(default=None, max_length=URL_LENGTH, description="HTTPS URL of a picture.")
+    avatar_url: str | None = Field(
+        default=None, max_length=URL_LENGTH, description="HTTPS URL of a picture.", schema_extra={"examples": [None]}
+    )
     notifications: dict[str, bool] = Field(
         default_factory=dict,
         sa_type=JSONB,

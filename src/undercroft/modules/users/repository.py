@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Text, cast, func, select
 from sqlmodel import col
 
 from undercroft.core.auth import PlatformRole
@@ -54,7 +55,7 @@ class UserRepository(Repository[User]):
         """Lock the active superadmins until the transaction ends; return their ids."""
         query = (
             select(col(User.id))
-            .where(col(User.role) == PlatformRole.SUPERADMIN, col(User.is_active), col(User.deleted_at).is_(None))
+            .where(col(User.role) == PlatformRole.SUPERADMIN, col(User.is_active))
             .order_by(col(User.id))
             .with_for_update()
         )
@@ -83,3 +84,19 @@ def build_filters(*, role: PlatformRole | None, is_active: bool | None) -> Seque
     if is_active is not None:
         where.append(col(User.is_active) == is_active)
     return where
+
+
+PROFILE_COLUMNS: tuple[Any, ...] = (
+    col(User.id).label("user_id"),
+    col(User.email),
+    col(User.full_name),
+    col(User.locale),
+    col(User.timezone),
+    col(User.avatar_url),
+    cast(col(User.notifications), Text).label("notifications"),
+    col(User.role),
+    col(User.email_verified_at),
+    col(User.created_at),
+    col(User.updated_at),
+)
+"""Columns of a user that an authentication query selects, so that `encode_profile` needs no query."""

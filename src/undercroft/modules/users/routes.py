@@ -1,4 +1,4 @@
-"""Routes of the current user and of user management."""
+"""Routes of the current user, and user management for administrators."""
 
 from typing import Annotated
 from uuid import UUID
@@ -9,23 +9,20 @@ from pydantic import Field
 from undercroft.core.auth import PlatformRole, StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
-from undercroft.core.http import CurrentPrincipal, Router
-from undercroft.core.http.errors import responses
-from undercroft.core.http.pagination import CursorPage, InvalidCursor, ListQuery, Page, encode_cursor
+from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Router, When
+from undercroft.core.http.pagination import InvalidCursor, ListQuery, Page
 from undercroft.core.http.query import query
-from undercroft.core.http.step_up_policy import step_up_exempt, step_up_when
 from undercroft.core.http.tags import Tag
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak, UserNotFound
 from undercroft.modules.users.models import User
-from undercroft.modules.users.profile import encode_profile
 from undercroft.modules.users.repository import UserRepository, build_filters
-from undercroft.modules.users.schemas import ProfileRead, UserAdminRead, UserAdminUpdate, UserUpdate
-from undercroft.modules.users.service import UserReadService, UserService
+from undercroft.modules.users.schemas import ProfileRead, UserAdminRead, UserAdminUpdate, UserUpdate, encode_profile
+from undercroft.modules.users.service import UserService
 
-PROFILE_TAG = Tag("Profile", "The current user.", group="Account")
+PROFILE = Tag("Profile", "The current user.", group="Account")
 USERS = Tag("Users", "User management for administrators.", group="Administration")
 
-me = Router(surface="app", prefix="/users", tag=PROFILE_TAG, team_independent=True)
+me = Router(surface="app", prefix="/users", tag=PROFILE, team_independent=True)
 admin = Router(surface="admin", prefix="/users", tag=USERS)
 
 
@@ -35,8 +32,13 @@ async def read_profile(principal: CurrentPrincipal) -> Response:
     return Response(encode_profile(principal.subject, principal.impersonator_id), media_type="application/json")
 
 
-@me.patch("/me", response_model=ProfileRead, summary="Update the current user")
-@step_up_exempt("A profile grants no access.")
+@me.patch(
+    "/me",
+    audit=Audit("user.profile_changed", none_when="nothing changed"),
+    step_up=Exempt("A profile grants no access."),
+    response_model=ProfileRead,
+    summary="Update the current user",
+)
 async def update_profile(body: UserUpdate, principal: CurrentPrincipal, session: SessionDep) -> ProfileRead:
     """Changes only the given fields. Other endpoints change the email address and the password."""
     user = await UserService(session).update_profile(principal.user_id, body.model_dump(exclude_unset=True))
@@ -50,42 +52,27 @@ class UserQuery(ListQuery):
     is_active: bool | None = Field(None, description="Whether to return only active or only deactivated users.")
 
 
-@admin.get(
-    "",
-    response_model=Page[UserAdminRead] | CursorPage[UserAdminRead],
-    summary="List users",
-    responses=responses(UnknownSort, InvalidCursor),
-)
-async def list_users(
-    query: Annotated[UserQuery, query(UserQuery)], session: ReadSessionDep
-) -> Page[UserAdminRead] | CursorPage[UserAdminRead]:
-    """Returns users, newest first; `q` matches parts of email addresses and names.
-
-    Offset pages with a total count, or cursor pages when `cursor` or `limit` is given.
-    """
-    users, where = UserReadService(session), build_filters(role=query.role, is_active=query.is_active)
-    if query.uses_cursor:
-        page = await users.list_after(*where, q=query.q, after=query.position, limit=query.limit or 20)
-        items = [UserAdminRead.model_validate(user) for user in page.items]
-        return CursorPage(items=items, next_cursor=encode_cursor(page.next))
-    found = await users.list(*where, q=query.q, sort=query.checked_sort, page=query.page, size=query.size)
-    items = [UserAdminRead.model_validate(user) for user in found.items]
-    return Page.of(items, total=found.total, page=query.page, size=query.size)
+@admin.get("", response_model=Page[UserAdminRead], summary="List users", errors=(UnknownSort, InvalidCursor))
+async def list_users(query: Annotated[UserQuery, query(UserQuery)], session: ReadSessionDep) -> Page[UserAdminRead]:
+    """Returns users, newest first; `q` matches parts of email addresses and names."""
+    where = build_filters(role=query.role, is_active=query.is_active)
+    return Page.of(await UserService(session).list(query.paging, *where), UserAdminRead.model_validate)
 
 
-@admin.get("/{user_id}", response_model=UserAdminRead, summary="Get a user", responses=responses(UserNotFound))
+@admin.get("/{user_id}", response_model=UserAdminRead, summary="Get a user", errors=(UserNotFound,))
 async def read_user(user_id: UUID, session: ReadSessionDep) -> User:
     """Returns a user, active or not."""
-    return await UserReadService(session).get(user_id)
+    return await UserService(session).get(user_id)
 
 
 @admin.patch(
     "/{user_id}",
+    audit=Audit("user.changed", "user.role_changed", none_when="nothing changed"),
+    step_up=When("the role changes or the email address is marked as verified"),
     response_model=UserAdminRead,
     summary="Update a user",
-    responses=responses(UserNotFound, RoleTooWeak, LastSuperadmin, StepUpRequired),
+    errors=(UserNotFound, RoleTooWeak, LastSuperadmin, StepUpRequired),
 )
-@step_up_when("the role changes or the email address is marked as verified")
 async def update_user(user_id: UUID, body: UserAdminUpdate, principal: CurrentPrincipal, session: SessionDep) -> User:
     """Changes only the given fields. Only a superadmin can change administrators or promote users.
 
@@ -96,11 +83,12 @@ async def update_user(user_id: UUID, body: UserAdminUpdate, principal: CurrentPr
 
 @admin.post(
     "/{user_id}/activate",
+    audit=Audit("user.activated", none_when="nothing changed"),
+    step_up=When("the user was deactivated"),
     response_model=UserAdminRead,
     summary="Activate a user",
-    responses=responses(UserNotFound, RoleTooWeak, StepUpRequired),
+    errors=(UserNotFound, RoleTooWeak, StepUpRequired),
 )
-@step_up_when("the user was deactivated")
 async def activate_user(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> User:
     """Allows the user to sign in again. Sessions that ended with the deactivation stay revoked."""
     return await UserService(session).activate(user_id, by=principal)
@@ -108,11 +96,12 @@ async def activate_user(user_id: UUID, principal: CurrentPrincipal, session: Ses
 
 @admin.post(
     "/{user_id}/deactivate",
+    audit=Audit("user.deactivated", repeatable=("team.domains_revoked",), none_when="nothing changed"),
+    step_up=Exempt("It only removes access."),
     response_model=UserAdminRead,
     summary="Deactivate a user",
-    responses=responses(UserNotFound, RoleTooWeak, LastSuperadmin),
+    errors=(UserNotFound, RoleTooWeak, LastSuperadmin),
 )
-@step_up_exempt("It only removes access.")
 async def deactivate_user(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> User:
     """Blocks the user from the next request on and revokes the user's sessions."""
     return await UserService(session).deactivate(user_id, by=principal)

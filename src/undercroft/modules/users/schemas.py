@@ -1,13 +1,15 @@
 """Request and response schemas of users."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from pydantic import ConfigDict, Field, StringConstraints
 
 from undercroft.core.auth import PlatformRole
-from undercroft.core.validation import Locale, Schema, TimeZone, Url, single_line
+from undercroft.core.validation import NOT_GIVEN, Locale, TimeZone, UpdateSchema, Url, single_line
 from undercroft.modules.users.models import NAME_LENGTH, URL_LENGTH, UserBase
 
 FullName = Annotated[str, single_line(NAME_LENGTH, min_length=0)]
@@ -16,7 +18,14 @@ AvatarUrl = Annotated[
     Field(max_length=URL_LENGTH, pattern="^https://", description="HTTPS URL of a picture, at most 2000 characters."),
 ]
 Topic = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,59}$")]
-Notifications = Annotated[dict[Topic, bool], Field(max_length=50, examples=[{"news": False}])]
+Notifications = Annotated[
+    dict[Topic, bool],
+    Field(
+        max_length=50, description="Notification topics, and whether the user wants them.", examples=[{"news": False}]
+    ),
+]
+
+_encode = msgspec.json.Encoder().encode
 
 
 class UserRead(UserBase):
@@ -26,7 +35,7 @@ class UserRead(UserBase):
 
     id: UUID
     email: str
-    role: PlatformRole
+    role: PlatformRole = Field(description="Role of the user on the platform.")
     email_verified: bool
     created_at: datetime
     updated_at: datetime
@@ -38,33 +47,53 @@ class ProfileRead(UserRead):
     impersonated_by: UUID | None = Field(None, description="ID of the administrator who impersonates the user, if any.")
 
 
+def encode_profile(row: Mapping[str, Any], impersonated_by: UUID | None = None) -> bytes:
+    """Encode a database row with `PROFILE_COLUMNS` as JSON in the form of `ProfileRead`."""
+    return _encode(
+        {
+            "full_name": row["full_name"],
+            "locale": row["locale"],
+            "timezone": row["timezone"],
+            "avatar_url": row["avatar_url"],
+            "notifications": msgspec.Raw(row["notifications"].encode()),
+            "id": row["user_id"],
+            "email": row["email"],
+            "role": row["role"],
+            "email_verified": row["email_verified_at"] is not None,
+            "created_at": row["created_at"],
+            "updated_at": row["updated_at"],
+            "impersonated_by": impersonated_by,
+        }
+    )
+
+
 class UserAdminRead(UserRead):
     """A user, as shown to administrators."""
 
-    is_active: bool
+    is_active: bool = Field(description="Whether the user may sign in.")
 
 
-class UserUpdate(Schema):
+class UserUpdate(UpdateSchema):
     """Profile changes of the current user; only the given fields are changed."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"full_name": "Ada Lovelace", "timezone": "Europe/London"}]}
+        json_schema_extra={"examples": [{"full_name": "Ada Lovelace", "timezone": "Europe/London"}]}
     )
 
-    full_name: FullName = ""
-    locale: Locale = "en"
-    timezone: TimeZone = "UTC"
-    avatar_url: AvatarUrl | None = None
-    notifications: Notifications = {}
+    full_name: FullName = NOT_GIVEN
+    locale: Locale = NOT_GIVEN
+    timezone: TimeZone = NOT_GIVEN
+    avatar_url: AvatarUrl | None = NOT_GIVEN
+    notifications: Notifications = NOT_GIVEN
 
 
-class UserAdminUpdate(Schema):
+class UserAdminUpdate(UpdateSchema):
     """Changes of a user by an administrator; only the given fields are changed."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"role": "admin"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"role": "admin"}]})
 
-    full_name: FullName = ""
-    locale: Locale = "en"
-    timezone: TimeZone = "UTC"
-    role: PlatformRole = PlatformRole.USER
-    email_verified: bool = Field(True, description="Whether the email address is verified.")
+    full_name: FullName = NOT_GIVEN
+    locale: Locale = NOT_GIVEN
+    timezone: TimeZone = NOT_GIVEN
+    role: PlatformRole = NOT_GIVEN
+    email_verified: bool = NOT_GIVEN

@@ -1,4 +1,4 @@
-"""Demo accounts for development: a user with a few projects, and a superadmin."""
+"""Demo accounts for development: a user and a superadmin."""
 
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Session

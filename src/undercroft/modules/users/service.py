@@ -1,28 +1,34 @@
-"""Changes of users. Each method changes the state once, records an audit entry and publishes an event."""
+"""Read, change, delete and notify users. Each change is made once, audited and published as an event."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement
 
-from undercroft.core.audit import Entry, record
+from undercroft.core.audit import Entry, current_actor, current_origin, record
 from undercroft.core.audit import changes as differences
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.auth.step_up import require_recent_authentication
 from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.db.repository import KeysetPage, OffsetPage, Position
+from undercroft.core.db.privacy import erase_user
+from undercroft.core.db.repository import Paging, RowPage
 from undercroft.core.events import publish
+from undercroft.core.http.user_agents import describe_user_agent
 from undercroft.core.ids import new_id
 from undercroft.core.telemetry.redaction import HIDDEN
-from undercroft.modules.users.erasure import request_erasure
+from undercroft.jobs import enqueue
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak
-from undercroft.modules.users.events import EmailChanged, UserDeactivated, UserDeleted, UserRegistered
+from undercroft.modules.users.events import EmailChanged, UserDeactivated, UserDeleted, UserErased, UserRegistered
 from undercroft.modules.users.models import User
-from undercroft.modules.users.repository import UserRepository
+from undercroft.modules.users.repository import UserAddressRepository, UserRepository
 
 ACTIVE, INACTIVE = {"is_active": True}, {"is_active": False}
+
+ERASURE_DELAY = timedelta(minutes=10)
+"""Long enough for the user's last requests to finish and for the emails about the deletion to be sent."""
 
 
 class NewUser(Struct, frozen=True, kw_only=True):
@@ -38,11 +44,22 @@ class NewUser(Struct, frozen=True, kw_only=True):
 
 
 class UserService:
-    """Changes in the session's transaction, made by the user, an administrator or a command (no actor)."""
+    """Pass a `Session` to change users, a `ReadSession` to read them.
 
-    def __init__(self, session: Session) -> None:
+    Changes are made by the user, an administrator or a command (no actor).
+    """
+
+    def __init__(self, session: ReadSession) -> None:
         self._session = session
         self._users = UserRepository(session)
+
+    async def get(self, user_id: UUID) -> User:
+        """Return a user. Raises `UserNotFound`."""
+        return await self._users.get(user_id)
+
+    async def list(self, paging: Paging, *where: ColumnElement[bool]) -> RowPage[User]:
+        """List matching users, newest first by default. Raises `UnknownSort`."""
+        return await self._users.list(paging, *where)
 
     async def create(self, new: NewUser, *, actor_id: UUID | None = None) -> User:
         """Create a user with a verified address. Raises `EmailTaken`."""
@@ -56,7 +73,7 @@ class UserService:
             email_verified_at=utc_now(),
         )
         await self._users.create(user)
-        await publish(self._session, UserRegistered(user.id))
+        await publish(self._write_session, UserRegistered(user.id))
         after = {"email": new.email, "full_name": new.full_name, "role": new.role.value}
         await self._audit("user.registered", user.id, actor_id or user.id, after=after)
         return user
@@ -97,7 +114,7 @@ class UserService:
         if is_last:
             raise LastSuperadmin
         await self._users.update(user, {"is_active": False})
-        await publish(self._session, UserDeactivated(user.id))
+        await publish(self._write_session, UserDeactivated(user.id))
         await self._audit("user.deactivated", user.id, by.user_id, before=ACTIVE, after=INACTIVE)
         return user
 
@@ -152,7 +169,7 @@ class UserService:
         user = await self._users.lock(user_id)
         before = {"password": HIDDEN if user.password_hash else None}
         await self._users.update(user, {"password_hash": password_hash})
-        await self._audit(action, user_id, actor_id, before=before, after={"password": HIDDEN}, details=details)
+        await self._audit(action, user_id, actor_id, before=before, after={"password": HIDDEN}, details=details or {})
         return user
 
     async def change_email(self, user_id: UUID, email: str, *, previous: str | None = None) -> str:
@@ -164,7 +181,7 @@ class UserService:
         user = await self._users.lock(user_id)
         before = previous or user.email
         await self._users.update(user, {"email": email, "email_verified_at": utc_now()})
-        await publish(self._session, EmailChanged(user_id, before))
+        await publish(self._write_session, EmailChanged(user_id, before))
         await self._audit("user.email_changed", user_id, user_id, before={"email": before}, after={"email": email})
         return before
 
@@ -177,49 +194,58 @@ class UserService:
         await self._users.update(user, _anonymized_values(user_id))
         # before the event, so that subscribers also erase the origin of this entry
         await self._audit("user.deleted", user_id, user_id, before={"deleted": False}, after={"deleted": True})
-        await publish(self._session, UserDeleted(user_id, email))
-        await request_erasure(self._session, user_id)
+        await publish(self._write_session, UserDeleted(user_id, email))
+        await _enqueue_erasure(self._write_session, user_id)
 
     async def _lock_with_superadmins(self, user_id: UUID) -> tuple[User, bool]:
         """Lock all superadmins, always in the same order, then the user; return whether it is the last one."""
         superadmins = await self._users.lock_superadmins()
         return await self._users.lock(user_id), list(superadmins) == [user_id]
 
-    async def _audit(
-        self,
-        action: str,
-        user_id: UUID,
-        actor_id: UUID | None,
-        *,
-        after: Mapping[str, Any],
-        before: Mapping[str, Any] | None = None,
-        details: Mapping[str, Any] | None = None,
-    ) -> None:
-        entry = Entry(action, actor_id, "user", user_id, before=before or {}, after=after, details=details or {})
-        await record(self._session, entry)
+    async def _audit(self, action: str, user_id: UUID, actor_id: UUID | None, **fields: Any) -> None:
+        """Record an audit entry about a user, with these fields of `Entry`."""
+        await record(self._write_session, Entry(action, actor_id, "user", user_id, **fields))
+
+    @property
+    def _write_session(self) -> Session:
+        assert isinstance(self._session, Session)
+        return self._session
 
 
-class UserReadService:
-    """Read users for administrators."""
+async def erase_deleted(session: Session, user_id: UUID) -> dict[str, int]:
+    """Erase a deleted user from every table, by its privacy declaration; return the number of rows by table."""
+    addresses = await UserAddressRepository(session).list_emails(user_id)
+    erased = await erase_user(session, user_id, addresses)
+    await publish(session, UserErased(user_id))
+    return erased
 
-    def __init__(self, session: ReadSession) -> None:
-        self._users = UserRepository(session)
 
-    async def get(self, user_id: UUID) -> User:
-        """Return a user. Raises `UserNotFound`."""
-        return await self._users.get(user_id)
+async def notify(session: Session, user_id: UUID, template: str, **facts: str) -> None:
+    """Enqueue an email to a user about the account, sent after the session's transaction has committed.
 
-    async def list(
-        self, *where: ColumnElement[bool], q: str | None, sort: str | None, page: int, size: int
-    ) -> OffsetPage[User]:
-        """List one page of matching users, newest first by default. Raises `UnknownSort`."""
-        return await self._users.list(*where, q=q, sort=sort, page=page, size=size)
+    Templates receive `name`, `when`, `where`, `link` and these facts.
+    """
+    from undercroft.modules.users.tasks import send_notification
 
-    async def list_after(
-        self, *where: ColumnElement[bool], q: str | None, after: Position | None, limit: int
-    ) -> KeysetPage[User]:
-        """List the next matching users, newest first, without a count."""
-        return await self._users.list_after(*where, q=q, after=after, limit=limit)
+    origin = _describe_origin(user_id)
+    await enqueue(
+        session, send_notification, user_id=user_id, template=template, when=utc_now(), facts=facts, where=origin
+    )
+
+
+async def _enqueue_erasure(session: Session, user_id: UUID) -> None:
+    from undercroft.modules.users.tasks import erase
+
+    await enqueue(session, erase, user_id=user_id, delay=ERASURE_DELAY)
+
+
+def _describe_origin(user_id: UUID) -> str:
+    """IP address and browser of the user's own action; empty for an action by an administrator, who stays private."""
+    actor, origin = current_actor(), current_origin()
+    if actor.user_id not in (None, user_id) or actor.impersonator_id is not None:
+        return ""
+    program = describe_user_agent(origin.user_agent)
+    return f"{origin.ip} ({program})" if origin.ip and program else origin.ip
 
 
 def _require_rank(by: Principal, user: User, role: str) -> None:

@@ -1,17 +1,20 @@
 """Tasks of users: emails about changes of accounts, and erasure of deleted accounts."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from undercroft.core.db import utc_now
 from undercroft.core.settings import CoreSettings, load
 from undercroft.jobs import CurrentJob, cron, task
-from undercroft.modules.users.erasure import ERASURE_REPEAT_PERIOD, erase_deleted
 from undercroft.modules.users.repository import UserRepository
+from undercroft.modules.users.service import erase_deleted
+
+ERASURE_REPEAT_PERIOD = timedelta(days=8)
+"""How long the erasure is repeated every night: the latest time at which a job about the user may end."""
 
 
 @task(retries=8, timeout=60, backoff=5)
-async def send_notice(
+async def send_notification(
     job: CurrentJob, *, user_id: UUID, template: str, when: datetime, facts: dict[str, str], where: str = ""
 ) -> None:
     """Email a user at the current address, unless the account no longer exists."""

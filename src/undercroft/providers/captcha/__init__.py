@@ -1,6 +1,6 @@
 """CAPTCHA verification with the service that CAPTCHA_PROVIDER selects: `await captcha.verify(token, ip)`."""
 
-from undercroft.providers.captcha.settings import CaptchaProvider, CaptchaSettings
-from undercroft.providers.captcha.siteverify import Captcha, CaptchaUnavailable
+from undercroft.providers.captcha.settings import CaptchaSettings
+from undercroft.providers.captcha.siteverify import Captcha, CaptchaUnavailable, Service
 
-__all__ = ["Captcha", "CaptchaProvider", "CaptchaSettings", "CaptchaUnavailable"]
+__all__ = ["Captcha", "CaptchaSettings", "CaptchaUnavailable", "Service"]

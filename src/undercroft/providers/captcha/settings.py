@@ -5,14 +5,10 @@ from typing import ClassVar
 
 from pydantic import Field, SecretStr, model_validator
 
+from undercroft.core.adapters import NAME_PATTERN, find_adapter
 from undercroft.core.settings import SettingsBase
 
-
-class CaptchaProvider(StrEnum):
-    NONE = "none"
-    TURNSTILE = "turnstile"
-    HCAPTCHA = "hcaptcha"
-    RECAPTCHA = "recaptcha"
+KIND = "undercroft.providers.captcha"
 
 
 class OutagePolicy(StrEnum):
@@ -23,8 +19,9 @@ class OutagePolicy(StrEnum):
 class CaptchaSettings(SettingsBase):
     section: ClassVar[str] = "Captcha"
 
-    captcha_provider: CaptchaProvider = Field(
-        CaptchaProvider.NONE,
+    captcha_provider: str = Field(
+        "none",
+        pattern=NAME_PATTERN,
         description="Service that verifies users who register, sign in or request an email: `turnstile`, `hcaptcha`, "
         "`recaptcha`, or `none` for no verification.",
     )
@@ -51,4 +48,8 @@ class CaptchaSettings(SettingsBase):
 
     @property
     def is_on(self) -> bool:
-        return self.captcha_provider is not CaptchaProvider.NONE
+        return self.captcha_provider != "none"
+
+    def require_adapters(self) -> None:
+        if self.is_on:
+            find_adapter(KIND, self.captcha_provider, "CAPTCHA_PROVIDER")

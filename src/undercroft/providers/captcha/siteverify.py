@@ -7,9 +7,21 @@ https://developers.cloudflare.com/turnstile/get-started/server-side-validation/ 
 import structlog
 from msgspec import Struct
 
+from undercroft.core.adapters import find_adapter
 from undercroft.core.settings import load
-from undercroft.providers.captcha.settings import CaptchaProvider, CaptchaSettings, OutagePolicy
+from undercroft.providers.captcha.settings import KIND, CaptchaSettings, OutagePolicy
 from undercroft.providers.http_client import HttpClient, HttpClientError, require_client
+
+
+class Service(Struct, frozen=True):
+    """Public data of a provider: verification URL, script, Content-Security-Policy origins, widget and form field."""
+
+    verify_url: str
+    script: str
+    origins: str
+    widget_class: str
+    field: str
+
 
 log = structlog.get_logger("undercroft.security")
 
@@ -23,48 +35,14 @@ class CaptchaUnavailable(Exception):
     """The provider is unreachable and CAPTCHA_WHEN_DOWN is `refuse`, or the provider rejects the secret."""
 
 
-class Service(Struct, frozen=True):
-    """Public data of a provider: verification URL, script, Content-Security-Policy origins, widget and form field."""
-
-    verify_url: str
-    script: str
-    origins: str
-    widget_class: str
-    field: str
-
-
-SERVICES = {
-    CaptchaProvider.TURNSTILE: Service(
-        "https://challenges.cloudflare.com/turnstile/v0/siteverify",
-        "https://challenges.cloudflare.com/turnstile/v0/api.js",
-        "https://challenges.cloudflare.com",
-        "cf-turnstile",
-        "cf-turnstile-response",
-    ),
-    CaptchaProvider.HCAPTCHA: Service(
-        "https://api.hcaptcha.com/siteverify",
-        "https://js.hcaptcha.com/1/api.js",
-        "https://hcaptcha.com https://*.hcaptcha.com",
-        "h-captcha",
-        "h-captcha-response",
-    ),
-    CaptchaProvider.RECAPTCHA: Service(
-        "https://www.google.com/recaptcha/api/siteverify",
-        "https://www.google.com/recaptcha/api.js",
-        "https://www.google.com https://www.gstatic.com",
-        "g-recaptcha",
-        "g-recaptcha-response",
-    ),
-}
-
-
 class Captcha:
     """Client of the configured provider. Raises `ConfigurationError` when its HTTP client is not installed."""
 
     def __init__(self) -> None:
         settings = load(CaptchaSettings)
-        self.service = SERVICES.get(settings.captcha_provider)
-        if self.service is not None:
+        self.service: Service | None = None
+        if settings.is_on:
+            self.service = find_adapter(KIND, settings.captcha_provider, "CAPTCHA_PROVIDER")()
             require_client("CAPTCHA_PROVIDER", extra="captcha")
         self._settings = settings
         self._http_client = HttpClient(timeout=settings.captcha_seconds, max_bytes=65_536)

@@ -6,8 +6,8 @@ from undercroft.providers.email.mailer import Mailer, get_mailer, make_provider
 from undercroft.providers.email.message import Attachment, EmailMessage
 from undercroft.providers.email.protocol import DeliveryResult, EmailProvider
 from undercroft.providers.email.sanitizer import TrustedText
-from undercroft.providers.email.settings import EmailProviderName, EmailSettings, SmtpSecurity
-from undercroft.providers.email.templates import add_templates
+from undercroft.providers.email.settings import EmailSettings, SmtpSecurity
+from undercroft.providers.email.templates import EmailTemplates
 
 __all__ = [
     "Address",
@@ -18,13 +18,12 @@ __all__ = [
     "EmailError",
     "EmailMessage",
     "EmailProvider",
-    "EmailProviderName",
     "EmailSettings",
+    "EmailTemplates",
     "InvalidMessage",
     "Mailer",
     "SmtpSecurity",
     "TrustedText",
-    "add_templates",
     "get_mailer",
     "make_provider",
 ]

@@ -6,6 +6,7 @@ from typing import TextIO
 
 from undercroft.providers.email.message import EmailMessage
 from undercroft.providers.email.protocol import DeliveryResult
+from undercroft.providers.email.settings import EmailSettings
 
 RULE = "─" * 72
 
@@ -34,3 +35,8 @@ def _as_text(message: EmailMessage) -> str:
         f"{RULE}\nTo: {recipients}\nSubject: {message.subject}\n"
         f"Message-ID: {message.message_id}\n{attachments}\n{message.text.rstrip()}\n{RULE}\n"
     )
+
+
+def create(_settings: EmailSettings) -> ConsoleProvider:
+    """Create the provider that the settings select."""
+    return ConsoleProvider()

@@ -9,6 +9,7 @@ from undercroft.providers.email.errors import DeliveryDeferred
 from undercroft.providers.email.mail_files import MailFiles
 from undercroft.providers.email.message import EmailMessage
 from undercroft.providers.email.protocol import DeliveryResult
+from undercroft.providers.email.settings import EmailSettings
 
 
 class MailboxProvider:
@@ -38,3 +39,8 @@ class MailboxProvider:
 
     def _unavailable(self, error: OSError) -> DeliveryDeferred:
         return DeliveryDeferred(f"Emails cannot be written to {self._files.folder}: {error.strerror}.")
+
+
+def create(settings: EmailSettings) -> MailboxProvider:
+    """Create the provider that the settings select."""
+    return MailboxProvider(settings.email_mailbox_folder, size=settings.email_mailbox_size)

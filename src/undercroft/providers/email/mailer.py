@@ -7,12 +7,14 @@ from uuid import UUID
 
 import structlog
 
+from undercroft.core.adapters import find_adapter
+from undercroft.core.context import current_context
 from undercroft.core.settings import CoreSettings, load
 from undercroft.providers.email.address import Address
 from undercroft.providers.email.message import Attachment, EmailMessage
 from undercroft.providers.email.protocol import DeliveryResult, EmailProvider
 from undercroft.providers.email.sanitizer import sanitize_data
-from undercroft.providers.email.settings import EmailProviderName, EmailSettings
+from undercroft.providers.email.settings import KIND, EmailSettings
 from undercroft.providers.email.templates import render
 
 log = structlog.get_logger("undercroft.application")
@@ -35,7 +37,7 @@ class Mailer:
 
     def __init__(self, provider: EmailProvider, settings: EmailSettings) -> None:
         self.provider = provider
-        self._settings = settings
+        self.settings = settings
 
     async def send(
         self, to: Recipients, template: str, data: Mapping[str, Any], **options: Unpack[ComposeOptions]
@@ -73,11 +75,11 @@ class Mailer:
 
         `key` determines the Message-ID. Use the job's ID, so that a retried job sends the same Message-ID.
         """
-        sender, key = self._settings.sender, options.get("key")
+        sender, key = self.settings.sender, options.get("key")
         rendered = await asyncio.to_thread(
             render, template, {**_template_context(options.get("unsubscribe_url")), **sanitize_data(data)}
         )
-        reply_to = options.get("reply_to") or self._settings.email_reply_to
+        reply_to = options.get("reply_to") or self.settings.email_reply_to
         return EmailMessage(
             sender=sender,
             to=_addresses(to),
@@ -93,32 +95,18 @@ class Mailer:
 
 
 def make_provider(settings: EmailSettings) -> EmailProvider:
-    """Create the provider that the settings select. Only its module is imported."""
-    match settings.provider:
-        case EmailProviderName.SMTP:
-            from undercroft.providers.email.smtp import SmtpProvider
-
-            return SmtpProvider(settings)
-        case EmailProviderName.MAILBOX:
-            from undercroft.providers.email.mailbox import MailboxProvider
-
-            return MailboxProvider(settings.email_mailbox_folder, size=settings.email_mailbox_size)
-        case EmailProviderName.CONSOLE:
-            from undercroft.providers.email.console import ConsoleProvider
-
-            return ConsoleProvider()
-
-
-_current: tuple[EmailSettings, Mailer] | None = None
+    """Create the provider that the settings select. Only its module is imported. Raises `ConfigurationError`."""
+    provider: EmailProvider = find_adapter(KIND, settings.provider, "EMAIL_PROVIDER")(settings)
+    return provider
 
 
 def get_mailer() -> Mailer:
-    """Return the mailer of this process; it is recreated when the settings are reloaded."""
-    global _current
-    settings = load(EmailSettings)
-    if _current is None or _current[0] is not settings:
-        _current = settings, Mailer(make_provider(settings), settings)
-    return _current[1]
+    """Return the mailer of the current application; it is recreated when the settings are reloaded."""
+    context, settings = current_context(), load(EmailSettings)
+    mailer = context.find(Mailer)
+    if mailer is None or mailer.settings is not settings:
+        mailer = context.add(Mailer, Mailer(make_provider(settings), settings))
+    return mailer
 
 
 def _addresses(to: Recipients) -> tuple[Address, ...]:

@@ -7,14 +7,11 @@ from typing import ClassVar
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from undercroft.core.adapters import NAME_PATTERN, find_adapter
 from undercroft.core.settings import STATE_FOLDER, CoreSettings, SettingsBase, load
 from undercroft.providers.email.address import Address
 
-
-class EmailProviderName(StrEnum):
-    CONSOLE = "console"
-    MAILBOX = "mailbox"
-    SMTP = "smtp"
+KIND = "undercroft.providers.email"
 
 
 class SmtpSecurity(StrEnum):
@@ -30,8 +27,9 @@ class SmtpSecurity(StrEnum):
 class EmailSettings(SettingsBase):
     section: ClassVar[str] = "Email"
 
-    email_provider: EmailProviderName | None = Field(
+    email_provider: str | None = Field(
         None,
+        pattern=NAME_PATTERN,
         description="`smtp` sends emails. For development only: `mailbox` shows emails at /dev/mailbox, `console` "
         "prints them. Default: `smtp` in production, otherwise `mailbox`.",
     )
@@ -83,19 +81,24 @@ class EmailSettings(SettingsBase):
         return self
 
     @property
-    def provider(self) -> EmailProviderName:
+    def provider(self) -> str:
         if self.email_provider is not None:
             return self.email_provider
-        return EmailProviderName.SMTP if load(CoreSettings).is_production else EmailProviderName.MAILBOX
+        return "smtp" if load(CoreSettings).is_production else "mailbox"
 
     @property
     def sender(self) -> Address:
         address = Address.parse(self.email_from)
         return address if address.name else Address(address.email, load(CoreSettings).app_name)
 
+    def require_adapters(self) -> None:
+        find_adapter(KIND, self.provider, "EMAIL_PROVIDER")
+
     def production_errors(self) -> Iterator[str]:
-        if self.email_provider in (EmailProviderName.CONSOLE, EmailProviderName.MAILBOX):
+        if self.email_provider in ("console", "mailbox"):
             yield f"EMAIL_PROVIDER={self.email_provider} does not send emails. Set EMAIL_PROVIDER=smtp."
+        elif self.email_provider not in (None, "smtp"):
+            pass
         elif not self.smtp_host:
             yield "SMTP_HOST is not set. Set it to your SMTP server, such as smtp.example.com."
         elif self.smtp_security is SmtpSecurity.NONE and self.smtp_username and not _is_loopback(self.smtp_host):

@@ -134,3 +134,6 @@ async def _quit(client: aiosmtplib.SMTP | None) -> None:
         async with asyncio.timeout(QUIT_TIMEOUT):
             await client.quit()
     client.close()
+
+
+create = SmtpProvider

@@ -4,8 +4,9 @@
     {% block subject %}Welcome to {{ app_name }}{% endblock %}
     {% block body %}Your account is ready.{% endblock %}
 
-A template is searched in the project's folder (EMAIL_TEMPLATES), in the folders that modules added (latest first), and
-in `templates` beside this file, which contains `base.txt` and `base.html`. An undefined variable is an error.
+A template is searched in the project's folder (EMAIL_TEMPLATES), in `templates/emails` of the modules, and in
+`templates` beside this file, which contains the layouts `base.*`. Names begin with the module: `auth/verify` is in
+`templates/emails/auth/` of `auth`. An undefined variable is an error.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from undercroft.core.context import current_context
 from undercroft.core.settings import CoreSettings, load
 from undercroft.providers.email.errors import InvalidMessage
 from undercroft.providers.email.settings import EmailSettings
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 
 BUILT_IN = Path(__file__).parent / "templates"
 
-_folders: list[Path] = []
-
 
 class RenderedEmail(Struct, frozen=True):
     subject: str
@@ -33,10 +33,10 @@ class RenderedEmail(Struct, frozen=True):
     html: str
 
 
-def add_templates(folder: Path) -> None:
-    """Add a module's folder of email templates. A later folder has precedence over an earlier one."""
-    if folder not in _folders:
-        _folders.append(folder)
+class EmailTemplates(Struct, frozen=True):
+    """The folders of email templates of an application's modules."""
+
+    folders: tuple[Path, ...] = ()
 
 
 def render(template: str, data: Mapping[str, Any]) -> RenderedEmail:
@@ -46,7 +46,8 @@ def render(template: str, data: Mapping[str, Any]) -> RenderedEmail:
     """
     from jinja2 import TemplateError, TemplateNotFound
 
-    environment = _environment((load(EmailSettings).email_templates, *reversed(_folders), BUILT_IN))
+    folders = current_context().get(EmailTemplates).folders
+    environment = _environment((load(EmailSettings).email_templates, *folders, BUILT_IN))
     try:
         return _render(environment, template, data)
     except TemplateNotFound as error:
@@ -56,12 +57,21 @@ def render(template: str, data: Mapping[str, Any]) -> RenderedEmail:
 
 
 def _render(environment: "Environment", template: str, data: Mapping[str, Any]) -> RenderedEmail:
+    template = _with_module(environment, template)
     plain = environment.get_template(f"{template}.txt")
     if "subject" not in plain.blocks:
         raise InvalidMessage(f"The email template {template}.txt has no `subject` block.")
     subject = " ".join("".join(plain.blocks["subject"](plain.new_context(dict(data)))).split())
     html = environment.get_template(f"{template}.html").render(data, subject=subject)
     return RenderedEmail(subject, _collapse_blank_lines(plain.render(data, subject=subject)), html)
+
+
+def _with_module(environment: "Environment", template: str) -> str:
+    """Return the name with its module. Jobs that an earlier release enqueued name the file alone."""
+    if "/" in template or f"{template}.txt" in environment.list_templates():
+        return template
+    found = [name for name in environment.list_templates(["txt"]) if name.endswith(f"/{template}.txt")]
+    return found[0].removesuffix(".txt") if len(found) == 1 else template
 
 
 def _collapse_blank_lines(text: str) -> str:

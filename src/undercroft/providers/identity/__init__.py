@@ -8,14 +8,12 @@ from undercroft.providers.identity.errors import (
     IdentityProviderUnavailable,
     SocialSignInFailed,
 )
-from undercroft.providers.identity.external import make_external
+from undercroft.providers.identity.external import ExternalIssuer, ProviderEvent, ProviderEventKind, make_external
 from undercroft.providers.identity.profile import Profile
-from undercroft.providers.identity.protocol import ExternalIssuer, ProviderEvent, ProviderEventKind
-from undercroft.providers.identity.settings import AuthProviderName, IdentitySettings, SocialSettings
+from undercroft.providers.identity.settings import IdentitySettings, SocialSettings
 from undercroft.providers.identity.social import Flow, SocialProvider, get_provider_label, make_social
 
 __all__ = [
-    "AuthProviderName",
     "BadSignature",
     "BadToken",
     "ExpiredToken",

@@ -17,12 +17,12 @@ from undercroft.providers.identity.common import (
     has_subject,
     json_object,
     parse_unix_milliseconds,
+    verify_webhook,
 )
+from undercroft.providers.identity.external import ProviderEvent, ProviderEventKind
 from undercroft.providers.identity.profile import FOREVER, Profile, to_datetime
-from undercroft.providers.identity.protocol import ProviderEvent, ProviderEventKind
 from undercroft.providers.identity.settings import IdentitySettings
 from undercroft.providers.identity.tokens import Claims
-from undercroft.providers.identity.webhook_signatures import verify_webhook
 
 SESSION_ENDS = ("session.ended", "session.removed", "session.revoked")
 
@@ -108,6 +108,9 @@ class Clerk:
             at=at,
             blocked_until=_blocked_until(user),
         )
+
+
+create = Clerk
 
 
 def _is_signed_in(claims: Claims) -> bool:

@@ -7,6 +7,7 @@ import structlog
 
 from undercroft.core.settings import load
 from undercroft.providers.http_client import HttpClient, HttpClientError, HttpResponse
+from undercroft.providers.identity.common import get_with_token
 from undercroft.providers.identity.errors import IdentityProviderUnavailable, SocialSignInFailed
 from undercroft.providers.identity.profile import Profile
 from undercroft.providers.identity.settings import SocialSettings
@@ -72,8 +73,5 @@ class Github:
         return token
 
     async def _get(self, path: str, token: str) -> HttpResponse:
-        headers = {"Authorization": f"Bearer {token}", "X-GitHub-Api-Version": "2022-11-28"}
-        try:
-            return await self._http_client.get(f"{self._settings.github_api_url}{path}", headers=headers)
-        except HttpClientError as error:
-            raise IdentityProviderUnavailable from error
+        url = f"{self._settings.github_api_url}{path}"
+        return await get_with_token(self._http_client, url, token, **{"X-GitHub-Api-Version": "2022-11-28"})

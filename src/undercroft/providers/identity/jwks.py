@@ -1,18 +1,24 @@
 """An issuer's public keys (RFC 7517), from its JWKS endpoint."""
 
-from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey, EllipticCurvePublicNumbers
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import PyJWK, PyJWTError
 
 from undercroft.providers.http_client import HttpClient, HttpClientError
 from undercroft.providers.identity.cached_document import CachedDocument
 
 MAX_KEYS = 100
+MAX_MODULUS_LENGTH = 1400
+"""Longest modulus that is decoded, in characters: one of 8192 bits has 1366."""
 RSA_BITS = range(2048, 8193)
-PublicKey = RSAPublicKey | EllipticCurvePublicKey
+RSA_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
+EC_ALGORITHMS = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+ALGORITHMS = RSA_ALGORITHMS | {*EC_ALGORITHMS.values(), "EdDSA"}
+PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 KeySet = dict[tuple[str, str], PublicKey]
 """Keys by key ID and algorithm, so that a key is only used with its own algorithm."""
 
@@ -68,7 +74,7 @@ class Jwks:
         """
         await self.document.refetch(newer_than=self.document.now())
         found = self.get_cached_key("", alg)
-        return None if _public_numbers(found) == _public_numbers(key) else found
+        return None if found == key else found
 
     async def check(self) -> None:
         """Raise `IdentityProviderUnavailable` if the last fetch of the keys failed."""
@@ -81,22 +87,26 @@ class Jwks:
         if not keys:
             raise HttpClientError("the JWKS contains no usable key")
         known = self.document.value or {}
-        if any(_public_numbers(keys.get(name)) != _public_numbers(key) for name, key in known.items()):
+        if any(keys.get(name) != key for name, key in known.items()):
             self.on_key_removed()
         return keys
 
 
 def parse_keys(content: dict[str, Any]) -> KeySet:
-    """Parse the RS256 and ES256 signing keys of a JWK Set. All other keys are ignored."""
+    """Parse the public signing keys of a JWK Set. All other keys are ignored.
+
+    A key without `alg` is used with every algorithm of its type, as issuers may omit it (RFC 7517, section 4.4).
+    """
     listed = content.get("keys")
     if not isinstance(listed, list) or len(listed) > MAX_KEYS:
         return {}
     keys: KeySet = {}
     for number, jwk in enumerate(listed):
-        if isinstance(jwk, dict) and jwk.get("use", "sig") == "sig":
-            alg, key = _parse_key(jwk)
-            if key is not None and jwk.get("alg", alg) == alg:
-                keys[_key_id(jwk, number), alg] = key
+        if isinstance(jwk, dict) and jwk.get("use", "sig") == "sig" and (key := _parse_key(jwk)):
+            named = jwk.get("alg")
+            for alg in _list_algorithms(key):
+                if named in (None, alg):
+                    keys[_key_id(jwk, number), alg] = key
     return keys
 
 
@@ -113,25 +123,19 @@ def _key_id(jwk: dict[str, Any], number: int) -> str:
     return kid if isinstance(kid, str) and kid else f"\0{number}"
 
 
-def _parse_key(jwk: dict[str, Any]) -> tuple[str, PublicKey | None]:
+def _parse_key(jwk: dict[str, Any]) -> PublicKey | None:
     try:
-        if jwk.get("kty") == "RSA":
-            key = RSAPublicNumbers(_decode_number(jwk["e"]), _decode_number(jwk["n"])).public_key()
-            return "RS256", key if key.key_size in RSA_BITS else None
-        if jwk.get("kty") == "EC" and jwk.get("crv") == "P-256":
-            return "ES256", EllipticCurvePublicNumbers(
-                _decode_number(jwk["x"]), _decode_number(jwk["y"]), SECP256R1()
-            ).public_key()
-    except (KeyError, TypeError, ValueError):
-        pass
-    return "", None
+        if len(jwk.get("n", "")) > MAX_MODULUS_LENGTH:
+            return None
+        key = PyJWK({name: value for name, value in jwk.items() if name != "alg"}).key
+    except (PyJWTError, KeyError, TypeError, ValueError):
+        return None
+    return key if isinstance(key, PublicKey) else None
 
 
-def _decode_number(text: str) -> int:
-    if len(text) > 1400:
-        raise ValueError("the number is too large for a key")
-    return int.from_bytes(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-
-
-def _public_numbers(key: PublicKey | None) -> Any:
-    return key and key.public_numbers()
+def _list_algorithms(key: PublicKey) -> frozenset[str]:
+    if isinstance(key, RSAPublicKey):
+        return RSA_ALGORITHMS if key.key_size in RSA_BITS else frozenset()
+    if isinstance(key, EllipticCurvePublicKey):
+        return frozenset({EC_ALGORITHMS[key.curve.name]} if key.curve.name in EC_ALGORITHMS else ())
+    return frozenset({"EdDSA"})

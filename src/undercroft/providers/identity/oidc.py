@@ -8,8 +8,8 @@ from undercroft.providers.http_client import HttpClient
 from undercroft.providers.identity.common import create_token_verifier, get_with_token
 from undercroft.providers.identity.discovery import Discovery
 from undercroft.providers.identity.errors import BadSignature
+from undercroft.providers.identity.external import ProviderEvent
 from undercroft.providers.identity.profile import Profile
-from undercroft.providers.identity.protocol import ProviderEvent
 from undercroft.providers.identity.settings import IdentitySettings, SocialSettings
 from undercroft.providers.identity.tokens import Claims
 
@@ -55,3 +55,6 @@ class Oidc:
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:  # noqa: ARG002
         """Raise `BadSignature`: OpenID Connect has no common webhook format."""
         raise BadSignature
+
+
+create = Oidc

@@ -11,6 +11,7 @@ import structlog
 
 from undercroft.core.security.tokens import constant_time_compare
 from undercroft.providers.http_client import HttpClient, HttpClientError
+from undercroft.providers.identity.common import get_with_token
 from undercroft.providers.identity.discovery import Discovery, Metadata
 from undercroft.providers.identity.errors import BadToken, IdentityProviderUnavailable, SocialSignInFailed
 from undercroft.providers.identity.jwks import Jwks
@@ -147,12 +148,7 @@ class OpenId:
         return claims
 
     async def _userinfo(self, endpoint: str, granted: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
-        try:
-            response = await self._http_client.get(
-                endpoint, headers={"Authorization": f"Bearer {granted.get('access_token')}"}
-            )
-        except HttpClientError as error:
-            raise IdentityProviderUnavailable from error
+        response = await get_with_token(self._http_client, endpoint, str(granted.get("access_token")))
         if not response.ok or response.content.get("sub") != claims.sub:
             return {"name": claims.name}
         user_info: dict[str, Any] = response.content

@@ -1,14 +1,12 @@
 """Settings of external identities: the token issuer and the providers of social sign-in."""
 
-import json
 from collections.abc import Iterator
-from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import ClassVar
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
-from pydantic_settings import NoDecode
+from pydantic import Field, SecretStr, model_validator
 
-from undercroft.core.settings import SettingsBase
+from undercroft.core.adapters import NAME_PATTERN, find_adapter
+from undercroft.core.settings import SettingsBase, StringList
 
 GOOGLE = "https://accounts.google.com"
 APPLE = "https://appleid.apple.com"
@@ -22,29 +20,15 @@ ISSUER = r"^(https?://[^\s]+)?$"
 SHARED_TENANTS = ("common", "organizations", "consumers")
 
 
-def _split(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        return json.loads(value)
-    return [item.strip() for item in value.split(",") if item.strip()]
-
-
-StringList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-
-
-class AuthProviderName(StrEnum):
-    LOCAL = "local"
-    SUPABASE = "supabase"
-    CLERK = "clerk"
-    OIDC = "oidc"
+KIND = "undercroft.providers.identity"
 
 
 class IdentitySettings(SettingsBase):
     section: ClassVar[str] = "External identity"
 
-    auth_provider: AuthProviderName = Field(
-        AuthProviderName.LOCAL,
+    auth_provider: str = Field(
+        "local",
+        pattern=NAME_PATTERN,
         description="Service that manages the accounts: `local` (this application), `supabase`, `clerk` or `oidc`. "
         "With an external service, requests authenticate with its access tokens, and local registration and passwords "
         "are off.",
@@ -83,25 +67,25 @@ class IdentitySettings(SettingsBase):
 
     @property
     def is_external(self) -> bool:
-        return self.auth_provider is not AuthProviderName.LOCAL
+        return self.auth_provider != "local"
 
     @property
     def issuer(self) -> str:
-        """Issuer of AUTH_PROVIDER's tokens, as in their claim `iss`; empty for `local`."""
+        """Issuer of AUTH_PROVIDER's tokens, as in their claim `iss`; empty for `local`, OIDC_ISSUER for others."""
         issuers = {
-            AuthProviderName.SUPABASE: f"{self.supabase_url}/auth/v1",
-            AuthProviderName.CLERK: self.clerk_issuer,
-            AuthProviderName.OIDC: self.oidc_issuer,
+            "local": "",
+            "supabase": f"{self.supabase_url}/auth/v1",
+            "clerk": self.clerk_issuer,
         }
-        return issuers.get(self.auth_provider, "")
+        return issuers.get(self.auth_provider, self.oidc_issuer)
 
     @property
     def missing_setting(self) -> str | None:
         """Name of the required setting that the selected provider lacks; None if there is none."""
         needs = {
-            AuthProviderName.SUPABASE: ("SUPABASE_URL", self.supabase_url),
-            AuthProviderName.CLERK: ("CLERK_ISSUER", self.clerk_issuer),
-            AuthProviderName.OIDC: ("OIDC_ISSUER", self.oidc_issuer),
+            "supabase": ("SUPABASE_URL", self.supabase_url),
+            "clerk": ("CLERK_ISSUER", self.clerk_issuer),
+            "oidc": ("OIDC_ISSUER", self.oidc_issuer),
         }
         name, value = needs.get(self.auth_provider, ("", "-"))
         return None if value else name
@@ -112,11 +96,15 @@ class IdentitySettings(SettingsBase):
             raise ValueError(f"AUTH_PROVIDER={self.auth_provider} needs {self.missing_setting}.")
         return self
 
+    def require_adapters(self) -> None:
+        if self.is_external:
+            find_adapter(KIND, self.auth_provider, "AUTH_PROVIDER")
+
     def production_errors(self) -> Iterator[str]:
         for name in ("oidc_issuer", "supabase_url", "clerk_issuer", "clerk_api_url"):
             if getattr(self, name).startswith("http://"):
                 yield f"{name.upper()} must begin with https://."
-        if self.auth_provider is AuthProviderName.CLERK and not self.clerk_authorized_parties:
+        if self.auth_provider == "clerk" and not self.clerk_authorized_parties:
             yield "CLERK_AUTHORIZED_PARTIES is not set. Set it to the origins of your pages, or any token is accepted."
         secret = self.supabase_jwt_secret.get_secret_value()
         if secret and len(secret) < 32:

@@ -2,18 +2,19 @@
 
 import hashlib
 import secrets
-from base64 import urlsafe_b64encode
+import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from msgspec import Struct, field
 
 from undercroft.core.errors import ConfigurationError
+from undercroft.core.security.tokens import encode_base64url
 from undercroft.core.settings import load
 from undercroft.providers.http_client import HttpClient
 from undercroft.providers.identity.profile import Profile
-from undercroft.providers.identity.settings import SHARED_TENANTS, SocialSettings
+from undercroft.providers.identity.settings import SHARED_TENANTS, IdentitySettings, SocialSettings
 
 
 class Flow(Struct, frozen=True):
@@ -28,7 +29,7 @@ class Flow(Struct, frozen=True):
     def challenge(self) -> str:
         """The PKCE S256 challenge (RFC 7636, section 4.2)."""
         digest = hashlib.sha256(self.verifier.encode()).digest()
-        return urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return encode_base64url(digest)
 
     def authorization_url(self, endpoint: str, **extra_parameters: str) -> str:
         """Return the URL of the provider's page with all parameters."""
@@ -78,18 +79,19 @@ def make_social(http_client: HttpClient) -> dict[str, SocialProvider]:
     return {name: make(http_client) for name, make in _FACTORIES.items() if getattr(settings, f"{name}_client_id")}
 
 
-def _google(http_client: HttpClient) -> SocialProvider:
+def _openid(http_client: HttpClient, name: str, issuer: str, **options: Any) -> SocialProvider:
+    """Create a provider with the client of the settings. The option `secret` replaces `<name>_client_secret`."""
     from undercroft.providers.identity.openid import OpenId
 
     settings = load(SocialSettings)
-    return OpenId(
-        http_client,
-        name="google",
-        label=get_provider_label("google"),
-        issuer=settings.google_issuer,
-        client_id=settings.google_client_id,
-        secret=settings.google_client_secret.get_secret_value,
-    )
+    if "secret" not in options:
+        options["secret"] = getattr(settings, f"{name}_client_secret").get_secret_value
+    client_id = getattr(settings, f"{name}_client_id")
+    return OpenId(http_client, name=name, label=get_provider_label(name), issuer=issuer, client_id=client_id, **options)
+
+
+def _google(http_client: HttpClient) -> SocialProvider:
+    return _openid(http_client, "google", load(SocialSettings).google_issuer)
 
 
 def _microsoft(http_client: HttpClient) -> SocialProvider:
@@ -98,34 +100,23 @@ def _microsoft(http_client: HttpClient) -> SocialProvider:
     Any administrator can enter any email address in a directory. Addresses of shared tenants are therefore verified
     only if the claim `xms_edov` confirms that the directory owns the domain.
     """
-    from undercroft.providers.identity.openid import OpenId
-
     settings = load(SocialSettings)
     shared = settings.microsoft_tenant in SHARED_TENANTS
-    base = settings.microsoft_url
-    return OpenId(
+    return _openid(
         http_client,
-        name="microsoft",
-        label=get_provider_label("microsoft"),
-        issuer=f"{base}/{settings.microsoft_tenant}/v2.0",
-        metadata_issuer=f"{base}/{{tenantid}}/v2.0" if shared else None,
-        client_id=settings.microsoft_client_id,
-        secret=settings.microsoft_client_secret.get_secret_value,
+        "microsoft",
+        f"{settings.microsoft_url}/{settings.microsoft_tenant}/v2.0",
+        metadata_issuer=f"{settings.microsoft_url}/{{tenantid}}/v2.0" if shared else None,
         is_email_verified=lambda claims: not shared or claims.xms_edov in (True, 1, "1", "true"),
     )
 
 
 def _apple(http_client: HttpClient) -> SocialProvider:
-    from undercroft.providers.identity.apple import AppleSecret
-    from undercroft.providers.identity.openid import OpenId
-
     settings = load(SocialSettings)
-    return OpenId(
+    return _openid(
         http_client,
-        name="apple",
-        label=get_provider_label("apple"),
-        issuer=settings.apple_issuer,
-        client_id=settings.apple_client_id,
+        "apple",
+        settings.apple_issuer,
         secret=AppleSecret(settings),
         scopes="openid name email",
         extra_parameters={"response_mode": "form_post"},
@@ -139,21 +130,10 @@ def _github(http_client: HttpClient) -> SocialProvider:
 
 
 def _oidc(http_client: HttpClient) -> SocialProvider:
-    from undercroft.providers.identity.openid import OpenId
-    from undercroft.providers.identity.settings import IdentitySettings
-
-    settings, issuer = load(SocialSettings), load(IdentitySettings).oidc_issuer
+    issuer = load(IdentitySettings).oidc_issuer
     if not issuer:
         raise ConfigurationError("OIDC_CLIENT_ID needs OIDC_ISSUER.")
-    return OpenId(
-        http_client,
-        name="oidc",
-        label=get_provider_label("oidc"),
-        issuer=issuer,
-        client_id=settings.oidc_client_id,
-        secret=settings.oidc_client_secret.get_secret_value,
-        scopes=settings.oidc_scopes,
-    )
+    return _openid(http_client, "oidc", issuer, scopes=load(SocialSettings).oidc_scopes)
 
 
 _FACTORIES: dict[str, Callable[[HttpClient], SocialProvider]] = {
@@ -163,3 +143,40 @@ _FACTORIES: dict[str, Callable[[HttpClient], SocialProvider]] = {
     "github": _github,
     "oidc": _oidc,
 }
+
+
+SECRET_LIFETIME = 300
+
+
+class AppleSecret:
+    """Generates client secrets. Raises `ConfigurationError` when the key cannot be read."""
+
+    def __init__(self, settings: SocialSettings) -> None:
+        from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        self._settings = settings
+        pem = settings.apple_private_key.get_secret_value().replace("\\n", "\n")
+        try:
+            key = load_pem_private_key(pem.encode(), None)
+        except (ValueError, TypeError):
+            key = None
+        if not isinstance(key, EllipticCurvePrivateKey):
+            raise ConfigurationError(
+                "APPLE_PRIVATE_KEY is not a valid key. Paste the content of Apple's .p8 file (PEM)."
+            )
+        self._key = key
+
+    def __call__(self) -> str:
+        """Return a secret that is valid for five minutes."""
+        import jwt
+
+        settings, now = self._settings, int(time.time())
+        claims = {
+            "iss": settings.apple_team_id,
+            "sub": settings.apple_client_id,
+            "aud": settings.apple_issuer,
+            "iat": now,
+            "exp": now + SECRET_LIFETIME,
+        }
+        return jwt.encode(claims, self._key, "ES256", {"kid": settings.apple_key_id})

@@ -15,12 +15,12 @@ from undercroft.providers.identity.common import (
     json_object,
     parse_ban_end,
     parse_iso_time,
+    verify_webhook,
 )
+from undercroft.providers.identity.external import ProviderEvent, ProviderEventKind
 from undercroft.providers.identity.profile import Profile
-from undercroft.providers.identity.protocol import ProviderEvent, ProviderEventKind
 from undercroft.providers.identity.settings import IdentitySettings
 from undercroft.providers.identity.tokens import Claims
-from undercroft.providers.identity.webhook_signatures import verify_webhook
 
 
 class Supabase:
@@ -87,3 +87,6 @@ class Supabase:
             at=at,
             blocked_until=parse_ban_end(row["banned_until"]) if "banned_until" in row else UNSET,
         )
+
+
+create = Supabase

@@ -12,7 +12,7 @@ from jwt import InvalidSignatureError, InvalidTokenError, PyJWS
 from msgspec import Struct
 
 from undercroft.providers.identity.errors import BadSigner, BadToken, ExpiredToken
-from undercroft.providers.identity.jwks import Jwks, PublicKey
+from undercroft.providers.identity.jwks import ALGORITHMS, Jwks, PublicKey
 from undercroft.providers.identity.profile import to_datetime
 
 TYPES = frozenset({None, "jwt", "at+jwt", "application/at+jwt"})
@@ -127,7 +127,7 @@ class TokenVerifier:
         self._cache_size = cache_size
         self._clock = clock
         self._verified: OrderedDict[str, Claims] = OrderedDict()
-        self._jws = PyJWS(algorithms=["RS256", "ES256", "HS256"])
+        self._jws = PyJWS(algorithms=[*ALGORITHMS, "HS256"])
         self._decode_header = msgspec.json.Decoder(_Header).decode
         self._decode_claims = msgspec.json.Decoder(Claims).decode
 
@@ -184,8 +184,8 @@ class TokenVerifier:
             header = self._decode_header(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
         except (ValueError, msgspec.MsgspecError):
             raise BadToken from None
-        allowed = ("RS256", "ES256") if self._rules.secret is None else ("RS256", "ES256", "HS256")
-        if header.alg not in allowed or header.crit is not None:
+        is_allowed = header.alg in ALGORITHMS or (header.alg == "HS256" and self._rules.secret is not None)
+        if not is_allowed or header.crit is not None:
             raise BadToken
         if (header.typ and header.typ.lower()) not in TYPES:
             raise BadToken

@@ -11,12 +11,14 @@ from typing import Any, Union, get_args, get_origin
 from uuid import UUID
 
 from pydantic_core import PydanticUndefined
-from sqlalchemy import select
-from sqlmodel import SQLModel, col
+from sqlmodel import SQLModel
 
-from undercroft.core.db import Session, TenantOwned, tenant, utc_now
+from undercroft.app.registry import Registry
+from undercroft.core.context import use_context
+from undercroft.core.db import Database, Session, TenantOwned, tenant, utc_now
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
+from undercroft.core.model_classes import model_classes
 from undercroft.modules.teams import create_team
 from undercroft.testing.users import SignedInUser, create_signed_in_user
 
@@ -38,7 +40,7 @@ class Owner:
         """Create a signed-in user who owns a new team."""
         marker = f"m{secrets.token_hex(6)}"
         person = await create_signed_in_user(app, email=f"{marker}@example.com")
-        async with app.state.database.session() as session:
+        async with app.context.get(Database).session() as session:
             team = await create_team(session, name=marker, slug=marker, owner_id=person.user_id)
         return cls(app, person, team.id, marker)
 
@@ -50,7 +52,7 @@ class Owner:
     async def get_object_id(self, name: str) -> UUID:
         """Return the ID of the owner's object for this name. Raises `LookupError` if the name is unknown."""
         if name not in self._ids_by_name:
-            known = id_factories | tenant_id_factories()
+            known = list_id_factories(self.app)
             if name not in known:
                 raise LookupError(name)
             self._ids_by_name[name] = await known[name](self)
@@ -60,18 +62,16 @@ class Owner:
     async def session(self) -> AsyncIterator[Session]:
         """Open a transaction in the tenant context of the owner's team."""
         with tenant(self.team_id):
-            async with self.app.state.database.session() as session:
+            async with self.app.context.get(Database).session() as session:
                 yield session
                 await session.flush()
 
 
 IdFactory = Callable[[Owner], Awaitable[UUID]]
-id_factories: dict[str, IdFactory] = {}
-"""Factories of the objects, by the name of their ID."""
 
 
-def register_id(name: str, model: type[SQLModel], **values: Any) -> None:
-    """Register the model for IDs with this name.
+def new_row(model: type[SQLModel], **values: Any) -> IdFactory:
+    """Return a factory that inserts a row of this model and returns its ID.
 
     Required fields are filled in, including foreign keys to users and teams. `values` override them and may be
     functions of the `Owner`.
@@ -83,29 +83,15 @@ def register_id(name: str, model: type[SQLModel], **values: Any) -> None:
             session.add(row)
         return row.id  # type: ignore[attr-defined,no-any-return]
 
-    id_factories[name] = make
-
-
-def tenant_id_factories() -> dict[str, IdFactory]:
-    """Return the factories of all `TenantOwned` models, by the name of their ID."""
-    return {f"{_snake(model.__name__)}_id": _model_factory(model) for model in _tenant_models(TenantOwned)}
-
-
-def _model_factory(model: type[SQLModel]) -> IdFactory:
-    async def make(owner: Owner) -> UUID:
-        row = await _build_row(model, owner, {})
-        async with owner.session() as session:
-            session.add(row)
-        return row.id  # type: ignore[attr-defined,no-any-return]
-
     return make
 
 
-def _tenant_models(base: type[TenantOwned]) -> list[type[SQLModel]]:
-    found: list[type[SQLModel]] = []
-    for model in base.__subclasses__():
-        found += [model] if hasattr(model, "__table__") else []
-        found += _tenant_models(model)
+def list_id_factories(app: Api) -> dict[str, IdFactory]:
+    """Return the factories by the name of their ID: those of all `TenantOwned` models, and `IDS` in `testing.py`."""
+    with use_context(app.context):
+        found = {f"{_snake(model.__name__)}_id": new_row(model) for model in model_classes(TenantOwned)}
+    for part in app.context.get(Registry).parts("testing"):
+        found |= getattr(part, "IDS", {})
     return found
 
 
@@ -135,7 +121,7 @@ async def _build_value(model: type[SQLModel], name: str, owner: Owner) -> Any:
 
 def _id_name_of_table(table: str) -> str:
     """Return the ID name of a table: that of its tenant model, or the singular of the table, such as `team_id`."""
-    named = {str(model.__tablename__): f"{_snake(model.__name__)}_id" for model in _tenant_models(TenantOwned)}
+    named = {str(model.__tablename__): f"{_snake(model.__name__)}_id" for model in model_classes(TenantOwned)}
     return named.get(table) or f"{table.removesuffix('s')}_id"
 
 
@@ -160,38 +146,3 @@ def _unwrap_annotation(annotation: Any) -> Any:
 
 def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-async def _get_user_id(owner: Owner) -> UUID:
-    return owner.person.user_id
-
-
-async def _get_session_id(owner: Owner) -> UUID:
-    from undercroft.modules.auth.models import AuthSession
-
-    async with owner.app.state.database.read_session() as session:
-        found = await session.scalar(
-            select(col(AuthSession.id)).where(col(AuthSession.user_id) == owner.person.user_id)
-        )
-    assert isinstance(found, UUID)
-    return found
-
-
-def _register_builtin_ids() -> None:
-    """Register the IDs of the built-in modules."""
-    from undercroft.modules.api_keys.models import ApiKey
-    from undercroft.modules.identities.models import ExternalIdentity
-    from undercroft.modules.mfa.models import Passkey
-    from undercroft.modules.teams.models import CustomRole, Invitation, Team
-
-    id_factories["actor"] = _get_user_id
-    id_factories["session_id"] = _get_session_id
-    register_id("identity_id", ExternalIdentity, user_id=lambda owner: owner.person.user_id)
-    register_id("deleted_team_id", Team, slug=lambda _: secrets.token_hex(8), deleted_at=lambda _: utc_now())
-    register_id("invitation_id", Invitation)
-    register_id("role_id", CustomRole)
-    register_id("passkey_id", Passkey)
-    register_id("key_id", ApiKey, user_id=lambda owner: owner.person.user_id)
-
-
-_register_builtin_ids()

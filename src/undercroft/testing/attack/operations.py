@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIWebSocketRoute
+from pydantic import TypeAdapter
 
+from undercroft.app.registry import Registry
 from undercroft.core.http import Surface, depends_on, path_parameter_types
+from undercroft.core.http._fastapi import query_fields
 from undercroft.core.http.application import Api
 from undercroft.core.http.guards import current_principal
-from undercroft.testing.attack.samples import Samples, is_id
+from undercroft.core.http.route_info import WEBSOCKET
+from undercroft.testing.attack.samples import Samples
 
 BODY_MEDIA_TYPES = ("application/json", "application/x-www-form-urlencoded")
 
@@ -41,18 +45,35 @@ class Operation:
 def operations(app: Api) -> Iterator[Operation]:
     """Yield all operations of an application, including those that are not in the OpenAPI schema."""
     document = app.openapi()
-    samples = Samples(document.get("components", {}).get("schemas", {}))
+    parts = app.context.get(Registry).parts("testing")
+    shared_ids = {name for part in parts for name in getattr(part, "SHARED_IDS", {})}
+    samples = Samples(document.get("components", {}).get("schemas", {}), shared_ids)
     for route in app.router.routes:
         if isinstance(route, APIRoute):
             for method in sorted(route.methods or ()):
                 described = document["paths"].get(route.path_format, {}).get(method.lower(), {})
                 yield _build_operation(route, method, described, samples)
+        elif isinstance(route, APIWebSocketRoute):
+            yield _build_websocket_operation(route, samples)
 
 
-def _build_operation(route: APIRoute, method: str, described: Mapping[str, Any], samples: Samples) -> Operation:
+def _build_websocket_operation(route: APIWebSocketRoute, samples: Samples) -> Operation:
+    """The handshake of a WebSocket, which OpenAPI does not describe."""
+    schemas = {field.alias: TypeAdapter(field.field_info.annotation).json_schema() for field in query_fields(route)}
+    required = {field.alias for field in query_fields(route) if field.field_info.is_required()}
+    parameters = [
+        {"in": "query", "name": name, "schema": schema, "required": name in required}
+        for name, schema in schemas.items()
+    ]
+    return _build_operation(route, WEBSOCKET, {"parameters": parameters}, samples)
+
+
+def _build_operation(
+    route: APIRoute | APIWebSocketRoute, method: str, described: Mapping[str, Any], samples: Samples
+) -> Operation:
     names = list(route.param_convertors)
     types = path_parameter_types(route)
-    ids = tuple(name for name in names if types.get(name) is UUID or name == "id" or is_id(name, {}))
+    ids = tuple(name for name in names if types.get(name) is UUID or name == "id" or samples.is_id(name, {}))
     query = [each for each in described.get("parameters", ()) if each["in"] == "query"]
     kind, schema = _request_body(described)
     return Operation(
@@ -61,7 +82,7 @@ def _build_operation(route: APIRoute, method: str, described: Mapping[str, Any],
         path_ids=ids,
         other_path_params=tuple(name for name in names if name not in ids),
         query={each["name"]: samples.build(each["schema"]) for each in query if each.get("required")},
-        query_ids=tuple(each["name"] for each in query if is_id(each["name"], samples.resolve(each["schema"]))),
+        query_ids=tuple(each["name"] for each in query if samples.is_id(each["name"], samples.resolve(each["schema"]))),
         body=samples.build(schema) if schema else None,
         body_kind=kind,
         body_ids=tuple(samples.ids(schema)) if schema else (),

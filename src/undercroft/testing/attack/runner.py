@@ -8,19 +8,48 @@ from typing import Any
 from urllib.parse import quote
 
 import asyncpg
-from httpx import Response
+from httpx2 import Response
 
 from undercroft.core.http.application import Api
+from undercroft.core.http.route_info import WEBSOCKET
 from undercroft.core.ids import new_id
-from undercroft.testing.attack.id_factories import Owner, tenant_id_factories
+from undercroft.testing.attack.id_factories import Owner, list_id_factories
 from undercroft.testing.attack.operations import Operation, operations
-from undercroft.testing.attack.rows import Rows
 from undercroft.testing.attack.samples import set_at_path
 from undercroft.testing.users import make_client
+from undercroft.testing.websockets import connect_websocket
+
+_TABLES = """
+    SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE relkind IN ('r', 'p') AND NOT relispartition AND nspname = 'public' ORDER BY 1
+"""
+
+
+class Rows:
+    """All rows of all tables that contain one of these words."""
+
+    def __init__(self, connection: asyncpg.Connection, words: list[str]) -> None:
+        self._connection = connection
+        self._pattern = "|".join(words)
+        self._query = ""
+
+    async def digest(self) -> dict[str, str]:
+        """Return one digest per table with such rows."""
+        if not self._query:
+            names = [row[0] for row in await self._connection.fetch(_TABLES)]
+            self._query = " UNION ALL ".join(map(_digest_query, names))
+        rows = await self._connection.fetch(self._query, self._pattern)
+        return {row[0]: row[1] for row in rows if row[1] is not None}
+
+
+def _digest_query(name: str) -> str:
+    digest = "md5(string_agg(t::text, '|' ORDER BY t::text))"
+    return f"SELECT '{name}', {digest} FROM {name} t WHERE t::text ~ $1"  # noqa: S608 - names come from the catalogue
+
 
 UNKNOWN_ID = (
-    "the model of this ID is unknown; register it in conftest.py: "
-    'register_id("{name}", Model) (undercroft.testing.attack)'
+    "the model of this ID is unknown; declare it in the module's testing.py: "
+    'IDS = {{"{name}": new_row(Model)}} (undercroft.testing.attack)'
 )
 TEAM_HEADER = "X-Team-ID"
 _VARIABLE_TEXT = re.compile(
@@ -112,8 +141,14 @@ class AttackRun:
     async def start(cls, app: Api, connection: asyncpg.Connection) -> "AttackRun":
         victim = await Owner.create(app)
         await victim.person.client.aclose()
-        for name in tenant_id_factories():
-            await victim.get_object_id(name)
+        for name in list_id_factories(app):
+            try:
+                await victim.get_object_id(name)
+            except Exception as error:
+                error.add_note(
+                    f"This was the factory of {name}. Declare one with valid values in the module's testing.py."
+                )
+                raise
         return cls(app, victim, connection)
 
     async def attack(self, operation: Operation) -> AsyncIterator[IsolationViolation]:
@@ -126,7 +161,7 @@ class AttackRun:
                 yield IsolationViolation(operation, str(probe), problem)
 
     async def _find_unknown_ids(self, operation: Operation) -> AsyncIterator[IsolationViolation]:
-        """Create the victim's objects, and yield a violation for each ID with an unknown model.
+        """Yield a violation for each ID with an unknown model.
 
         Admin routes need no objects: they return an error before they read any.
         """
@@ -178,8 +213,11 @@ class AttackRun:
         how: dict[str, Any] = {} if body is None else {"json" if operation.body_kind.endswith("json") else "data": body}
         number = next(_addresses)
         address = f"198.18.{number // 250 % 250}.{number % 250}"
-        async with make_client(self._app, address=address, raise_app_exceptions=False) as http:
-            response = await http.request(operation.method, path, params=query, headers=headers, **how)
+        if operation.method == WEBSOCKET:
+            response = await connect_websocket(self._app, path, headers=headers, query=query, address=address)
+        else:
+            async with make_client(self._app, address=address, raise_app_exceptions=False) as http:
+                response = await http.request(operation.method, path, params=query, headers=headers, **how)
         response.extensions["attacker"] = attacker
         return response
 

@@ -1,7 +1,7 @@
 """Builds values for a JSON schema and finds the IDs in it."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 from uuid import uuid4
@@ -9,25 +9,16 @@ from uuid import uuid4
 Schema = Mapping[str, Any]
 MAX_DEPTH = 6
 
-EXCLUDED_IDS: dict[str, str] = {}
-"""Names that look like IDs of tenant objects but are not, each with the reason."""
-
-
-def exclude_id(name: str, reason: str) -> None:
-    """Exclude IDs with this name from attacks, with a reason that reviewers can verify."""
-    EXCLUDED_IDS[name] = reason
-
-
-exclude_id("client_id", reason="the OAuth 2.0 client that requests a token")
-exclude_id("request_id", reason="clients may choose it, and find it only in their own audit entries")
-exclude_id("mail_id", reason="the mailbox is shared and exists only in development")
-
 
 class Samples:
-    """Builds bodies for operations; `schemas` are the components of the OpenAPI document."""
+    """Builds bodies for operations; `schemas` are the components of the OpenAPI document.
 
-    def __init__(self, schemas: Schema) -> None:
+    `shared_ids` are names that look like IDs of tenant objects but are not.
+    """
+
+    def __init__(self, schemas: Schema, shared_ids: Collection[str]) -> None:
         self._schemas = schemas
+        self._shared_ids = shared_ids
 
     def build(self, schema: Schema, depth: int = 0) -> Any:
         """Return a valid value: an example if there is one; otherwise an object with all properties."""
@@ -60,10 +51,16 @@ class Samples:
         for name, inner in schema.get("properties", {}).items():
             inner = self.resolve(inner)
             items = self.resolve(inner.get("items", {})) if inner.get("type") == "array" else {}
-            if is_id(name, inner) or is_id(name.removesuffix("s"), items):
+            if self.is_id(name, inner) or self.is_id(name.removesuffix("s"), items):
                 yield (*path, name)
             elif inner.get("type") == "object":
                 yield from self.ids(inner, (*path, name))
+
+    def is_id(self, name: str, schema: Schema) -> bool:
+        """Return whether a string with this name and schema is the ID of an object. A plain `id` is not."""
+        if schema.get("type", "string") != "string" or name in self._shared_ids:
+            return False
+        return schema.get("format") == "uuid" or name.endswith("_id")
 
     def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
         if depth >= MAX_DEPTH:
@@ -80,13 +77,6 @@ class Samples:
                 schema = {**next((kind for kind in kinds if kind.get("type") != "null"), {}), **others}
             else:
                 return schema
-
-
-def is_id(name: str, schema: Schema) -> bool:
-    """Return whether a string with this name and schema is the ID of an object. A plain `id` is not."""
-    if schema.get("type", "string") != "string" or name in EXCLUDED_IDS:
-        return False
-    return schema.get("format") == "uuid" or name.endswith("_id")
 
 
 def set_at_path(body: Any, path: tuple[str, ...], value: str) -> Any:

@@ -78,3 +78,8 @@ async def headers() -> Response:
 @pages.get("/hello")
 async def hello() -> Response:
     return HTMLResponse("<p>hello</p>")
+
+
+@pages.get("/any-host", any_host=True)
+async def any_host() -> Response:
+    return PlainTextResponse("alive")

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tests.core.http.conftest import Build
-from tests.core.http.middleware.sample_routes import router
+from tests.core.http.middleware.sample_routes import pages, router
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import CoreSettings, Environment
 
@@ -50,8 +50,11 @@ async def test_refused_host_is_not_cached_as_allowed(build: Build) -> None:
     assert [(await asgi_client.get(PATH, host=host)).status for host in hosts] == [200, 400, 400]
 
 
-async def test_health_accepts_every_host(build: Build) -> None:
-    assert (await build(settings=NAMED).get("/health", host="10.0.0.7:8000")).status == 404
+async def test_route_for_any_host_accepts_every_host(build: Build) -> None:
+    asgi_client = build(pages, settings=NAMED)
+
+    assert (await asgi_client.get("/pages/any-host", host="10.0.0.7:8000")).status == 200
+    assert (await asgi_client.get("/pages/hello", host="10.0.0.7:8000")).status == 400
 
 
 async def test_production_accepts_the_host_of_public_url_by_default(build: Build) -> None:

@@ -7,8 +7,9 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from tests.core.http.asgi_client import AsgiClient
-from tests.core.http.conftest import Build
+from tests.core.http.conftest import Build, has_limits
 from tests.core.http.middleware.sample_routes import router
+from undercroft.core.http import Router
 from undercroft.core.http.middleware import body_limit
 from undercroft.core.http.middleware.body_limit import BodyLimit
 from undercroft.core.http.settings import HttpSettings
@@ -50,6 +51,28 @@ async def test_body_with_a_wrong_or_missing_content_length_is_refused_at_the_lim
     response = await asgi_client.post(f"{PATH}/{path}", headers=headers, body=[b'{"a":'] + [b"1" * 500] * 10)
 
     assert (response.status, response.code) == (413, "PAYLOAD_TOO_LARGE")
+
+
+@has_limits
+@pytest.mark.parametrize("with_length", [True, False], ids=["length", "chunked"])
+@pytest.mark.parametrize(("own_limit", "size", "status"), [(LIMIT * 3, LIMIT * 2, 200), (LIMIT * 3, LIMIT * 4, 413),
+                                                           (100, 200, 413), (None, LIMIT * 2, 413)])  # fmt: skip
+async def test_route_sets_its_own_limit(
+    build: Build, own_limit: int | None, size: int, status: int, with_length: bool
+) -> None:
+    own = Router(surface="public")
+
+    @own.post("/own/{name}", max_body_size=own_limit)
+    async def echo(name: str, body: dict[str, str]) -> dict[str, str]:
+        return body
+
+    body = b'{"a": "' + b"x" * (size - 9) + b'"}'
+    headers = [JSON, ("content-length", str(size))] if with_length else [JSON]
+    client = build(own, settings=(HttpSettings(max_body_size=LIMIT),))
+    response = await client.post("/api/v1/public/own/box", headers=headers, body=[body[:50], body[50:]])
+    assert response.status == status
+    if status == 413:
+        assert response.json["error"]["details"] == {"max_bytes": own_limit or LIMIT}
 
 
 async def test_chunked_body_of_a_get_request_is_limited(asgi_client: AsgiClient) -> None:

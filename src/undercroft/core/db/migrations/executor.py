@@ -121,8 +121,12 @@ async def pending_sql(url: str, history: History) -> str:
     """
     (status,) = await get_statuses(url, [history])
     _require_continuous(status)
-    statements = [each for revision in status.pending for each in _sql_of(history, revision)]
-    return "".join(f"{statement}\n\n" for statement in statements)
+    lines: list[str] = []
+    for revision in status.pending:
+        opaque = f"-- {revision} of {history.name} needs a database connection and cannot be shown as SQL."
+        statements = _statements(history, revision)
+        lines += [opaque] if statements is None else statements
+    return "".join(f"{statement}\n\n" for statement in lines)
 
 
 def missing_file_message(status: Status) -> str:
@@ -151,13 +155,6 @@ def _first_lossy(found: Sequence[Status], histories: Sequence[History]) -> Lossy
             if (statement := _loss(history, revision, created)) is not None:
                 return LossyMigration(history.name, revision, Path(_script(history, revision).path), statement)
     return None
-
-
-def _sql_of(history: History, revision: str) -> list[str]:
-    statements = _statements(history, revision)
-    if statements is None:
-        return [f"-- {revision} of {history.name} needs a database connection and cannot be shown as SQL."]
-    return statements
 
 
 def _loss(history: History, revision: str, created: set[str]) -> str | None:
@@ -227,18 +224,13 @@ async def _record_existing(url: str, histories: Sequence[History]) -> None:
         with connection.begin():
             for status, history in zip(found, histories, strict=True):
                 recorded = recorder.applied_migrations(connection, history.name)
-                for script in _applied(status, history):
-                    if script.revision not in recorded:
+                for script in script_directory(history).walk_revisions() if status.current else ():
+                    if script.revision not in (*status.pending, *recorded):
                         recorder.record_applied(connection, history.name, _row(history, script))
 
     found = await get_statuses(url, histories)
     async with open_migration_connection(url) as connection:
         await connection.run_sync(record_all)
-
-
-def _applied(status: Status, history: History) -> list[Script]:
-    scripts = list(script_directory(history).walk_revisions())
-    return [script for script in scripts if status.current and script.revision not in status.pending]
 
 
 def _row(history: History, script: Script) -> dict[str, Any]:

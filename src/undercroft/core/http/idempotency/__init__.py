@@ -11,31 +11,37 @@ The guarantee of a route follows from its signature:
   response last, so a crash at any point leaves both or nothing. A duplicate waits on the row.
 - A route with its own transactions is executed **at most once**: the key's row is committed before. If the process dies
   in between, a retry gets 409 `IDEMPOTENCY_OUTCOME_UNKNOWN`: the client must check before it retries with another key.
-- `@returns_secret` is for routes that return tokens, keys or codes: the response is not stored, and a retry gets 409
-  `IDEMPOTENCY_SECRET`. If the client is not signed in, the key belongs to its address.
-- `@idempotency_exempt("why")` declares that the header is ignored. Every other route without a principal must have it.
+- `idempotency="never_store"` is for routes that return tokens, keys or codes: the response is not stored, and a retry
+  gets 409 `IDEMPOTENCY_SECRET`. If the client is not signed in, the key belongs to its address.
+- `idempotency=Exempt("…")` declares that the header is ignored. Every other route without a principal must have it.
 
 A raised client error releases the key, which can be sent again with the same or another body. A returned response is
-stored whatever its status. Responses that are streamed, set cookies or exceed `IDEMPOTENCY_MAX_ANSWER` are not stored;
-a retry gets 409 `IDEMPOTENCY_ANSWER_NOT_KEPT`. PUT, PATCH and DELETE are idempotent already, or with `If-Match`.
+stored whatever its status. Responses that are streamed, set cookies or exceed `IDEMPOTENCY_MAX_RESPONSE` are not
+stored; a retry gets 409 `IDEMPOTENCY_RESPONSE_NOT_STORED`. PUT, PATCH and DELETE are idempotent already, or with
+`If-Match`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias
 
 from fastapi.routing import APIRoute
 from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
 
+from undercroft.core.context import current_context
 from undercroft.core.db.dependencies import open_session
 from undercroft.core.db.session import Session
 from undercroft.core.errors import Conflict, Unprocessable
 from undercroft.core.http._fastapi import depends_on
 from undercroft.core.http.guards import current_principal
-from undercroft.core.http.keyed_lock import KeyedLocks
+from undercroft.core.http.route_info import Exempt, get_info
+from undercroft.core.keyed_lock import KeyedLocks
+
+RouteHandler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
 HEADER = b"idempotency-key"
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class InvalidIdempotencyKey(Unprocessable):
@@ -51,9 +57,7 @@ class IdempotencyKeyReused(Unprocessable):
 class IdempotencyInProgress(Conflict):
     code = "IDEMPOTENCY_IN_PROGRESS"
     message = "The request with this Idempotency-Key is still running. Retry in a moment."
-
-    def __init__(self) -> None:
-        super().__init__(headers={"Retry-After": "1"})
+    default_headers = {"Retry-After": "1"}
 
 
 class IdempotencySecret(Conflict):
@@ -62,7 +66,7 @@ class IdempotencySecret(Conflict):
 
 
 class IdempotencyResponseNotStored(Conflict):
-    code = "IDEMPOTENCY_ANSWER_NOT_KEPT"
+    code = "IDEMPOTENCY_RESPONSE_NOT_STORED"
     message = "The request succeeded, but its response was not stored."
 
 
@@ -86,10 +90,10 @@ class IdempotencyOutcome(StrEnum):
     """The outcome of the first request with a key."""
 
     RUNNING = "running"
-    INTERRUPTED = "cut off"
-    COMPLETED = "answered"  # typos: ignore
+    INTERRUPTED = "interrupted"
+    COMPLETED = "completed"
     SECRET = "secret"  # noqa: S105
-    NOT_STORED = "not kept"
+    NOT_STORED = "not_stored"
 
 
 class RawResponse(Struct, frozen=True):
@@ -133,43 +137,33 @@ class KeyStore(Protocol):
         ...
 
 
-def returns_secret(endpoint: F) -> F:
-    """Declare that a POST route returns a secret (tokens, API keys, recovery codes): its response is never stored.
-
-    Put it under the route's decorator. A retry with the same `Idempotency-Key` gets 409 `IDEMPOTENCY_SECRET`.
-    """
-    endpoint.__returns_secret__ = True  # type: ignore[attr-defined]
-    return endpoint
-
-
-def idempotency_exempt(reason: str) -> Callable[[F], F]:
-    """Declare that a POST route ignores `Idempotency-Key`, and why that is safe."""
-    if not reason:
-        raise ValueError("State why the header can be ignored.")
-
-    def mark(endpoint: F) -> F:
-        endpoint.__idempotency_exempt__ = reason  # type: ignore[attr-defined]
-        return endpoint
-
-    return mark
+def has_key(request: Request) -> bool:
+    """Whether a request has the header and the application stores keys."""
+    scope = request.scope
+    return (
+        scope["method"] == "POST"
+        and HEADER in scope["state"]["request_headers"]
+        and current_context().find(KeyStore) is not None
+    )
 
 
 def is_secret(route: APIRoute) -> bool:
-    return getattr(route.endpoint, "__returns_secret__", False)
+    """Whether the response of a route has a secret (tokens, API keys, recovery codes), so that it is never stored."""
+    return get_info(route).idempotency == "never_store"
 
 
 def declares_idempotency(route: APIRoute) -> bool:
-    """Whether a POST route declares how it handles the header; a test checks every route."""
+    """Whether a POST route declares how it handles the header."""
     return (
         get_idempotency_mode(route) is not IdempotencyMode.IGNORED
         or "POST" not in (route.methods or ())
-        or hasattr(route.endpoint, "__idempotency_exempt__")
+        or isinstance(get_info(route).idempotency, Exempt)
     )
 
 
 def get_idempotency_mode(route: APIRoute) -> IdempotencyMode:
     """The guarantee that the header gives on a route."""
-    if "POST" not in (route.methods or ()) or hasattr(route.endpoint, "__idempotency_exempt__"):
+    if "POST" not in (route.methods or ()) or isinstance(get_info(route).idempotency, Exempt):
         return IdempotencyMode.IGNORED
     signed_in = depends_on(route, current_principal)
     if not signed_in and not is_secret(route):

@@ -3,13 +3,14 @@
 import re
 from contextlib import AsyncExitStack
 from hashlib import sha256
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
 from undercroft.core.auth.authorization import current_authorization
+from undercroft.core.context import current_context
 from undercroft.core.db.dependencies import SessionDep
 from undercroft.core.db.errors import OutcomeUnknown
 from undercroft.core.db.session import Session
@@ -29,6 +30,7 @@ from undercroft.core.http.idempotency import (
     KeyClaim,
     KeyStore,
     RawResponse,
+    RouteHandler,
     StoredResponse,
     get_idempotency_mode,
 )
@@ -40,6 +42,8 @@ REPLAYED_HEADER = (b"idempotency-replayed", b"true")
 
 _VALID = re.compile(rb"[\x21-\x7e]{1,255}")
 
+R = TypeVar("R", bound=APIRoute)
+
 
 class Replay(Exception):
     """Raised to end a request with a stored response."""
@@ -49,17 +53,26 @@ class Replay(Exception):
 
 
 class IdempotencyAttempt:
-    """One request with the header."""
+    """One request with the header. Its context ends after the transaction: the next duplicate continues then."""
 
     def __init__(self, keys: KeyStore, request: Request, *, secret: bool) -> None:
         self._keys = keys
         self._request = request
+        self._locks = AsyncExitStack()
         self._secret = secret
         self._session: Session | None = None
         self._claim: KeyClaim | None = None
         self._stored: StoredResponse | None = None
         self._lock: Any = None
-        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Pass the response to waiting duplicates in this process, if the transaction committed."""
+        if kind is None and self._claim is not None and self._stored is not None:
+            self._lock.result = self._claim, self._stored
+        await self._locks.aclose()
 
     async def begin(self, session: Session | None) -> None:
         """Claim the key, in this session's transaction if there is one.
@@ -68,12 +81,9 @@ class IdempotencyAttempt:
         the same key.
         """
         claim = await _build_claim(self._request)
-        try:
-            self._lock = await self._stack.enter_async_context(
-                self._keys.locks.acquire(claim.digest, timeout=LOCK_TIMEOUT)
-            )
-        except TimeoutError:
-            raise IdempotencyInProgress from None
+        self._lock = await self._locks.enter_async_context(
+            self._keys.locks.acquire(claim.digest, timeout=LOCK_TIMEOUT, error=IdempotencyInProgress)
+        )
         if self._lock.result is not None:
             first, stored = self._lock.result
             raise await _error_or_replay(
@@ -93,26 +103,35 @@ class IdempotencyAttempt:
             self._stored = await self._keys.store(self._claim, raw_response, outcome, self._session)
 
     async def on_error(self, error: Exception) -> None:
-        """Release the key after an error, unless the rollback does it or the outcome is unknown."""
+        """Release the key after a refusal, unless the rollback does it. After a failure the outcome is unknown."""
         if self._claim is None:
             return
         if self._session is None:
-            if _is_refusal(error):
+            if not isinstance(as_app_error(error), OutcomeUnknown | InternalError):
                 await self._keys.release(self._claim, None)
         elif isinstance(error, AppError) and error.commits:
             await self._keys.release(self._claim, self._session)
 
-    def on_commit(self) -> None:
-        """Pass the response to waiting duplicates in this process."""
-        if self._claim is not None and self._stored is not None:
-            self._lock.result = self._claim, self._stored
 
-    async def __aenter__(self) -> Self:
-        return self
+def make_idempotent(handle: RouteHandler, *, secret: bool) -> RouteHandler:
+    """A handler that stores the response of another one before the transaction commits."""
 
-    async def __aexit__(self, *_: object) -> None:
-        """Release the lock, so that the next duplicate continues."""
-        await self._stack.aclose()
+    async def idempotent(request: Request) -> Response:
+        attempt = IdempotencyAttempt(current_context().get(KeyStore), request, secret=secret)
+        request.scope["state"]["idempotency"] = attempt
+        await request.scope["fastapi_function_astack"].enter_async_context(attempt)
+        try:
+            await request.body()
+            response = await handle(request)
+            await attempt.on_response(response)
+        except Replay as replay:
+            return replay.response
+        except Exception as error:
+            await attempt.on_error(error)
+            raise
+        return response
+
+    return idempotent
 
 
 async def claim_in_transaction(request: Request, session: SessionDep) -> None:
@@ -125,7 +144,7 @@ async def claim_in_own_transaction(request: Request) -> None:
     await cast(IdempotencyAttempt, request.scope["state"]["idempotency"]).begin(None)
 
 
-def add_claim_dependency(route: APIRoute) -> APIRoute:
+def add_claim_dependency(route: R) -> R:
     """A copy of the route with the claim as its last dependency: after the guards, before the endpoint."""
     claim = (
         claim_in_transaction
@@ -133,11 +152,6 @@ def add_claim_dependency(route: APIRoute) -> APIRoute:
         else claim_in_own_transaction
     )
     return with_last_dependency(route, claim)
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Whether the error is a deliberate refusal, not an unexpected failure."""
-    return not isinstance(as_app_error(error), OutcomeUnknown | InternalError)
 
 
 async def _build_claim(request: Request) -> KeyClaim:
@@ -172,12 +186,6 @@ def _capture_response(response: Response, *, secret: bool) -> tuple[RawResponse 
     return RawResponse(response.status_code, list(response.raw_headers), body), IdempotencyOutcome.COMPLETED
 
 
-def _build_replay(raw_response: RawResponse) -> Response:
-    response = Response(raw_response.body, raw_response.status)
-    response.raw_headers = [*raw_response.headers, REPLAYED_HEADER]
-    return response
-
-
 async def _error_or_replay(stored: StoredResponse) -> Exception:
     """The result of a retried request, if its caller is still authorized after the wait. Otherwise it raises."""
     if (authorization := current_authorization()) is not None:
@@ -185,7 +193,9 @@ async def _error_or_replay(stored: StoredResponse) -> Exception:
     if not stored.same_request:
         return IdempotencyKeyReused()
     if stored.raw_response is not None:
-        return Replay(_build_replay(stored.raw_response))
+        response = Response(stored.raw_response.body, stored.raw_response.status)
+        response.raw_headers = [*stored.raw_response.headers, REPLAYED_HEADER]
+        return Replay(response)
     return _ERROR_BY_OUTCOME[stored.outcome]()
 
 

@@ -1,5 +1,7 @@
 """Refuse requests for other hosts than those of this installation."""
 
+from collections.abc import Collection
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,9 +12,6 @@ from undercroft.core.http.middleware.trusted_proxies import parse_address
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import CoreSettings, Environment, load
 
-EXEMPT = frozenset({"/health"})
-MAX_CACHED_HOSTS = 256
-
 
 class UnknownHost(BadRequest):
     code = "UNKNOWN_HOST"
@@ -22,22 +21,23 @@ class UnknownHost(BadRequest):
 class AllowedHosts:
     """Returns 400 if the Host header is not in `ALLOWED_HOSTS`, is missing, or is repeated.
 
-    `/health` is exempt: load balancers use the IP address. In development, IP addresses and localhost are allowed too,
-    but not a name that resolves to them (DNS rebinding); in tests every host is allowed unless `ALLOWED_HOSTS` is set.
+    The paths in `exempt` accept every host. In development, IP addresses and localhost are allowed too, but not a name
+    that resolves to them (DNS rebinding); in tests every host is allowed unless `ALLOWED_HOSTS` is set.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, exempt: Collection[str] = ()) -> None:
         self.app = app
+        self._exempt = exempt
         core, hosts = load(CoreSettings), load(HttpSettings).allowed_hosts
         self._any = "*" in hosts or (not hosts and core.environment is Environment.TEST)
         self._local = core.is_development
         named = hosts if hosts and not self._local else (*hosts, urlsplit(core.public_url).hostname or "")
         self._host_names = frozenset(host for host in named if not host.startswith("*."))
         self._host_suffixes = tuple(host[1:] for host in named if host.startswith("*."))
-        self._known: set[bytes] = set()
+        self._is_allowed = lru_cache(maxsize=256)(self._check_allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._any or scope["type"] not in ("http", "websocket") or scope["path"] in EXEMPT or self._allows(scope):
+        if self._any or scope["path"] in self._exempt or self._allows(scope):
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
@@ -46,16 +46,10 @@ class AllowedHosts:
 
     def _allows(self, scope: Scope) -> bool:
         given = [value for name, value in scope["headers"] if name == b"host"]
-        if len(given) != 1:
-            return False
-        if given[0] in self._known:
-            return True
-        allowed = self._is_allowed_name(host_name(given[0].decode("latin-1")))
-        if allowed and len(self._known) < MAX_CACHED_HOSTS:
-            self._known.add(given[0])
-        return allowed
+        return len(given) == 1 and self._is_allowed(given[0])
 
-    def _is_allowed_name(self, host: str) -> bool:
+    def _check_allowed(self, header: bytes) -> bool:
+        host = host_name(header.decode("latin-1"))
         if host in self._host_names or host.endswith(self._host_suffixes or "\0"):
             return True
         return self._local and (host == "localhost" or host.endswith(".localhost") or parse_address(host) is not None)

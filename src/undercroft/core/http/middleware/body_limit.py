@@ -5,6 +5,7 @@ connection. So the rest of a body is read, within bounds, before a response that
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -22,17 +23,18 @@ DRAIN_SECONDS = 5
 class BodyLimit:
     """Returns 413 if Content-Length is too large, or as soon as more bytes arrive than allowed.
 
-    The client gets the 413 whatever the application does with the truncated body.
+    The client gets the 413 whatever the application does with the truncated body. `own_limit` returns the limit that
+    replaces `max_size` for the route of a request, or None.
     """
 
-    def __init__(self, app: ASGIApp, max_size: int) -> None:
+    def __init__(
+        self, app: ASGIApp, max_size: int, own_limit: Callable[[Scope], int | None] = lambda _scope: None
+    ) -> None:
         self.app = app
         self._max_size = max_size
+        self._own_limit = own_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         headers = scope["state"]["request_headers"]
         length = headers.get(b"content-length")
         if length is None and scope["method"] in BODYLESS_METHODS and b"transfer-encoding" not in headers:
@@ -40,9 +42,11 @@ class BodyLimit:
             return
         size = 0 if length is None else _parse_length(length)
         can_drain = size <= MAX_DRAIN_BYTES and b"expect" not in headers
-        counted = _LimitedBody(self._max_size, scope["state"], receive, send, can_drain=can_drain)
-        if size > self._max_size:
-            await self._refuse(counted, scope, send)
+        own = self._own_limit(scope)
+        limit = self._max_size if own is None else own
+        counted = _LimitedBody(limit, scope["state"], receive, send, can_drain=can_drain)
+        if size > limit:
+            await self._refuse(counted, limit, scope, send)
             return
         try:
             await self.app(scope, counted.receive, counted.send)
@@ -50,11 +54,11 @@ class BodyLimit:
             if not counted.exceeded or counted.started:
                 raise
         if counted.exceeded and not counted.started:
-            await self._refuse(counted, scope, send)
+            await self._refuse(counted, limit, scope, send)
 
-    async def _refuse(self, counted: "_LimitedBody", scope: Scope, send: Send) -> None:
+    async def _refuse(self, counted: "_LimitedBody", limit: int, scope: Scope, send: Send) -> None:
         await counted.drain()
-        error = PayloadTooLarge(details={"max_bytes": self._max_size}, headers={"Connection": "close"})
+        error = PayloadTooLarge(details={"max_bytes": limit}, headers={"Connection": "close"})
         await send_error(error, scope, send)
 
 

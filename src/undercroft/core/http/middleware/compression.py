@@ -3,8 +3,11 @@
 import asyncio
 import zlib
 from collections.abc import Callable
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from undercroft.core.extras import is_installed
 
 BROTLI_QUALITY = 4
 GZIP_LEVEL = 5
@@ -27,7 +30,7 @@ class Compression:
         self._min_size = min_size
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] == "HEAD":
+        if scope["method"] == "HEAD":
             await self.app(scope, receive, send)
             return
         coding = negotiate_encoding(scope["state"]["request_headers"].get(b"accept-encoding", b""))
@@ -68,23 +71,14 @@ class _Compressor:
         return {**message, "body": body}
 
 
+@lru_cache(maxsize=256)
 def negotiate_encoding(accept_encoding: bytes) -> bytes:
     """`br`, `gzip` or empty, by Accept-Encoding (RFC 9110, 12.5.3); brotli is preferred."""
-    if not accept_encoding:
-        return b""
-    if accept_encoding in _negotiated:
-        return _negotiated[accept_encoding]
     accepted = {}
     for item in accept_encoding.lower().split(b","):
         name, _, weight = item.partition(b";")
         accepted[name.strip()] = weight.replace(b" ", b"") not in (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000")
-    coding = next((coding for coding in ENCODERS if accepted.get(coding, accepted.get(b"*", False))), b"")
-    if len(_negotiated) < 256:
-        _negotiated[accept_encoding] = coding
-    return coding
-
-
-_negotiated: dict[bytes, bytes] = {}
+    return next((coding for coding in ENCODERS if accepted.get(coding, accepted.get(b"*", False))), b"")
 
 
 def _is_compressible(head: Message) -> bool:
@@ -109,4 +103,4 @@ def _gzip(body: bytes) -> bytes:
     return zlib.compress(body, level=GZIP_LEVEL, wbits=31)
 
 
-ENCODERS: dict[bytes, Encoder] = {b"br": _brotli, b"gzip": _gzip}
+ENCODERS: dict[bytes, Encoder] = {**({b"br": _brotli} if is_installed("brotli") else {}), b"gzip": _gzip}

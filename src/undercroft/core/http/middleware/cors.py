@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from undercroft.core.errors import Forbidden
 from undercroft.core.http.errors import send_error
@@ -29,26 +29,16 @@ class OriginNotAllowed(Forbidden):
 class Cors:
     """Allows each configured origin with credentials; `*` allows all origins without credentials.
 
-    Responses that depend on the origin have `Vary: Origin`, also if the request had no Origin. `origins` may be changed
-    while the program runs.
+    Responses that depend on the origin have `Vary: Origin`, also if the request had no Origin.
     """
 
     def __init__(self, app: ASGIApp, origins: Iterable[str]) -> None:
         self.app = app
-        self.origins = origins
-
-    @property
-    def origins(self) -> frozenset[str]:
-        return self._origins
-
-    @origins.setter
-    def origins(self, origins: Iterable[str]) -> None:
-        self._origins = frozenset(origins)
-        self._allowed = frozenset(origin.encode() for origin in self._origins)
+        self._allowed = frozenset(origin.encode() for origin in origins)
         self._all = b"*" in self._allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._allowed:
+        if not self._allowed:
             await self.app(scope, receive, send)
             return
         headers = scope["state"]["request_headers"]
@@ -56,14 +46,8 @@ class Cors:
         if origin and scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
             await self._handle_preflight(origin, scope, send)
             return
-        granted = [*self._origin_headers(origin), *self._vary(b"Origin")]
-
-        async def send_granted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *granted]
-            await send(message)
-
-        await self.app(scope, receive, send_granted if granted else send)
+        scope["state"]["response_headers"] += [*self._origin_headers(origin), *self._vary(b"Origin")]
+        await self.app(scope, receive, send)
 
     async def _handle_preflight(self, origin: bytes, scope: Scope, send: Send) -> None:
         vary = self._vary(b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers")

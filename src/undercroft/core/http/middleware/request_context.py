@@ -1,4 +1,4 @@
-"""The outermost middleware: request id, context variables and common response headers."""
+"""Request id, context variables and common response headers."""
 
 import re
 
@@ -22,16 +22,15 @@ class RequestContext:
     - `response_headers`: a list of raw headers to which any code may append until the response begins.
     - `rate_limit`: the `RateLimitResult` for the response headers.
     - `status`: the status of the response once it has begun.
+    - `websocket`: `open` once a WebSocket is accepted, `closed` once it is refused or closed.
     - `body_stalled`: whether the timeout expired while the client was still sending its body.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, http: ASGIApp, *, websocket: ASGIApp) -> None:
+        self.http = http
+        self.websocket = websocket
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
-            return
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id")
         request_id = given.decode() if given and _VALID.fullmatch(given) else str(uuid_utils.uuid7())
@@ -52,11 +51,21 @@ class RequestContext:
                 message["headers"] = [*message.get("headers", ()), *extra, *limits]
             await send(message)
 
+        async def send_websocket(message: Message) -> None:
+            if message["type"] in ("websocket.accept", "websocket.http.response.start"):
+                message["headers"] = [*message.get("headers", ()), *extra]
+            if message["type"] != "websocket.send":
+                state["websocket"] = "open" if message["type"] == "websocket.accept" else "closed"
+            await send(message)
+
         set_current_tenant(None)
         bind_contextvars(request_id=request_id)
         try:
             with AuditContext(scope):
-                await self.app(scope, receive, send_head if scope["type"] == "http" else send)
+                if scope["type"] == "http":
+                    await self.http(scope, receive, send_head)
+                else:
+                    await self.websocket(scope, receive, send_websocket)
         finally:
             bind_reauthorization(None)
             unbind_contextvars("request_id", "user_id", "team_id", "api_key_id", "impersonator_id")

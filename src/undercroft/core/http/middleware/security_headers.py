@@ -2,6 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from undercroft.core.http.content_security_policy import DEFAULT_CSP_DIRECTIVES, join_directives
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import CoreSettings, load
 
@@ -13,7 +14,7 @@ DEFAULT_HEADERS: dict[bytes, bytes] = {
     b"referrer-policy": b"strict-origin-when-cross-origin",
     b"permissions-policy": b"camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     b"cross-origin-opener-policy": b"same-origin",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    b"content-security-policy": join_directives(DEFAULT_CSP_DIRECTIVES).encode(),
 }
 API_HEADERS: dict[bytes, bytes] = {b"referrer-policy": b"no-referrer", b"cache-control": b"no-store"}
 
@@ -35,9 +36,6 @@ class SecurityHeaders:
         self._names = frozenset(base | API_HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         defaults = self._api if scope["path"].startswith("/api/") else self._root
 
         async def send_with_headers(message: Message) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from msgspec import Struct
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from undercroft.core.http.errors import BodyTimedOut, RequestTimedOut, send_error
@@ -26,9 +27,7 @@ class Timeouts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
-        if scope["type"] != "http" or task is None:
-            await self.app(scope, receive, send)
-            return
+        assert task is not None
         pending = self._watch(task)
 
         async def send_in_time(message: Message) -> None:
@@ -72,12 +71,9 @@ class Timeouts:
             loop.call_later(self._seconds / STEPS, self._sweep, loop)
 
 
-class _PendingRequest:
+class _PendingRequest(Struct, eq=False):
     """A request without a response yet."""
 
-    __slots__ = ("deadline", "expired", "task")
-
-    def __init__(self, task: "asyncio.Task[object]", deadline: float) -> None:
-        self.task = task
-        self.deadline = deadline
-        self.expired = False
+    task: "asyncio.Task[object]"
+    deadline: float
+    expired: bool = False

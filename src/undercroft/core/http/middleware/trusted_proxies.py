@@ -26,7 +26,7 @@ class TrustedProxies:
         self._is_trusted = lru_cache(maxsize=4096)(self._check_trusted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and scope.get("client") and self._is_trusted(scope["client"][0]):
+        if scope.get("client") and self._is_trusted(scope["client"][0]):
             self._apply_forwarded(scope)
         await self.app(scope, receive, send)
 

@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 
 from undercroft.devstack.emulators.oidc.issuer import OidcIssuer
-from undercroft.devstack.parent_death import exit_with_parent
 
 DEMO_USERS = (
     {"subject": "demo", "email": "demo@example.com", "name": "Demo"},
@@ -30,6 +28,4 @@ async def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    if os.environ.get("UNDERCROFT_SUPERVISED"):
-        exit_with_parent()
     asyncio.run(serve(int(sys.argv[1])))

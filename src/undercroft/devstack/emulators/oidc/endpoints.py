@@ -53,7 +53,7 @@ class Endpoints:
                 "jwks_uri": f"{base}/.well-known/jwks.json",
                 "response_types_supported": ["code"],
                 "subject_types_supported": ["public"],
-                "id_token_signing_alg_values_supported": ["RS256", "ES256"],
+                "id_token_signing_alg_values_supported": [*self._issuer.keys.current],
                 "code_challenge_methods_supported": ["S256"],
                 **self._auth_methods(prefix),
                 "authorization_response_iss_parameter_supported": prefix == "",

@@ -5,18 +5,20 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    SECP384R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import get_default_algorithms
 
 
 def encode_bytes(value: bytes) -> str:
     return urlsafe_b64encode(value).rstrip(b"=").decode()
-
-
-def _encode_number(value: int, size: int | None = None) -> str:
-    return encode_bytes(value.to_bytes(size or (value.bit_length() + 7) // 8))
 
 
 @dataclass(frozen=True)
@@ -26,18 +28,14 @@ class Key:
     private: Any
 
     @property
-    def jwk(self) -> dict[str, str]:
+    def jwk(self) -> dict[str, Any]:
         """The public part as a JWK (RFC 7517)."""
-        numbers = self.private.public_key().public_numbers()
-        common = {"kid": self.kid, "use": "sig", "alg": self.alg}
-        if isinstance(self.private, RSAPrivateKey):
-            return {"kty": "RSA", "n": _encode_number(numbers.n), "e": _encode_number(numbers.e), **common}
+        algorithm: Any = get_default_algorithms()[self.alg]
         return {
-            "kty": "EC",
-            "crv": "P-256",
-            "x": _encode_number(numbers.x, 32),
-            "y": _encode_number(numbers.y, 32),
-            **common,
+            **algorithm.to_jwk(self.private.public_key(), as_dict=True),
+            "kid": self.kid,
+            "use": "sig",
+            "alg": self.alg,
         }
 
     @property
@@ -47,7 +45,7 @@ class Key:
 
 
 class Keys:
-    """RS256 and ES256 keys. A rotation creates new key IDs and a new EC key; the RSA key is reused, as it is slow."""
+    """A key for each algorithm. A rotation creates new keys and key IDs; the RSA key is reused, as it is slow."""
 
     def __init__(self) -> None:
         self._rsa = generate_rsa(65537, 2048)
@@ -61,23 +59,20 @@ class Keys:
             self.published.clear()
         if rsa:
             self._rsa = generate_rsa(65537, 2048)
-        pair: list[tuple[str, RSAPrivateKey | EllipticCurvePrivateKey]] = [
-            ("RS256", self._rsa),
-            ("ES256", generate_private_key(SECP256R1())),
-        ]
-        self.current = {alg: Key(f"{alg.lower()}-{secrets.token_hex(6)}", alg, private) for alg, private in pair}
+        private = {
+            "RS256": self._rsa,
+            "PS256": self._rsa,
+            "ES256": generate_private_key(SECP256R1()),
+            "ES384": generate_private_key(SECP384R1()),
+            "EdDSA": Ed25519PrivateKey.generate(),
+        }
+        self.current = {alg: Key(f"{alg.lower()}-{secrets.token_hex(6)}", alg, key) for alg, key in private.items()}
         self.published += self.current.values()
 
     def jwks(self, *, with_ids: bool = True) -> dict[str, Any]:
         """Return the JWK Set, in which `kid` is optional (RFC 7517, 4.5)."""
         keys = [key.jwk for key in self.published]
         return {"keys": keys if with_ids else [{k: v for k, v in key.items() if k != "kid"} for key in keys]}
-
-
-def private_pem(key: Any) -> str:
-    """Return the key as unencrypted PKCS#8 in PEM format."""
-    pem: bytes = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return pem.decode()
 
 
 def new_ec_key() -> EllipticCurvePrivateKey:

@@ -1,28 +1,24 @@
 """Routes for passwords, email changes and account deletion."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 
 from undercroft.core.auth import StepUpRequired
-from undercroft.core.http import INTERACTIVE, CurrentPrincipal, Router
-from undercroft.core.http.errors import responses
-from undercroft.core.http.idempotency import idempotency_exempt
-from undercroft.core.http.limits import limit
-from undercroft.core.http.step_up_policy import step_up_when
+from undercroft.core.http import Audit, Exempt, Router, When
 from undercroft.core.security.passwords import WeakPassword
 from undercroft.core.security.threads import TooBusy
-from undercroft.modules.auth import credentials
-from undercroft.modules.auth.captcha import CAPTCHA_ERRORS, require_captcha
-from undercroft.modules.auth.client import CurrentClient
-from undercroft.modules.auth.cookies import clear_session_cookie
-from undercroft.modules.auth.credentials import AccountService
-from undercroft.modules.auth.device import set_device_cookie
-from undercroft.modules.auth.disposable_email import DisposableEmail
-from undercroft.modules.auth.errors import ConfirmationNeedsSession, LinkInvalid, TooManyAttempts, WrongPassword
-from undercroft.modules.auth.external import LocalAccountsOff, require_local_accounts
-from undercroft.modules.auth.responses import LINK_SENT_MESSAGE, SIGN_IN
+from undercroft.modules.auth.dependencies import AccountServiceDep, PasswordServiceDep
+from undercroft.modules.auth.errors import (
+    CAPTCHA_ERRORS,
+    ConfirmationNeedsSession,
+    DisposableEmail,
+    LinkInvalid,
+    TooManyAttempts,
+    WrongPassword,
+)
 from undercroft.modules.auth.schemas import (
+    LINK_SENT_MESSAGE,
     Accepted,
     ChangeEmail,
     ChangePassword,
@@ -31,73 +27,67 @@ from undercroft.modules.auth.schemas import (
     EmailOnly,
     ResetPassword,
 )
-from undercroft.modules.auth.services import AuthServicesDep
+from undercroft.modules.auth.service.account import confirm_email_change
+from undercroft.modules.auth.service.sign_in import require_captcha
+from undercroft.modules.auth.service.throttle import PASSWORD_FAILURES
+from undercroft.modules.sessions import (
+    SESSION_COOKIE,
+    CurrentClient,
+    LocalAccountsOff,
+    SessionServicesDep,
+    require_local_accounts,
+)
 from undercroft.modules.teams import LastOwner
 from undercroft.modules.users import EmailTaken, LastSuperadmin
 
-LOCAL_ONLY: dict[str, Any] = {"dependencies": [require_local_accounts()], "responses": responses(LocalAccountsOff)}
+LOCAL_ONLY: dict[str, Any] = {"dependencies": [require_local_accounts()], "errors": (LocalAccountsOff,)}
 
-passwords = Router(surface="auth", tag=SIGN_IN, **LOCAL_ONLY)
-account = Router(surface="app", prefix="/users", tag="Profile", team_independent=True, dependencies=[INTERACTIVE])
-
-
-async def get_account_service(
-    principal: CurrentPrincipal, auth_services: AuthServicesDep, client: CurrentClient
-) -> AccountService:
-    return AccountService(auth_services.database, auth_services.sign_in, principal, client)
-
-
-AccountServiceDep = Annotated[AccountService, Depends(get_account_service)]
+credentials = Router(surface="auth", tag="Auth", **LOCAL_ONLY)
+account = Router(surface="app", prefix="/users", tag="Profile", team_independent=True, api_keys=False)
 REAUTHENTICATION_ERRORS = (WrongPassword, StepUpRequired, TooManyAttempts, TooBusy)
 
 
-@passwords.post(
+@credentials.post(
     "/password/forgot",
     status_code=202,
+    audit="password.reset_requested",
+    limit="sign_in_request",
+    idempotency=Exempt("The request only sends an email."),
     response_model=Accepted,
     summary="Request a password reset link",
-    responses=responses(*CAPTCHA_ERRORS),
+    errors=CAPTCHA_ERRORS,
 )
-@limit("sign_in_request")
-@idempotency_exempt("The request only sends an email.")
-async def forgot_password(
-    body: EmailOnly, request: Request, client: CurrentClient, auth_services: AuthServicesDep
-) -> Accepted:
+async def forgot_password(body: EmailOnly, request: Request, passwords: PasswordServiceDep) -> Accepted:
     """Sends a password reset link. The response is the same whether or not the address has an account."""
     await require_captcha(request, body.captcha_token)
-    await credentials.forgot_password(auth_services.database, email=body.email, client=client)
+    await passwords.request_reset(body.email)
     return Accepted(message=LINK_SENT_MESSAGE)
 
 
-@passwords.post(
+@credentials.post(
     "/password/reset",
     status_code=204,
+    audit="user.password_reset",
+    limit="sign_in",
+    idempotency=Exempt("The link works once."),
     summary="Reset a password",
-    responses=responses(LinkInvalid, WeakPassword, TooBusy),
+    errors=(LinkInvalid, WeakPassword, TooBusy),
 )
-@limit("sign_in")
-@idempotency_exempt("The link works once.")
-async def reset_password(
-    body: ResetPassword, response: Response, client: CurrentClient, auth_services: AuthServicesDep
-) -> None:
+async def reset_password(body: ResetPassword, response: Response, passwords: PasswordServiceDep) -> None:
     """Sets a new password with the token from an emailed link, which works once. Revokes all sessions of the user."""
-    device = await credentials.reset_password(
-        auth_services.database,
-        token=body.token.get_secret_value(),
-        password=body.password.get_secret_value(),
-        client=client,
-    )
-    set_device_cookie(response, device)
+    device = await passwords.reset(body.token.get_secret_value(), body.password.get_secret_value())
+    device.set_cookie(response)
 
 
-@passwords.post(
+@credentials.post(
     "/password/change",
     status_code=204,
+    audit=Audit("user.password_changed", on_failure=PASSWORD_FAILURES),
+    step_up=When("always: the password in the request, plus a recent second factor if the user has one"),
+    limit="sign_in",
     summary="Change the password of the current user",
-    responses=responses(*REAUTHENTICATION_ERRORS, WeakPassword),
+    errors=(*REAUTHENTICATION_ERRORS, WeakPassword),
 )
-@limit("sign_in")
-@step_up_when("always: the password in the request, plus a recent second factor if the user has one")
 async def change_password(body: ChangePassword, own: AccountServiceDep) -> None:
     """Sets a new password and revokes all other sessions."""
     await own.change_password(
@@ -105,15 +95,16 @@ async def change_password(body: ChangePassword, own: AccountServiceDep) -> None:
     )
 
 
-@passwords.post(
+@credentials.post(
     "/email/change",
     status_code=202,
+    audit=Audit("user.email_change_requested", on_failure=PASSWORD_FAILURES),
+    step_up=When("always: the password in the request, plus a recent second factor if the user has one"),
+    limit="sign_in",
     response_model=Accepted,
     summary="Request an email change",
-    responses=responses(*REAUTHENTICATION_ERRORS, DisposableEmail),
+    errors=(*REAUTHENTICATION_ERRORS, DisposableEmail),
 )
-@limit("sign_in")
-@step_up_when("always: the password in the request, plus a recent second factor if the user has one")
 async def change_email(
     body: ChangeEmail, response: Response, client: CurrentClient, own: AccountServiceDep
 ) -> Accepted:
@@ -122,42 +113,46 @@ async def change_email(
     The response is the same whether or not another account has the address.
     """
     await own.request_email_change(new_email=body.new_email, current=body.current_password.get_secret_value())
-    set_device_cookie(response, client.device)
+    client.device.set_cookie(response)
     return Accepted(message="Check your email. We sent a link to the new address: open it to confirm the change.")
 
 
-@passwords.post(
+@credentials.post(
     "/email/confirm",
     status_code=204,
+    audit=Audit("user.email_changed", repeatable=("team.domains_revoked",)),
+    limit="sign_in",
+    idempotency=Exempt("The link works once."),
     summary="Confirm an email change",
-    responses=responses(LinkInvalid, EmailTaken, ConfirmationNeedsSession),
+    errors=(LinkInvalid, EmailTaken, ConfirmationNeedsSession),
 )
-@limit("sign_in")
-@idempotency_exempt("The link works once.")
 async def confirm_email(
-    body: ConfirmEmail, request: Request, client: CurrentClient, auth_services: AuthServicesDep
+    body: ConfirmEmail, request: Request, client: CurrentClient, services: SessionServicesDep
 ) -> None:
     """Changes the account's email address and notifies the old address.
 
     Send the account's access token or session cookie, or send the request from the browser that requested the change.
     Without either, the response is 403 `CONFIRMATION_NEEDS_SESSION`: the link alone is not sufficient.
     """
-    await credentials.confirm_email(
-        auth_services.database,
+    await confirm_email_change(
+        services.database,
         token=body.token.get_secret_value(),
         device=client.device,
-        caller_id=await auth_services.authenticator.caller_id(request),
+        caller_id=await services.authenticator.caller_id(request),
     )
 
 
 @account.delete(
     "/me",
     status_code=204,
+    audit=Audit(
+        "user.deleted", repeatable=("team.deleted", "member.left", "team.domains_revoked"), on_failure=PASSWORD_FAILURES
+    ),
+    step_up=When("always: the password in the request, plus a recent second factor if the user has one"),
+    limit="sign_in",
     summary="Delete the current user",
-    responses=responses(*REAUTHENTICATION_ERRORS, LastSuperadmin, LastOwner),
+    errors=(*REAUTHENTICATION_ERRORS, LastSuperadmin, LastOwner),
 )
-@limit("sign_in")
-@step_up_when("always: the password in the request, plus a recent second factor if the user has one")
 async def delete_profile(body: DeleteAccount, own: AccountServiceDep) -> Response:
     """Permanently deletes the account: removes personal data and revokes all sessions. The address can register again.
 
@@ -165,5 +160,5 @@ async def delete_profile(body: DeleteAccount, own: AccountServiceDep) -> Respons
     """
     await own.delete(current=body.current_password.get_secret_value())
     response = Response(status_code=204)
-    clear_session_cookie(response)
+    SESSION_COOKIE.clear(response)
     return response

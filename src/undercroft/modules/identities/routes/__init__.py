@@ -1,7 +1,6 @@
 """Routes of identities."""
 
-from undercroft.modules.identities.routes.identities import identities
-from undercroft.modules.identities.routes.social import social
-from undercroft.modules.identities.routes.webhooks import webhooks
+from undercroft.modules.identities.routes.auth import identities, social
+from undercroft.modules.identities.routes.public import webhooks
 
 __all__ = ["identities", "social", "webhooks"]

@@ -1,29 +1,48 @@
-"""The current user's authenticator app and recovery codes."""
+"""The current user's authenticator app, recovery codes and passkeys, and their reset by a superadmin."""
 
-from undercroft.core.auth import StepUpRequired
+from typing import Annotated
+from uuid import UUID
+
+from undercroft.core.auth import PlatformRole, StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep
-from undercroft.core.http import CurrentPrincipal, Router, require_step_up
-from undercroft.core.http.errors import responses
-from undercroft.core.http.idempotency import returns_secret
-from undercroft.core.http.limits import limit
-from undercroft.core.http.step_up_policy import step_up_when
+from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Router, When
+from undercroft.core.http.pagination import Page, PageNumberQuery
+from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
-from undercroft.modules.mfa import enrollment, totp
-from undercroft.modules.mfa.enrollment import PENDING_LIFETIME, EnrollmentService
-from undercroft.modules.mfa.errors import MfaNotEnabled, MfaRequiredByPolicy, TotpNotFound, TotpNotStarted, WrongCode
+from undercroft.modules.mfa.errors import (
+    MfaNotEnabled,
+    MfaRequiredByPolicy,
+    PasskeyAlreadyRegistered,
+    PasskeyNotFound,
+    PasskeyRefused,
+    TooManyPasskeys,
+    TotpNotFound,
+    TotpNotStarted,
+    WrongCode,
+)
 from undercroft.modules.mfa.schemas import (
     ConfirmTotp,
     MfaRead,
+    OptionsResponse,
+    PasskeyCreate,
+    PasskeyCreated,
     PasskeyRead,
-    RecoveryCodes,
+    PasskeyUpdate,
+    RecoveryCodesCreated,
     TotpConfirmed,
     TotpStarted,
 )
+from undercroft.modules.mfa.service.codes import provisioning_uri, qr_code
+from undercroft.modules.mfa.service.factors import PENDING_LIFETIME, FactorService
+from undercroft.modules.mfa.service.reset import reset
+from undercroft.modules.mfa.service.second_factor import SECOND_FACTOR_FAILURES
+from undercroft.modules.users import UserNotFound
 
-TWO_FACTOR = Tag("Two-factor authentication", "Authenticator apps, passkeys and recovery codes.", group="Account")
-REAUTHENTICATED = [require_step_up()]
+TWO_FACTOR = Tag("MFA", "Second factors: authenticator apps, passkeys and recovery codes.", group="Account")
 
 mfa = Router(surface="auth", prefix="/mfa", tag=TWO_FACTOR)
+passkeys = Router(surface="auth", prefix="/passkeys", tag=TWO_FACTOR)
+admin = Router(surface="admin", prefix="/users", tag="Users")
 
 
 @mfa.get("", response_model=MfaRead, summary="Get the second factors of the current user")
@@ -31,73 +50,156 @@ async def read_mfa(principal: CurrentPrincipal, session: ReadSessionDep) -> MfaR
     """Return the active factors, the number of unused recovery codes and the user's teams that require a second
     factor.
     """
-    found = await enrollment.get_overview(session, principal.user_id)
-    return MfaRead(
-        enabled=found.totp or bool(found.passkeys),
-        totp=found.totp,
-        passkeys=[PasskeyRead.of(each) for each in found.passkeys],
-        recovery_codes_left=found.recovery_codes_left,
-        required_by=found.required_by,
-    )
+    return await FactorService(session, principal).read()
 
 
 @mfa.post(
     "/totp",
+    audit=Exempt("The app has no effect until it is confirmed."),
+    step_up=True,
+    idempotency="never_store",
     response_model=TotpStarted,
     summary="Start the setup of an authenticator app",
-    responses=responses(StepUpRequired),
-    dependencies=REAUTHENTICATED,
+    errors=(StepUpRequired,),
 )
-@returns_secret
 async def begin_totp(principal: CurrentPrincipal, session: SessionDep) -> TotpStarted:
     """Return a secret and its QR code. An app that is already set up stays valid until the new one is confirmed."""
-    secret = await EnrollmentService(session, principal).begin_totp()
-    uri = totp.provisioning_uri(secret, principal.subject["email"])
-    return TotpStarted(
-        secret=secret, uri=uri, qr_code=totp.qr_code(uri), expires_in=int(PENDING_LIFETIME.total_seconds())
-    )
+    secret = await FactorService(session, principal).begin_totp()
+    uri = provisioning_uri(secret, principal.subject["email"])
+    return TotpStarted(secret=secret, uri=uri, qr_code=qr_code(uri), expires_in=int(PENDING_LIFETIME.total_seconds()))
 
 
 @mfa.post(
     "/totp/confirm",
+    audit=Audit("totp.enabled", on_failure=SECOND_FACTOR_FAILURES),
+    step_up=When("the setup starts: without a pending secret there is nothing to confirm"),
+    limit="sign_in",
+    idempotency="never_store",
     response_model=TotpConfirmed,
     summary="Confirm an authenticator app",
-    responses=responses(TotpNotStarted, WrongCode),
+    errors=(TotpNotStarted, WrongCode),
 )
-@limit("sign_in")
-@returns_secret
-@step_up_when("the setup starts: without a pending secret there is nothing to confirm")
 async def confirm_totp(body: ConfirmTotp, principal: CurrentPrincipal, session: SessionDep) -> TotpConfirmed:
     """Activate the pending app: sign-in requires a second factor from now on.
 
     If this is the user's first factor, the response contains recovery codes, which are shown only once.
     """
-    change = await EnrollmentService(session, principal).confirm_totp(body.code)
+    change = await FactorService(session, principal).confirm_totp(body.code)
     return TotpConfirmed(recovery_codes=change.recovery_codes)
 
 
 @mfa.delete(
     "/totp",
     status_code=204,
+    audit=Audit("totp.disabled", on_failure=SECOND_FACTOR_FAILURES),
+    step_up=True,
     summary="Remove the authenticator app",
-    responses=responses(TotpNotFound, MfaRequiredByPolicy, StepUpRequired),
-    dependencies=REAUTHENTICATED,
+    errors=(TotpNotFound, MfaRequiredByPolicy, StepUpRequired),
 )
 async def remove_totp(principal: CurrentPrincipal, session: SessionDep) -> None:
-    """Remove the app. Removing the last factor turns two-factor authentication off; it fails with `MFA_NEEDED` if a
-    team requires it.
+    """Remove the app. Removing the last factor turns two-factor authentication off; it fails with
+    `MFA_REQUIRED_BY_POLICY` if a team requires it.
     """
-    await EnrollmentService(session, principal).remove_totp()
+    await FactorService(session, principal).remove_totp()
 
 
 @mfa.post(
     "/recovery-codes",
-    response_model=RecoveryCodes,
+    audit=Audit("mfa.recovery_codes_renewed", on_failure=SECOND_FACTOR_FAILURES),
+    step_up=True,
+    idempotency="never_store",
+    response_model=RecoveryCodesCreated,
     summary="Generate new recovery codes",
-    responses=responses(MfaNotEnabled, StepUpRequired),
-    dependencies=REAUTHENTICATED,
+    errors=(MfaNotEnabled, StepUpRequired),
 )
-@returns_secret
-async def renew_recovery_codes(principal: CurrentPrincipal, session: SessionDep) -> RecoveryCodes:
+async def renew_recovery_codes(principal: CurrentPrincipal, session: SessionDep) -> RecoveryCodesCreated:
     """Replace all recovery codes. The previous codes no longer work."""
-    return RecoveryCodes(recovery_codes=await EnrollmentService(session, principal).renew_recovery_codes())
+    return RecoveryCodesCreated(recovery_codes=await FactorService(session, principal).renew_recovery_codes())
+
+
+@passkeys.get("", response_model=Page[PasskeyRead], summary="List the passkeys of the current user")
+async def list_passkeys(
+    query: Annotated[PageNumberQuery, query(PageNumberQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+) -> Page[PasskeyRead]:
+    """Sorted by creation time, oldest first."""
+    return Page.of(await FactorService(session, principal).list_passkeys(query.paging), PasskeyRead.of)
+
+
+@passkeys.post(
+    "/options",
+    audit=Exempt("It only returns a challenge."),
+    step_up=True,
+    idempotency=Exempt("Each response contains a new challenge."),
+    response_model=OptionsResponse,
+    summary="Start the registration of a passkey",
+    errors=(TooManyPasskeys, StepUpRequired),
+)
+async def begin_passkey(principal: CurrentPrincipal, session: SessionDep) -> OptionsResponse:
+    """Return options for `navigator.credentials.create()`. They are valid for five minutes and one registration."""
+    return OptionsResponse(options=await FactorService(session, principal).begin_passkey())
+
+
+@passkeys.post(
+    "",
+    status_code=201,
+    audit="passkey.added",
+    step_up=True,
+    idempotency="never_store",
+    response_model=PasskeyCreated,
+    summary="Add a passkey",
+    errors=(PasskeyRefused, PasskeyAlreadyRegistered, TooManyPasskeys, StepUpRequired),
+)
+async def add_passkey(body: PasskeyCreate, principal: CurrentPrincipal, session: SessionDep) -> PasskeyCreated:
+    """Register a passkey. It can sign in without a password and works as a second factor.
+
+    If this is the user's first factor, the response contains recovery codes, which are shown only once.
+    """
+    passkey, change = await FactorService(session, principal).add_passkey(body.name, body.credential)
+    return PasskeyCreated(passkey=PasskeyRead.of(passkey), recovery_codes=change.recovery_codes)
+
+
+@passkeys.patch(
+    "/{passkey_id}",
+    audit=Audit("passkey.renamed", none_when="nothing changed"),
+    step_up=Exempt("A name grants no access."),
+    response_model=PasskeyRead,
+    summary="Rename a passkey",
+    errors=(PasskeyNotFound,),
+)
+async def rename_passkey(
+    passkey_id: UUID, body: PasskeyUpdate, principal: CurrentPrincipal, session: SessionDep
+) -> PasskeyRead:
+    """Change the name of a passkey, which only its owner sees."""
+    return PasskeyRead.of(await FactorService(session, principal).rename_passkey(passkey_id, body.name))
+
+
+@passkeys.delete(
+    "/{passkey_id}",
+    status_code=204,
+    audit="passkey.removed",
+    step_up=True,
+    summary="Remove a passkey",
+    errors=(PasskeyNotFound, MfaRequiredByPolicy, StepUpRequired),
+)
+async def remove_passkey(passkey_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
+    """Remove a passkey. Removing the last factor turns two-factor authentication off; it fails with
+    `MFA_REQUIRED_BY_POLICY` if a team requires it.
+    """
+    await FactorService(session, principal).remove_passkey(passkey_id)
+
+
+@admin.post(
+    "/{user_id}/mfa/reset",
+    status_code=204,
+    role=PlatformRole.SUPERADMIN,
+    audit=Audit("mfa.reset", none_when="the user has no second factor"),
+    step_up=True,
+    summary="Reset the second factors of a user",
+    errors=(UserNotFound, StepUpRequired),
+)
+async def reset_mfa(user_id: UUID, session: SessionDep) -> None:
+    """Remove all second factors and recovery codes of a user, revoke the user's sessions and notify the user by email.
+
+    Requires a superadmin.
+    """
+    await reset(session, user_id)

@@ -3,11 +3,9 @@
 from uuid import UUID
 
 from undercroft.core.auth import StepUpRequired
-from undercroft.core.auth.permissions import TeamRole, get_builtin_role_permissions, list_permissions
+from undercroft.core.auth.permissions import get_builtin_role_permissions, list_permissions
 from undercroft.core.db import ReadSessionDep, SessionDep
-from undercroft.core.http import CurrentPrincipal, Router, require_permission
-from undercroft.core.http.errors import responses
-from undercroft.core.http.step_up_policy import step_up_exempt, step_up_when
+from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Router, When
 from undercroft.modules.teams.dependencies import TEAM_FROM_PATH
 from undercroft.modules.teams.errors import (
     RoleInUse,
@@ -17,8 +15,7 @@ from undercroft.modules.teams.errors import (
     TeamRoleTooWeak,
     UnknownPermission,
 )
-from undercroft.modules.teams.roles import RoleService
-from undercroft.modules.teams.roles import list_roles as roles_of
+from undercroft.modules.teams.models import TeamRole
 from undercroft.modules.teams.schemas import (
     PermissionMatrix,
     PermissionRead,
@@ -27,9 +24,12 @@ from undercroft.modules.teams.schemas import (
     RoleRead,
     RoleUpdate,
 )
+from undercroft.modules.teams.service.roles import RoleService
 
-roles = Router(surface="app", prefix="/teams/{team_id}/roles", tag="Teams", dependencies=[TEAM_FROM_PATH])
-permission_matrix = Router(surface="app", prefix="/permissions", tag="Teams")
+roles = Router(
+    surface="app", prefix="/teams/{team_id}/roles", tag="Teams", dependencies=[TEAM_FROM_PATH], errors=(TeamNotFound,)
+)
+permission_matrix = Router(surface="app", prefix="/permissions", tag="Teams", errors=(TeamNotFound,))
 
 BUILT_IN_DESCRIPTIONS = {
     TeamRole.OWNER: "Has all permissions.",
@@ -41,10 +41,9 @@ BUILT_IN_DESCRIPTIONS = {
 
 @permission_matrix.get(
     "",
+    permission="teams:read",
     response_model=PermissionMatrix,
     summary="Get the permission matrix",
-    dependencies=[require_permission("teams:read")],
-    responses=responses(TeamNotFound),
 )
 async def read_permissions(principal: CurrentPrincipal, session: ReadSessionDep) -> PermissionMatrix:
     """Returns all permissions, and the permissions of each built-in and custom role of the current team."""
@@ -58,7 +57,7 @@ async def read_permissions(principal: CurrentPrincipal, session: ReadSessionDep)
         )
         for role, text in BUILT_IN_DESCRIPTIONS.items()
     ]
-    own = [RoleRead.of(role) for role in await roles_of(session, principal.team_id)]
+    own = [RoleRead.of(role) for role in await RoleService(session, principal).list()]
     granted = [
         RoleGrants(name=role.name, description=role.description, built_in=False, permissions=role.permissions)
         for role in own
@@ -66,27 +65,22 @@ async def read_permissions(principal: CurrentPrincipal, session: ReadSessionDep)
     return PermissionMatrix(permissions=permissions, roles=built_in + granted)
 
 
-@roles.get(
-    "",
-    response_model=list[RoleRead],
-    summary="List custom roles",
-    dependencies=[require_permission("teams:read")],
-    responses=responses(TeamNotFound),
-)
+@roles.get("", permission="teams:read", response_model=list[RoleRead], summary="List custom roles")
 async def list_roles(principal: CurrentPrincipal, session: ReadSessionDep) -> list[RoleRead]:
     """Returns all custom roles by name. The permission matrix also has the built-in roles."""
-    return [RoleRead.of(role) for role in await roles_of(session, principal.team_id)]
+    return [RoleRead.of(role) for role in await RoleService(session, principal).list()]
 
 
 @roles.post(
     "",
     status_code=201,
+    permission="roles:write",
+    audit="role.created",
+    step_up=When("the role has permissions that members do not have"),
     response_model=RoleRead,
     summary="Create a role",
-    dependencies=[require_permission("roles:write")],
-    responses=responses(TeamNotFound, TeamRoleTooWeak, RoleTaken, UnknownPermission, StepUpRequired),
+    errors=(TeamRoleTooWeak, RoleTaken, UnknownPermission, StepUpRequired),
 )
-@step_up_when("the role has permissions that members do not have")
 async def create_role(body: RoleCreate, principal: CurrentPrincipal, session: SessionDep) -> RoleRead:
     """Creates a custom role. The caller must have every permission of the role."""
     return RoleRead.of(await RoleService(session, principal).create(body))
@@ -94,12 +88,13 @@ async def create_role(body: RoleCreate, principal: CurrentPrincipal, session: Se
 
 @roles.patch(
     "/{role_id}",
+    permission="roles:write",
+    audit=Audit("role.changed", none_when="nothing changed"),
+    step_up=When("the role gains permissions that members do not have"),
     response_model=RoleRead,
     summary="Update a role",
-    dependencies=[require_permission("roles:write")],
-    responses=responses(TeamNotFound, TeamRoleTooWeak, RoleNotFound, RoleTaken, UnknownPermission, StepUpRequired),
+    errors=(TeamRoleTooWeak, RoleNotFound, RoleTaken, UnknownPermission, StepUpRequired),
 )
-@step_up_when("the role gains permissions that members do not have")
 async def update_role(role_id: UUID, body: RoleUpdate, principal: CurrentPrincipal, session: SessionDep) -> RoleRead:
     """Changes only the given fields, effective with the next request of each member who has the role."""
     return RoleRead.of(await RoleService(session, principal).update(role_id, body))
@@ -108,11 +103,12 @@ async def update_role(role_id: UUID, body: RoleUpdate, principal: CurrentPrincip
 @roles.delete(
     "/{role_id}",
     status_code=204,
+    permission="roles:write",
+    audit="role.deleted",
+    step_up=Exempt("Only unused roles can be deleted."),
     summary="Delete a role",
-    dependencies=[require_permission("roles:write")],
-    responses=responses(TeamNotFound, TeamRoleTooWeak, RoleNotFound, RoleInUse),
+    errors=(TeamRoleTooWeak, RoleNotFound, RoleInUse),
 )
-@step_up_exempt("Only unused roles can be deleted.")
 async def delete_role(role_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """Deletes a custom role that is not in use.
 

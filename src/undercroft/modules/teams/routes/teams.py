@@ -1,4 +1,4 @@
-"""Routes of teams."""
+"""Routes of teams and their members."""
 
 from typing import Annotated
 from uuid import UUID
@@ -10,19 +10,17 @@ from undercroft.core.auth import StepUpRequired
 from undercroft.core.auth.step_up import MfaEnrollmentRequired, MfaRequiredByTeam
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
-from undercroft.core.http import CurrentPrincipal, Router, require_permission, require_step_up
-from undercroft.core.http.errors import responses
+from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Router, Surface, When
 from undercroft.core.http.pagination import Page, PageQuery
 from undercroft.core.http.query import query
-from undercroft.core.http.router import Surface
-from undercroft.core.http.step_up_policy import step_up_exempt, step_up_when
 from undercroft.core.http.tags import Tag
 from undercroft.modules.teams.dependencies import TEAM_FROM_PATH, require_in_deleted_team
 from undercroft.modules.teams.errors import (
     DomainNotVerified,
+    LastOwner,
     MemberNotFound,
     PersonalTeam,
-    PublicMailDomain,
+    PublicEmailDomain,
     SlugTaken,
     TeamNotFound,
     TeamRoleTooWeak,
@@ -30,14 +28,17 @@ from undercroft.modules.teams.errors import (
     UnknownRole,
 )
 from undercroft.modules.teams.repository import TeamRepository, UserTeam
-from undercroft.modules.teams.schemas import TeamCreate, TeamRead, TeamTransfer, TeamUpdate
-from undercroft.modules.teams.service import TeamReadService, TeamService
+from undercroft.modules.teams.schemas import MemberRead, MemberUpdate, TeamCreate, TeamRead, TeamTransfer, TeamUpdate
+from undercroft.modules.teams.service.members import MemberService
+from undercroft.modules.teams.service.teams import TeamService
 
 TEAMS = Tag("Teams", "Teams, members, invitations and roles.", group="Account")
 
 user_teams = Router(surface="app", prefix="/teams", tag=TEAMS, team_independent=True)
-teams = Router(surface="app", prefix="/teams/{team_id}", tag=TEAMS, dependencies=[TEAM_FROM_PATH])
-deleted_teams = Router(surface="app", prefix="/teams/{deleted_team_id}", tag=TEAMS)
+teams = Router(
+    surface="app", prefix="/teams/{team_id}", tag=TEAMS, dependencies=[TEAM_FROM_PATH], errors=(TeamNotFound,)
+)
+deleted_teams = Router(surface="app", prefix="/teams/{deleted_team_id}", tag=TEAMS, errors=(TeamNotFound,))
 
 
 class TeamQuery(PageQuery):
@@ -46,19 +47,23 @@ class TeamQuery(PageQuery):
     deleted: bool = Field(False, description="Whether to return deleted teams that can still be restored instead.")
 
 
-@user_teams.get("", response_model=Page[TeamRead], summary="List teams", responses=responses(UnknownSort))
+@user_teams.get("", response_model=Page[TeamRead], summary="List teams", errors=(UnknownSort,))
 async def list_teams(
     query: Annotated[TeamQuery, query(TeamQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[TeamRead]:
     """Returns the teams of the current user."""
-    found, total = await TeamReadService(session, principal).list(
-        page=query.page, size=query.size, sort=query.sort, deleted=query.deleted
-    )
-    return Page.of([to_team_read(each) for each in found], total=total, page=query.page, size=query.size)
+    return Page.of(await TeamService(session, principal).list(query.paging, deleted=query.deleted), to_team_read)
 
 
-@user_teams.post("", status_code=201, response_model=TeamRead, summary="Create a team", responses=responses(SlugTaken))
-@step_up_exempt("A new team has no data and no other members.")
+@user_teams.post(
+    "",
+    status_code=201,
+    audit="team.created",
+    step_up=Exempt("A new team has no data and no other members."),
+    response_model=TeamRead,
+    summary="Create a team",
+    errors=(SlugTaken,),
+)
 async def create_team(
     body: TeamCreate, principal: CurrentPrincipal, session: SessionDep, response: Response
 ) -> TeamRead:
@@ -68,37 +73,31 @@ async def create_team(
     return to_team_read(created)
 
 
-@teams.get(
-    "",
-    response_model=TeamRead,
-    summary="Get a team",
-    dependencies=[require_permission("teams:read")],
-    responses=responses(TeamNotFound),
-)
+@teams.get("", permission="teams:read", response_model=TeamRead, summary="Get a team")
 async def read_team(principal: CurrentPrincipal, session: ReadSessionDep) -> TeamRead:
     """Returns the team with the role of the current user."""
-    return to_team_read(await TeamReadService(session, principal).read())
+    return to_team_read(await TeamService(session, principal).read())
 
 
 @teams.patch(
     "",
+    permission="teams:write",
+    audit=Audit("team.changed", optional=("team.domains_revoked",), none_when="nothing changed"),
+    step_up=When("join domains, their role or the MFA requirement change"),
     response_model=TeamRead,
     summary="Update a team",
-    dependencies=[require_permission("teams:write")],
-    responses=responses(
-        TeamNotFound,
+    errors=(
         TeamRoleTooWeak,
         SlugTaken,
         PersonalTeam,
         UnknownRole,
         DomainNotVerified,
-        PublicMailDomain,
+        PublicEmailDomain,
         MfaEnrollmentRequired,
         MfaRequiredByTeam,
         StepUpRequired,
     ),
 )
-@step_up_when("join domains, their role or the MFA requirement change")
 async def update_team(body: TeamUpdate, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
     """Changes only the given fields. Only owners can change `auto_join_domains` and `auto_join_role`, with recent
     authentication.
@@ -112,9 +111,11 @@ async def update_team(body: TeamUpdate, principal: CurrentPrincipal, session: Se
 @teams.post(
     "/transfer",
     status_code=204,
+    permission="owners:write",
+    audit=Audit("team.transferred", optional=("team.domains_revoked",), none_when="the user is already the owner"),
+    step_up=True,
     summary="Transfer a team",
-    dependencies=[require_permission("owners:write"), require_step_up()],
-    responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, PersonalTeam, StepUpRequired),
+    errors=(MemberNotFound, TeamRoleTooWeak, PersonalTeam, StepUpRequired),
 )
 async def transfer_team(body: TeamTransfer, principal: CurrentPrincipal, session: SessionDep) -> None:
     """Makes a member the owner; the current user becomes an admin."""
@@ -124,9 +125,11 @@ async def transfer_team(body: TeamTransfer, principal: CurrentPrincipal, session
 @teams.delete(
     "",
     status_code=204,
+    permission="teams:delete",
+    audit="team.deleted",
+    step_up=True,
     summary="Delete a team",
-    dependencies=[require_permission("teams:delete"), require_step_up()],
-    responses=responses(TeamNotFound, TeamRoleTooWeak, PersonalTeam, StepUpRequired),
+    errors=(TeamRoleTooWeak, PersonalTeam, StepUpRequired),
 )
 async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
     """Makes the team and its data inaccessible with the next request. It can be restored for 30 days."""
@@ -135,15 +138,67 @@ async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
 
 @deleted_teams.post(
     "/restore",
+    permission="teams:delete",
+    guard=require_in_deleted_team,
+    audit="team.restored",
+    step_up=Exempt("Members only regain the access that they had."),
     response_model=TeamRead,
     summary="Restore a deleted team",
-    dependencies=[require_in_deleted_team("teams:delete")],
-    responses=responses(TeamNotFound, TeamRoleTooWeak, TeamWithoutOwner, SlugTaken),
+    errors=(TeamRoleTooWeak, TeamWithoutOwner, SlugTaken),
 )
-@step_up_exempt("Members only regain the access that they had.")
 async def restore_team(deleted_team_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
     """Restores the team with all its data, with a new slug if its own was taken in the meantime."""
     return to_team_read(await TeamService(session, principal).restore(deleted_team_id))
+
+
+@teams.get(
+    "/members",
+    permission="teams:read",
+    response_model=Page[MemberRead],
+    summary="List a team's members",
+)
+async def list_members(
+    query: Annotated[PageQuery, query(PageQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+) -> Page[MemberRead]:
+    """Returns members with their roles, earliest first."""
+    return Page.of(await MemberService(session, principal).list(query.paging), lambda row: MemberRead.of(*row))
+
+
+@teams.patch(
+    "/members/{user_id}",
+    status_code=204,
+    permission="members:write",
+    audit=Audit("member.role_changed", optional=("team.domains_revoked",), none_when="nothing changed"),
+    step_up=When("the role has permissions that members do not have"),
+    summary="Change a member's role",
+    errors=(MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam, UnknownRole, StepUpRequired),
+)
+async def update_member(user_id: UUID, body: MemberUpdate, principal: CurrentPrincipal, session: SessionDep) -> None:
+    """Assigns a built-in or custom role, effective with the member's next request.
+
+    The caller must have all permissions of the old and the new role, and a team keeps at least one owner. Pending
+    invitations that the member could not send in the new role are revoked. Assigning or removing the owner role
+    requires recent authentication.
+    """
+    await MemberService(session, principal).change_role(user_id, body.role)
+
+
+@teams.delete(
+    "/members/{user_id}",
+    status_code=204,
+    permission="members:write",
+    or_self="user_id",
+    audit=Audit("member.removed", "member.left", optional=("team.domains_revoked",)),
+    step_up=Exempt("It only removes access."),
+    summary="Remove a member or leave a team",
+    errors=(MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam, StepUpRequired),
+)
+async def remove_member(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
+    """Takes effect with the next request. Every member may leave except the last owner.
+
+    Removing an owner requires recent authentication.
+    """
+    await MemberService(session, principal).remove(user_id)
 
 
 def to_team_read(user_team: UserTeam) -> TeamRead:

@@ -1,0 +1,28 @@
+"""Errors of rooms and bookings."""
+
+from undercroft.core.errors import Conflict, NotFound, Unprocessable
+
+
+class RoomNotFound(NotFound):
+    code = "ROOM_NOT_FOUND"
+    message = "Room not found."
+
+
+class BookingNotFound(NotFound):
+    code = "BOOKING_NOT_FOUND"
+    message = "Booking not found."
+
+
+class RoomTaken(Conflict):
+    code = "ROOM_TAKEN"
+    message = "The room is already booked at this time. Choose another time or another room."
+
+
+class RoomInUse(Conflict):
+    code = "ROOM_IN_USE"
+    message = "The room has upcoming bookings. Cancel them first."
+
+
+class OutsideOpeningHours(Unprocessable):
+    code = "OUTSIDE_OPENING_HOURS"
+    message = "The booking is not within the opening hours of one day. Choose another time."

@@ -1,0 +1,16 @@
+"""Settings of the extension. The prefix is its name, so that they cannot collide with others."""
+
+from pydantic import Field
+
+from undercroft.core.settings import SettingsBase, SettingsConfigDict
+
+
+class ExampleSettings(SettingsBase):
+    section = "Example: room bookings"
+
+    model_config = SettingsConfigDict(env_prefix="example_")
+
+    opens: int = Field(8, ge=0, le=23, description="Hour of the day in UTC at which rooms open.")
+    closes: int = Field(20, ge=1, le=24, description="Hour of the day in UTC at which rooms close.")
+    keep_days: int = Field(90, ge=1, description="Days for which past bookings are retained.")
+    rate_limit_bookings: str = Field("30/minute", description="Bookings per user.")

@@ -1,0 +1,128 @@
+"""The rules for extensions, checked when an extension is loaded. Each violation is a `CodeError` with its location."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import undercroft
+from undercroft.app.discovery import LoadedModule, check_requirements, defined_in, find_modules, tables_of
+from undercroft.core.errors import CodeError
+from undercroft.core.settings import SettingsBase, env_name
+from undercroft.jobs import Task
+from undercroft.lint.extension_imports import NOT_APPLICATION, find_forbidden_imports
+
+NAMESPACES = ("templates/emails", "templates/pages")
+
+
+def check_extension(module: LoadedModule, others: tuple[LoadedModule, ...]) -> None:
+    """Raise `CodeError` for the first rule that an extension breaks. `others` are the other enabled extensions."""
+    _check_requirements(module, others)
+    _check_imports(module, others)
+    _check_templates(module)
+    _check_tables(module)
+    _check_tasks(module)
+    _check_settings(module)
+    _check_subscribers(module)
+    _check_commands(module)
+
+
+def _check_requirements(module: LoadedModule, others: tuple[LoadedModule, ...]) -> None:
+    if wrong := set(module.declaration.requires) & {other.name for other in others}:
+        raise CodeError(
+            f"The extension {module.name} requires the extension {min(wrong)}. Extensions communicate only through "
+            "events: remove it from `requires`.",
+            at=module.package,
+        )
+    check_requirements(module, [built_in.name for built_in in find_modules()])
+
+
+def _check_imports(module: LoadedModule, others: tuple[LoadedModule, ...]) -> None:
+    packages = [other.package.__name__ for other in others]
+    for file in _source_files(module):
+        for statement, message in find_forbidden_imports(_parse(file), module.package.__name__, packages):
+            raise CodeError(message, at=(str(file), statement.lineno))
+
+
+def _source_files(module: LoadedModule) -> Iterator[Path]:
+    for file in sorted(module.folder.rglob("*.py")):
+        if NOT_APPLICATION.isdisjoint(file.relative_to(module.folder).parts):
+            yield file
+
+
+def _parse(file: Path) -> ast.AST:
+    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+
+
+def _check_templates(module: LoadedModule) -> None:
+    for folder in (module.folder / name for name in NAMESPACES):
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and file.relative_to(folder).parts[0] != module.name:
+                target = folder / module.name / file.name
+                raise CodeError(
+                    f"{file.name} could replace a template of another module. Move it to {target}.", at=(str(file), 1)
+                )
+
+
+def _check_tables(module: LoadedModule) -> None:
+    for model in tables_of(module):
+        table = str(model.__tablename__)
+        if not _is_prefixed(table, module.name, "_"):
+            raise CodeError(
+                f"The table {table} of the extension {module.name} must be named {module.name}_…: "
+                f'__tablename__ = "{module.name}_{table}".',
+                at=model,
+            )
+
+
+def _check_tasks(module: LoadedModule) -> None:
+    part = module.load_submodule("tasks")
+    for task in defined_in(part, Task) if part else ():
+        if not _is_prefixed(task.name, module.name, "."):
+            suffix = re.sub(r"\W+", "_", task.name.rpartition(".")[2])
+            raise CodeError(
+                f"The task {task.name} of the extension {module.name} must be named {module.name}.…: "
+                f'name="{module.name}.{suffix}".',
+                at=task.function,
+            )
+
+
+def _check_settings(module: LoadedModule) -> None:
+    part = module.load_submodule("settings")
+    for declared in defined_in(part, type) if part else ():
+        if not issubclass(declared, SettingsBase):
+            continue
+        prefix = f"{module.name}_"
+        wrong = [name for name in declared.model_fields if not env_name(declared, name).startswith(prefix.upper())]
+        if wrong:
+            raise CodeError(
+                f"The setting {env_name(declared, wrong[0])} of the extension {module.name} must begin with "
+                f'{prefix.upper()}: model_config = SettingsConfigDict(env_prefix="{prefix}").',
+                at=declared,
+            )
+        if not declared.section:
+            raise CodeError(f'{declared.__name__} has no section: section = "{module.name.capitalize()}".', at=declared)
+
+
+def _check_subscribers(module: LoadedModule) -> None:
+    part: Any = module.load_submodule("subscribers")
+    if hasattr(part, "AUDIT_SINK"):
+        raise CodeError("An extension cannot replace the audit log: remove AUDIT_SINK. Use @on_action.", at=part)
+
+
+def _check_commands(module: LoadedModule) -> None:
+    """Check the commands without importing them: only the command line needs them."""
+    file = module.folder / "commands.py"
+    if not file.exists():
+        return
+    if (Path(undercroft.__file__).parent / "cli" / f"{module.name}.py").exists():
+        message = f"`undercroft {module.name}` is a command of Undercroft. Rename the extension."
+        raise CodeError(message, at=(str(file), 1))
+    if not re.search(r"^app\b", file.read_text(encoding="utf-8"), re.MULTILINE):
+        message = "commands.py must define `app = typer.Typer(…)`, the group of its commands."
+        raise CodeError(message, at=(str(file), 1))
+
+
+def _is_prefixed(name: str, prefix: str, separator: str) -> bool:
+    return name == prefix or name.startswith(prefix + separator)

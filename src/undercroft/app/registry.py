@@ -1,0 +1,282 @@
+"""The registry: what the modules of one application declare. It is read-only.
+
+Each part is loaded when it is first used: a process that never serves `/admin` does not import the admin views. The
+core packages look their part up in the context, `current_context().get(Permissions)`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, cached_property
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import structlog
+from starlette.routing import BaseRoute
+
+from undercroft.app.discovery import LoadedModule, defined_in, find_extension, find_modules, resources_of
+from undercroft.app.extension_rules import check_extension
+from undercroft.app.route_checks import check_routes, find_routers
+from undercroft.core.adapters import Adapter, Adapters
+from undercroft.core.audit import ActionHandler, AuditTrail
+from undercroft.core.auth.permissions import Permission, Permissions
+from undercroft.core.context import AppContext, current_context, use_context
+from undercroft.core.crud.declaration import build_permissions
+from undercroft.core.crud.router import crud_router
+from undercroft.core.errors import CodeError
+from undercroft.core.events import Subscriber, Subscribers
+from undercroft.core.extras import require_extra
+from undercroft.core.http import Router
+from undercroft.core.http.application import mount_route
+from undercroft.core.http.assets import Assets
+from undercroft.core.http.limits import RateLimits
+from undercroft.core.http.openapi import SecuritySchemes
+from undercroft.core.http.pages import PageTemplates
+from undercroft.core.model_classes import ForeignTables, all_model_classes
+from undercroft.core.modules import EXTENSIONS, AdminComponents, available_extensions
+from undercroft.core.settings import CoreSettings, load
+from undercroft.core.statistics import Statistics, StatisticsSections
+from undercroft.core.telemetry.origin import explain_error
+from undercroft.jobs.registry import Task, Tasks
+from undercroft.providers.email import EmailTemplates
+
+T = TypeVar("T")
+log = structlog.get_logger("undercroft.application")
+
+
+class Registry:
+    """The declarations of the modules, in the order of the modules: built-in ones first."""
+
+    def __init__(self, modules: tuple[LoadedModule, ...]) -> None:
+        self.modules = modules
+
+    @property
+    def extensions(self) -> tuple[LoadedModule, ...]:
+        return tuple(module for module in self.modules if module.is_extension)
+
+    def install(self, context: AppContext) -> None:
+        """Add the registry and its parts to a context."""
+        context.add(Registry, self)
+        context.add_factory(ForeignTables, lambda: self.foreign_tables)
+        context.add_factory(Permissions, lambda: self.permissions)
+        context.add_factory(Subscribers, lambda: self.subscribers)
+        context.add_factory(AuditTrail, lambda: self.audit_trail)
+        context.add_factory(Tasks, lambda: self.tasks)
+        context.add_factory(RateLimits, lambda: self.rate_limits)
+        context.add_factory(SecuritySchemes, lambda: self.security_schemes)
+        context.add_factory(EmailTemplates, lambda: self.email_templates)
+        context.add_factory(PageTemplates, lambda: self.page_templates)
+        context.add_factory(Assets, lambda: self.assets)
+        context.add_factory(Adapters, lambda: self.adapters)
+        context.add_factory(AdminComponents, lambda: self.admin)
+        context.add_factory(StatisticsSections, lambda: self.statistics)
+
+    def load(self) -> None:
+        """Import what every process needs, so that no request or job imports it: models, permissions, subscribers."""
+        self.load_models()
+        _ = self.permissions, self.subscribers, self.audit_trail
+
+    def load_models(self) -> None:
+        """Import all models, so that the metadata is complete."""
+        import_module("undercroft.jobs.models")
+        for _ in self.parts("models"):
+            pass
+
+    @cached_property
+    def foreign_tables(self) -> ForeignTables:
+        """The tables of extensions that this process has imported for other applications."""
+        self.load_models()
+        own = tuple(f"{module.package.__name__}." for module in self.extensions)
+        others = tuple(f"{package}." for packages in available_extensions().values() for package in packages)
+        models = (model for model in all_model_classes() if not model.__module__.startswith(own))
+        foreign = (model for model in models if model.__module__.startswith((f"{EXTENSIONS}.", *others)))
+        return ForeignTables(str(model.__tablename__) for model in foreign)
+
+    def parts(self, name: str) -> Iterator[ModuleType]:
+        """Import and yield the files with this name of all modules."""
+        for module in self.modules:
+            part = module.load_submodule(name)
+            if part is not None:
+                yield part
+
+    def folders(self, name: str) -> tuple[Path, ...]:
+        """Return the existing folders with this path of all modules."""
+        return tuple(folder for module in self.modules if (folder := module.folder / name).is_dir())
+
+    @cached_property
+    def permissions(self) -> Permissions:
+        found: list[Permission] = []
+        for at, declared in self._declared_permissions():
+            try:
+                Permissions(found := [*found, *declared])
+            except ValueError as error:
+                raise CodeError(f"{error} Give it another name.", at=at) from None
+        return Permissions(found)
+
+    def _declared_permissions(self) -> Iterator[tuple[Any, tuple[Permission, ...]]]:
+        for module in self.modules:
+            part = module.load_submodule("permissions")
+            if part is not None:
+                if not hasattr(part, "PERMISSIONS"):
+                    message = f"{part.__name__} must define PERMISSIONS, a tuple of the module's permissions."
+                    raise CodeError(message, at=part)
+                yield part, part.PERMISSIONS
+            for resource in resources_of(module):
+                yield resource, build_permissions(resource)
+
+    @cached_property
+    def subscribers(self) -> Subscribers:
+        return Subscribers(self._collect("subscribers", Subscriber))
+
+    @cached_property
+    def audit_trail(self) -> AuditTrail:
+        """The sink is the `AUDIT_SINK` of the module `audit`."""
+        (sink,) = [part.AUDIT_SINK for part in self.parts("subscribers") if hasattr(part, "AUDIT_SINK")]
+        return AuditTrail(sink, self._collect("subscribers", ActionHandler))
+
+    @cached_property
+    def tasks(self) -> Tasks:
+        from undercroft.jobs import maintenance
+
+        found = [maintenance.clean_up, *self._collect("tasks", Task)]
+        names = [task.name for task in found]
+        twice = next((task for index, task in enumerate(found) if task.name in names[:index]), None)
+        if twice is None:
+            return Tasks(found)
+        raise CodeError(f"The task name {twice.name} is taken. Set another name= for it.", at=twice.function)
+
+    @cached_property
+    def rate_limits(self) -> RateLimits:
+        found: list[tuple[str, Callable[[], str]]] = []
+        for part in self.parts("limits"):
+            try:
+                RateLimits(found := [*found, *getattr(part, "LIMITS", {}).items()])
+            except ValueError as error:
+                raise CodeError(f"{error} Give it another name.", at=part) from None
+        return RateLimits(found)
+
+    @cached_property
+    def security_schemes(self) -> SecuritySchemes:
+        declared = (module.declaration.security_schemes for module in self.modules)
+        return SecuritySchemes({name: scheme for each in declared if each for name, scheme in each().items()})
+
+    @cached_property
+    def email_templates(self) -> EmailTemplates:
+        return EmailTemplates(self.folders("templates/emails"))
+
+    @cached_property
+    def page_templates(self) -> PageTemplates:
+        return PageTemplates(self.folders("templates/pages"))
+
+    @cached_property
+    def assets(self) -> Assets:
+        return Assets(self.folders("assets"))
+
+    @cached_property
+    def adapters(self) -> Adapters:
+        found: list[Adapter] = []
+        for part in self.parts("providers"):
+            try:
+                Adapters(found := [*found, *(each for each in vars(part).values() if isinstance(each, Adapter))])
+            except ValueError as error:
+                raise CodeError(f"{error} Give it another name.", at=part) from None
+        return Adapters(found)
+
+    @cached_property
+    def statistics(self) -> StatisticsSections:
+        found: dict[str, type[Statistics]] = {}
+        for each in self._collect("statistics", type):
+            if issubclass(each, Statistics) and found.setdefault(each.section, each) is not each:
+                message = f"The statistics section {each.section} is declared twice. Give it another name."
+                raise CodeError(message, at=each)
+        return StatisticsSections(found)
+
+    @cached_property
+    def admin(self) -> AdminComponents:
+        require_extra("sqladmin", "admin", "The admin interface needs SQLAdmin")
+        from undercroft.core.admin import AdminView
+        from undercroft.core.crud.admin import build_view
+
+        views = [view for view in self._collect("admin", type) if issubclass(view, AdminView)]
+        resources = (resource for module in self.modules for resource in resources_of(module))
+        views += [build_view(resource) for resource in resources if resource.admin_columns]
+        charts = [chart for part in self.parts("admin") for chart in getattr(part, "CHARTS", ())]
+        return AdminComponents(views, charts, list(self.folders("templates/admin")))
+
+    def _collect(self, name: str, kind: type[T]) -> list[T]:
+        return [each for part in self.parts(name) for each in defined_in(part, kind)]
+
+
+def get_registry() -> Registry:
+    """Return the registry of the current context. The first call finds the modules and adds their parts to it.
+
+    Raises `CodeError` for an invalid module, and `ConfigurationError` for an unknown extension.
+    """
+    context = current_context()
+    registry = context.find(Registry)
+    if registry is None:
+        registry = _create_registry()
+        registry.install(context)
+    return registry
+
+
+def _create_registry() -> Registry:
+    """Find the built-in modules and the enabled extensions, without broken ones if these are skipped."""
+    modules = find_modules()
+    for name in dict.fromkeys(load(CoreSettings).enabled_extensions):
+        with skip_if_broken(name):
+            modules = _add_extension(modules, name)
+    return Registry(modules)
+
+
+class SkippedExtensions(set[str]):
+    """The names of the extensions that could not be loaded or started."""
+
+
+@contextmanager
+def skip_if_broken(extension: str) -> Iterator[None]:
+    """Report an exception in the block and continue without the extension, if EXTENSION_ERRORS is `skip`."""
+    try:
+        yield
+    except Exception as error:
+        if not load(CoreSettings).skips_broken_extensions:
+            raise
+        log.error("extension.skipped", extension=extension, reason=explain_error(error))
+        context = current_context()
+        skipped = context.find(SkippedExtensions)
+        (context.add(SkippedExtensions, SkippedExtensions()) if skipped is None else skipped).add(extension)
+
+
+def _add_extension(modules: tuple[LoadedModule, ...], name: str) -> tuple[LoadedModule, ...]:
+    """Return the modules with this extension, after checking it together with them."""
+    extension = find_extension(name)
+    check_extension(extension, tuple(module for module in modules if module.is_extension))
+    extended = (*modules, extension)
+    context = AppContext(current_context().environ)
+    registry = Registry(extended)
+    registry.install(context)
+    with use_context(context):
+        registry.load()
+        _ = registry.tasks, registry.rate_limits, registry.statistics, registry.adapters
+        for file in ("lifespan", "seeds"):
+            extension.load_submodule(file)
+        check_routes(mounted_routes(extension), complete=load(CoreSettings).is_development)
+    return extended
+
+
+def mounted_routes(module: LoadedModule) -> list[BaseRoute]:
+    """Return the routes of a module under the path at which it is mounted."""
+    routers = (router for name in ("routes", "pages") for router in module_routers(module, name))
+    return [mount_route(route, module.mount) for router in routers for route in router.routes]
+
+
+def module_routers(module: LoadedModule, name: str) -> list[Router]:
+    """Return the routers in the module's file `routes` or `pages`, and with the routes those of its resources."""
+    part = module.load_submodule(name)
+    return [*(find_routers(part) if part else ()), *(_resource_routers(module) if name == "routes" else ())]
+
+
+@cache
+def _resource_routers(module: LoadedModule) -> tuple[Router, ...]:
+    return tuple(crud_router(resource) for resource in resources_of(module))

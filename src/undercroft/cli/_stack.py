@@ -1,0 +1,45 @@
+"""Lets commands use the stack of the `undercroft dev` that is running in this folder."""
+
+import os
+import sys
+
+from undercroft.core import settings
+from undercroft.core.settings import STATE_FOLDER
+
+
+def attach() -> None:
+    """Use the database, Redis and the settings of the stack, if one is running and no database is configured."""
+    if not _may_run():
+        return
+    from undercroft.devstack.control import attach, is_stop_requested
+
+    if attach(STATE_FOLDER):
+        print("Using the running `undercroft dev` stack.", file=sys.stderr)
+        if is_stop_requested(STATE_FOLDER):
+            print("PostgreSQL is stopped. Start it with `undercroft db start`.", file=sys.stderr)
+
+
+def enabled_extensions() -> tuple[str, ...]:
+    """Return the configured extensions, or else those of the stack."""
+    configured = settings.load(settings.CoreSettings).enabled_extensions
+    return configured or tuple(settings.split_list(_running_extensions()))
+
+
+def use_extensions() -> None:
+    """Use the extensions of the stack, for commands that need nothing else of it."""
+    if extensions := _running_extensions():
+        os.environ["ENABLED_EXTENSIONS"] = extensions
+        settings.reset()
+
+
+def _running_extensions() -> str:
+    if not _may_run():
+        return ""
+    from undercroft.devstack.control import running_extensions
+
+    return running_extensions(STATE_FOLDER)
+
+
+def _may_run() -> bool:
+    """Whether a stack may be running: the imports that find out would delay every command."""
+    return (STATE_FOLDER / "dev.lock").exists()

@@ -1,0 +1,182 @@
+"""Builds the document, in stable order."""
+
+from collections.abc import Collection
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from undercroft.core.context import current_context
+from undercroft.core.errors import Forbidden, NotFound, ServiceUnavailable, TooManyRequests, Unauthorized
+from undercroft.core.http._fastapi import depends_on
+from undercroft.core.http.conditional import if_match
+from undercroft.core.http.errors import InternalError, ValidationFailed
+from undercroft.core.http.guards import current_principal
+from undercroft.core.http.idempotency import (
+    KEY_ERRORS,
+    IdempotencyMode,
+    IdempotencyResponseNotStored,
+    IdempotencySecret,
+    get_idempotency_mode,
+    is_secret,
+)
+from undercroft.core.http.limits import get_rate_limit_rule
+from undercroft.core.http.openapi.components import (
+    ERROR_BODY,
+    HEADERS,
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    RATE_HEADERS,
+    TEAM_ID,
+    ErrorResponses,
+    header,
+)
+from undercroft.core.http.openapi.descriptions import describe_parameters, describe_schemas
+from undercroft.core.http.openapi.examples import add_examples
+from undercroft.core.http.openapi.information import build_information
+from undercroft.core.http.openapi.inputs import simplify_inputs
+from undercroft.core.http.openapi.operation_ids import require_unique_ids
+from undercroft.core.http.openapi.outputs import require_returned_fields
+from undercroft.core.http.query import build_parameters, get_query_models
+from undercroft.core.http.route_info import get_info
+from undercroft.core.http.tags import build_tags
+
+if TYPE_CHECKING:
+    from undercroft.core.http.application import Api
+
+METHOD_ORDER = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
+
+
+class SecuritySchemes(dict[str, dict[str, Any]]):
+    """OpenAPI's security schemes of an application by name, which its modules declare: the ways to authenticate."""
+
+
+def build_openapi(app: "Api") -> dict[str, Any]:
+    """Build the document. Raises `CodeError` if two operations have the same id."""
+    routes = [route for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
+    require_unique_ids(routes)
+    tags, groups = build_tags(routes)
+    document = get_openapi(title=app.title, version=app.version, openapi_version="3.1.0", routes=app.routes, tags=tags)
+    document |= build_information(document["info"])
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemes = _security_schemes(document["paths"])
+    errors = ErrorResponses()
+    for route in routes:
+        for method in route.methods or ():
+            operation = document["paths"][route.path_format][method.lower()]
+            _complete(operation, route, schemas, schemes, errors)
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["ErrorBody"] = deepcopy(ERROR_BODY)
+    describe_schemas(schemas)
+    require_returned_fields(document, routes)
+    add_examples(document)
+    components["schemas"] = dict(sorted(schemas.items()))
+    components["examples"] = dict(sorted(errors.examples.items()))
+    components["headers"] = HEADERS
+    components["securitySchemes"] = schemes
+    document["paths"] = {path: _sort_methods(item) for path, item in document["paths"].items()}
+    document["x-tagGroups"] = groups
+    return document
+
+
+def _security_schemes(paths: Collection[str]) -> dict[str, Any]:
+    """The application's schemes, without those whose token endpoint belongs to another surface."""
+    declared = current_context().find(SecuritySchemes) or SecuritySchemes()
+    return {
+        name: scheme
+        for name, scheme in declared.items()
+        if all(urlsplit(flow["tokenUrl"]).path.endswith(tuple(paths)) for flow in scheme.get("flows", {}).values())
+    }
+
+
+def _complete(
+    operation: dict[str, Any],
+    route: APIRoute,
+    schemas: dict[str, Any],
+    schemes: dict[str, Any],
+    errors: ErrorResponses,
+) -> None:
+    _add_query(operation, route, schemas)
+    simplify_inputs(operation)
+    describe_parameters(operation, schemas)
+    _add_idempotency(operation, route, errors)
+    _add_errors(operation, route, errors)
+    _add_security(operation, route, schemes, errors)
+    _add_rate_limit(operation, route, errors)
+    _add_headers(operation, route)
+    _add_not_modified(operation)
+    responses = dict(sorted(operation["responses"].items()))
+    errors.add(responses, NotFound, InternalError, ServiceUnavailable, status="default", description="Any other error.")
+    operation["responses"] = responses
+
+
+def _add_query(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:
+    for model in get_query_models(route):
+        listed, definitions = build_parameters(model)
+        operation.setdefault("parameters", []).extend(listed)
+        schemas.update(definitions)
+
+
+def _add_idempotency(operation: dict[str, Any], route: APIRoute, errors: ErrorResponses) -> None:
+    if get_idempotency_mode(route) is IdempotencyMode.IGNORED:
+        return
+    operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+    not_replayed = IdempotencySecret if is_secret(route) else IdempotencyResponseNotStored
+    errors.add(operation["responses"], *KEY_ERRORS, not_replayed)
+
+
+def _add_errors(operation: dict[str, Any], route: APIRoute, errors: ErrorResponses) -> None:
+    responses = operation["responses"]
+    if "HTTPValidationError" in str(responses.get("422")):
+        del responses["422"]
+    errors.add(responses, *get_info(route).errors)
+    if operation.get("parameters") or "requestBody" in operation:
+        errors.add(responses, ValidationFailed)
+
+
+def _add_security(operation: dict[str, Any], route: APIRoute, schemes: dict[str, Any], errors: ErrorResponses) -> None:
+    """Add the permission and the ways to authenticate; none means that everyone may call the operation."""
+    if (permission := get_info(route).permission) is not None:
+        operation["x-permission"] = permission
+    operation["security"] = []
+    if depends_on(route, current_principal):
+        operation["security"] = [{name: []} for name in schemes]
+        errors.add(operation["responses"], Unauthorized, Forbidden)
+
+
+def _add_rate_limit(operation: dict[str, Any], route: APIRoute, errors: ErrorResponses) -> None:
+    if get_rate_limit_rule(route) is None:
+        return
+    responses = operation["responses"]
+    errors.add(responses, TooManyRequests)
+    for response in responses.values():
+        response["headers"] = {**response.get("headers", {}), **{name: header(name) for name in RATE_HEADERS}}
+    responses["429"]["headers"]["Retry-After"] = header("Retry-After")
+
+
+def _add_headers(operation: dict[str, Any], route: APIRoute) -> None:
+    """Add optional request headers. They are not endpoint parameters, because each guard reads them itself."""
+    reads_team = get_info(route).uses_current_team and "{team_id}" not in route.path_format
+    for parameter, is_read in ((TEAM_ID, reads_team), (IF_MATCH, depends_on(route, if_match))):
+        if is_read:
+            operation.setdefault("parameters", []).append(parameter)
+
+
+def _add_not_modified(operation: dict[str, Any]) -> None:
+    """Add `If-None-Match` and 304 to a read with an ETag; see `core.http.conditional.NotModified`."""
+    tag = operation["responses"].get("200", {}).get("headers", {}).get("ETag")
+    if tag is not None:
+        operation.setdefault("parameters", []).append(IF_NONE_MATCH)
+        operation["responses"]["304"] = {
+            "description": "The cached response is still current.",
+            "headers": {"ETag": tag},
+        }
+
+
+def _sort_methods(item: dict[str, Any]) -> dict[str, Any]:
+    return {method: item[method] for method in METHOD_ORDER if method in item}

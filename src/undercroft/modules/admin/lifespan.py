@@ -1,0 +1,34 @@
+"""Adds `/admin` to applications that serve the admin surface."""
+
+import structlog
+
+from undercroft.core.context import AppContext
+from undercroft.core.http.application import Api
+from undercroft.core.settings import load
+from undercroft.modules.admin.pages import routes
+from undercroft.modules.admin.service import AdminGuard
+from undercroft.modules.admin.settings import AdminSettings
+
+log = structlog.get_logger("undercroft.application")
+
+SURFACES = frozenset({"all", "admin"})
+
+
+async def start(context: AppContext) -> None:
+    app = context.get(Api)
+    settings = load(AdminSettings)
+    if app.surface not in SURFACES:
+        return
+    if settings.is_served:
+        app.router.routes.extend(routes(context.add(AdminGuard, AdminGuard(app))))
+    elif settings.admin_ui is None:
+        log.info("admin_ui.not_installed", hint="Install it with: pip install 'undercroft[admin]'")
+
+
+async def stop(context: AppContext) -> None:
+    app, guard = context.get(Api), context.find(AdminGuard)
+    if guard is not None:
+        await guard.close()
+        app.router.routes[:] = [
+            route for route in app.router.routes if not getattr(route, "path", "").startswith("/admin")
+        ]

@@ -1,0 +1,22 @@
+"""Routes of platform statistics."""
+
+from undercroft.core.context import current_context
+from undercroft.core.db import ReadSessionDep, utc_now
+from undercroft.core.http import Router
+from undercroft.core.http.tags import Tag
+from undercroft.core.statistics import StatisticsSections, collect
+from undercroft.modules.admin.schemas import PlatformStatistics
+
+STATISTICS = Tag("Statistics", "Platform statistics.", group="Administration")
+
+router = Router(surface="admin", prefix="/statistics", tag=STATISTICS)
+
+
+@router.get("", response_model=PlatformStatistics, summary="Get platform statistics")
+async def read_statistics(session: ReadSessionDep) -> PlatformStatistics:
+    """Returns current counts of users, teams, sessions, API keys and jobs."""
+    now = utc_now()
+    sections = await collect(session, current_context().get(StatisticsSections).by_name, now)
+    return PlatformStatistics.model_validate(
+        {**{name: each.model_dump() for name, each in sections.items()}, "counted_at": now}
+    )

@@ -1,0 +1,254 @@
+"""Requests emails in the transaction of the change that they are about, and builds them when a job sends them.
+
+The job looks up whether the address has an account. Requests never do, so that neither the body nor the timing of a
+response reveals it.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from undercroft.core.audit import Entry, person_id_for_email, record
+from undercroft.core.db import Session, utc_now
+from undercroft.core.http.settings import HttpSettings
+from undercroft.core.http.user_agents import describe_user_agent
+from undercroft.core.ids import new_id
+from undercroft.core.security.tokens import hash_token, new_token
+from undercroft.core.settings import CoreSettings, load
+from undercroft.jobs import enqueue
+from undercroft.modules.auth.models import MailPurpose, MailRequest, MailToken, Registration
+from undercroft.modules.auth.repository import RegistrationRepository, ThrottleRepository
+from undercroft.modules.auth.service.throttle import hash_key
+from undercroft.modules.auth.settings import AuthSettings
+from undercroft.modules.sessions import Client, Device
+from undercroft.modules.users import User, UserRepository
+from undercroft.providers.email.sanitizer import TrustedText
+
+MAIL_REQUEST_RETENTION = timedelta(days=7)
+MAX_LINK_MAILS = 5
+
+
+class LinkPage(StrEnum):
+    """Paths of the pages that emailed links open."""
+
+    VERIFY_EMAIL = "/verify-email"
+    RESET_PASSWORD = "/reset-password"  # noqa: S105
+    CONFIRM_EMAIL = "/confirm-email"
+    MAGIC_LINK = "/magic-link"
+
+
+NOTICES = (
+    MailPurpose.WELCOME,
+    MailPurpose.PASSWORD_CHANGED,
+    MailPurpose.PASSWORD_WAS_RESET,
+    MailPurpose.EMAIL_CHANGED,
+    MailPurpose.ACCOUNT_DELETED,
+)
+"""Emails without a token."""
+
+
+class MailContent:
+    """The recipient, template and template data of an email."""
+
+    __slots__ = ("data", "template", "to")
+
+    def __init__(self, to: str, template: str, **data: Any) -> None:
+        self.to = to
+        self.template = template
+        self.data = data
+
+    def __repr__(self) -> str:
+        return f"<MailContent {self.template}>"
+
+
+async def allow_mail(session: Session, purpose: MailPurpose, email: str, device: Device) -> bool:
+    """Count an email with a link; False if it must not be sent.
+
+    The limit is `MAX_LINK_MAILS` in half of the link's lifetime, at most an hour. A request above the limit succeeds
+    without an email: the recipient has recent links that still work, and a stranger who sends many requests neither
+    blocks the owner nor floods the mailbox. Known devices of the account are counted separately.
+    """
+    window = min(link_lifetime(purpose) / 2, timedelta(hours=1))
+    known_handle = device.handle if device.has_account(email) else ""
+    key, now = hash_key("mail", purpose, email, known_handle), utc_now()
+    sent = await ThrottleRepository(session).count_mail(key, now, since=now - window)
+    return sent <= max(1, int(MAX_LINK_MAILS * load(HttpSettings).scale))
+
+
+async def request_link_mail(session: Session, purpose: MailPurpose, email: str, client: Client, *, action: str) -> None:
+    """Request an email with a link, unless too many were sent recently. Either way, the audit log gets the action."""
+    request_id = None
+    if await allow_mail(session, purpose, email, client.device):
+        request_id = await request_mail(session, purpose, email, client=client)
+    await record(session, Entry(action, None, "mail_request", request_id, person_id=person_id_for_email(email)))
+
+
+async def request_mail_to_user(
+    session: Session, purpose: MailPurpose, user: User, *, client: Client | None = None
+) -> None:
+    """Request an email to a user; arguments as in `request_mail`."""
+    await request_mail(session, purpose, user.email, user_id=user.id, full_name=user.full_name, client=client)
+
+
+async def request_mail(
+    session: Session,
+    purpose: MailPurpose,
+    email: str,
+    *,
+    user_id: UUID | None = None,
+    full_name: str = "",
+    client: Client | None = None,
+) -> UUID:
+    """Request an email and return its ID. It is sent after the session's transaction commits.
+
+    `client` is the requesting client, for emails that mention it.
+    """
+    from undercroft.modules.auth.tasks import send_mail  # imported late: callers of this module do not need the tasks
+
+    request = MailRequest(
+        id=new_id(),
+        purpose=purpose,
+        email=email,
+        user_id=user_id,
+        full_name=full_name,
+        expires_at=utc_now() + MAIL_REQUEST_RETENTION,
+        **(client.request_columns() if client is not None else {}),
+    )
+    session.add(request)
+    await enqueue(session, send_mail, request_id=request.id)
+    return request.id
+
+
+async def build_verification_mail(session: Session, registration: Registration | None) -> MailContent | None:
+    """Build the email for a registration: the verification link, or a notice that the account exists."""
+    if registration is None or registration.expires_at <= utc_now():
+        return None
+    requested = _describe_request(registration)
+    if await UserRepository(session).get_by_email(registration.email) is not None:
+        return _build_already_registered_mail(registration.email, requested)
+    registration.expires_at = utc_now() + link_lifetime(MailPurpose.VERIFY_EMAIL)
+    return _build_link_mail(
+        session, LinkPage.VERIFY_EMAIL, registration.id, registration.email, "verify", requested=requested
+    )
+
+
+async def build_mail(session: Session, request: MailRequest) -> MailContent | None:
+    """Build the email for a request; None if no email is to be sent."""
+    users, purpose = UserRepository(session), MailPurpose(request.purpose)
+    if purpose in NOTICES:
+        return await _build_notice_mail(users, purpose, request)
+    owner, requested = await users.get_by_email(request.email), _describe_request(request)
+    if purpose in (MailPurpose.VERIFY_EMAIL, MailPurpose.CONFIRM_EMAIL):
+        if owner is not None:
+            return None if owner.id == request.user_id else _build_already_registered_mail(request.email, requested)
+        if purpose is MailPurpose.VERIFY_EMAIL:
+            registration = await RegistrationRepository(session).find_latest(request.email, request.handle_hash)
+            return await build_verification_mail(session, registration)
+        return _build_link_mail(
+            session, LinkPage.CONFIRM_EMAIL, request.id, request.email, "confirm_email", requested=requested
+        )
+    if owner is None or not owner.is_active:
+        return None
+    to = (owner.id, owner.email, purpose.value)
+    match purpose:
+        case MailPurpose.RESET_REQUIRED:
+            return _build_link_mail(session, LinkPage.RESET_PASSWORD, *to, name=owner.full_name)
+        case MailPurpose.RESET_PASSWORD:
+            return _build_link_mail(session, LinkPage.RESET_PASSWORD, *to, name=owner.full_name, requested=requested)
+        case _:
+            # Earlier links stay valid until they expire; otherwise a stranger's request would revoke the owner's link.
+            return _build_link_mail(
+                session,
+                LinkPage.MAGIC_LINK,
+                *to,
+                handle_hash=request.handle_hash,
+                name=owner.full_name,
+                requested=requested,
+            )
+
+
+def link_lifetime(purpose: MailPurpose) -> timedelta:
+    settings = load(AuthSettings)
+    if purpose is MailPurpose.RESET_PASSWORD:
+        return timedelta(minutes=settings.reset_link_minutes)
+    if purpose is MailPurpose.MAGIC_LINK:
+        return timedelta(minutes=settings.magic_link_minutes)
+    return timedelta(hours=settings.verify_link_hours)
+
+
+def page_url(page: LinkPage, token: str | None = None) -> str:
+    """Return the absolute URL of a page, based on PUBLIC_URL."""
+    url = load(CoreSettings).public_url + page
+    return f"{url}?{urlencode({'token': token})}" if token else url
+
+
+def format_duration(lifetime: timedelta) -> str:
+    """Format a duration, such as `24 hours` or `60 minutes`."""
+    minutes = round(lifetime.total_seconds() / 60)
+    amount, unit = (minutes // 60, "hour") if minutes > 60 and minutes % 60 == 0 else (minutes, "minute")
+    return f"{amount} {unit}{'' if amount == 1 else 's'}"
+
+
+def _build_link_mail(
+    session: Session,
+    page: LinkPage,
+    subject_id: UUID,
+    to: str,
+    template: str,
+    *,
+    handle_hash: bytes | None = None,
+    **data: str,
+) -> MailContent:
+    """Add a token to the session, and build the email with its link. Only the token's hash is stored."""
+    purpose, token = MailPurpose[page.name], new_token()
+    lifetime = link_lifetime(purpose)
+    session.add(
+        MailToken(
+            token_hash=hash_token(token),
+            purpose=purpose,
+            subject_id=subject_id,
+            expires_at=utc_now() + lifetime,
+            handle_hash=handle_hash,
+        )
+    )
+    return MailContent(to, template, link=page_url(page, token), expires_in=format_duration(lifetime), **data)
+
+
+def _build_already_registered_mail(email: str, requested: TrustedText) -> MailContent:
+    return MailContent(email, "already_registered", link=page_url(LinkPage.RESET_PASSWORD), requested=requested)
+
+
+async def _build_notice_mail(users: UserRepository, purpose: MailPurpose, request: MailRequest) -> MailContent:
+    data: dict[str, Any] = {
+        "name": request.full_name,
+        "when": _format_time(request.created_at),
+        "where": _describe_origin(request),
+    }
+    if purpose is MailPurpose.EMAIL_CHANGED and request.user_id:
+        user = await users.find(request.user_id)
+        data["new_email"] = user.email if user else "another address"
+    security_notices = (MailPurpose.PASSWORD_CHANGED, MailPurpose.PASSWORD_WAS_RESET)
+    data["link"] = page_url(LinkPage.RESET_PASSWORD) if purpose in security_notices else load(CoreSettings).public_url
+    return MailContent(request.email, purpose.value, **data)
+
+
+def _describe_request(request: Registration | MailRequest) -> TrustedText:
+    """Describe a request: `3 May 2026 at 10:00 UTC from 192.0.2.1 (Firefox on Linux)`.
+
+    Contains no text that the requester can choose, because the address may belong to another person.
+    """
+    program = describe_user_agent(request.user_agent)
+    words = [_format_time(request.created_at), request.ip and f"from {request.ip}", program and f"({program})"]
+    return TrustedText(" ".join(filter(None, words)))
+
+
+def _describe_origin(request: MailRequest) -> TrustedText:
+    """Describe the origin of a request: `192.0.2.1 (Firefox on Linux)`; empty if unknown."""
+    program = describe_user_agent(request.user_agent)
+    return TrustedText(" ".join(filter(None, [request.ip, program and f"({program})"])))
+
+
+def _format_time(when: datetime) -> str:
+    return f"{when:%d %B %Y at %H:%M} UTC"

@@ -1,0 +1,1 @@
+"""Use cases of identities, one file per topic."""

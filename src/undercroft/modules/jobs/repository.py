@@ -1,0 +1,67 @@
+"""Queries of jobs and schedules."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, select
+from sqlalchemy.orm import QueryableAttribute, defer
+from sqlmodel import col
+
+from undercroft.core.db import ReadSession
+from undercroft.core.db.repository import Repository
+from undercroft.jobs.errors import JobNotFound
+from undercroft.jobs.models import Job, JobStatus, Schedule
+
+DEFERRED_COLUMNS = (Job.error, Job.args)
+LAST_JOB_COLUMNS: list[ColumnElement[Any]] = [
+    col(Job.status).label("last_status"),
+    col(Job.result).label("last_result"),
+]
+
+
+class JobRepository(Repository[Job]):
+    model = Job
+    not_found = JobNotFound
+    searchable = ("task", "key")
+    sortable = ("created_at", "scheduled_at", "finished_at", "priority", "task", "status")
+
+    async def lock_status(self, job_id: UUID) -> str:
+        """Lock a job until the transaction ends and return its status. Raises `JobNotFound`."""
+        found = await self._session.scalar(select(col(Job.status)).where(col(Job.id) == job_id).with_for_update())
+        if found is None:
+            raise JobNotFound
+        return str(found)
+
+
+class JobListRepository(JobRepository):
+    """Lists jobs without the columns that may be large and that lists do not show."""
+
+    def _query(self, *, deleted: bool = False) -> Select[Any]:
+        return (
+            super()
+            ._query(deleted=deleted)
+            .options(*(defer(cast("QueryableAttribute[Any]", column)) for column in DEFERRED_COLUMNS))
+        )
+
+
+class ScheduleRepository:
+    """Reads the schedules of periodic tasks."""
+
+    def __init__(self, session: ReadSession) -> None:
+        self._session = session
+
+    async def list(self) -> Sequence[Row[Any]]:
+        """Return all schedules with the status and result of their last job, sorted by their next run."""
+        columns = [getattr(Schedule, name) for name in Schedule.model_fields]
+        query = select(*columns, *LAST_JOB_COLUMNS).outerjoin(Job, col(Job.id) == col(Schedule.last_job_id))
+        rows: Sequence[Row[Any]] = (await self._session.execute(query.order_by(col(Schedule.next_run_at)))).all()
+        return rows
+
+
+def build_filters(
+    *, task: str | None, status: JobStatus | None, queue: str | None, key: str | None
+) -> Sequence[ColumnElement[bool]]:
+    """Return a condition for each filter that is not None."""
+    filters = ((Job.task, task), (Job.status, status and status.value), (Job.queue, queue), (Job.key, key))
+    return [col(column) == value for column, value in filters if value is not None]

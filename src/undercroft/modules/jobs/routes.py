@@ -1,0 +1,92 @@
+"""Admin routes of jobs and schedules."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from undercroft.core.db import ReadSessionDep, SessionDep
+from undercroft.core.db.repository import UnknownSort
+from undercroft.core.http import CurrentPrincipal, Exempt, Router
+from undercroft.core.http.pagination import InvalidCursor, ListQuery, Page
+from undercroft.core.http.query import query
+from undercroft.core.http.tags import Tag
+from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound
+from undercroft.jobs.models import Job, JobStatus
+from undercroft.modules.jobs.repository import JobRepository, build_filters
+from undercroft.modules.jobs.schemas import (
+    BacklogRead,
+    JobDetail,
+    JobRead,
+    QueueList,
+    ScheduleList,
+    ScheduleRead,
+)
+from undercroft.modules.jobs.service import JobReadService, JobService
+
+JOBS = Tag("Jobs", "Background jobs, schedules and queues.", group="Administration")
+
+router = Router(surface="admin", prefix="/jobs", tag=JOBS)
+
+
+class JobQuery(ListQuery):
+    sortable = JobRepository.sortable
+
+    task: str | None = Field(None, max_length=200, description="Full name of the task.")
+    status: JobStatus | None = None
+    queue: str | None = Field(None, max_length=200, description="Name of the queue.")
+    key: str | None = Field(None, max_length=500, description="Full key. Use `q` to search for a part of it.")
+
+
+@router.get("", response_model=Page[JobRead], summary="List jobs", errors=(UnknownSort, InvalidCursor))
+async def list_jobs(query: Annotated[JobQuery, query(JobQuery)], session: ReadSessionDep) -> Page[JobRead]:
+    """Return jobs, newest first unless `sort` is given."""
+    where = build_filters(task=query.task, status=query.status, queue=query.queue, key=query.key)
+    return Page.of(await JobReadService(session).list(query.paging, *where), JobRead.model_validate)
+
+
+@router.get("/schedules", response_model=ScheduleList, summary="List schedules")
+async def list_schedules(session: ReadSessionDep) -> ScheduleList:
+    """Sorted by the next run. A schedule is listed after the first start of a worker whose release contains it."""
+    return ScheduleList(items=[ScheduleRead.model_validate(row) for row in await JobReadService(session).schedules()])
+
+
+@router.get("/queues", response_model=QueueList, summary="List queue depths")
+async def list_queues(session: ReadSessionDep) -> QueueList:
+    """Return the number of unfinished jobs per queue and task, and the number of live workers that run each task."""
+    health = await JobReadService(session).health()
+    return QueueList(workers=health.workers, items=[BacklogRead.model_validate(each) for each in health.backlog])
+
+
+@router.get("/{job_id:uuid}", response_model=JobDetail, summary="Get a job", errors=(JobNotFound,))
+async def read_job(job_id: UUID, session: ReadSessionDep) -> Job:
+    """Return a job with its arguments, its result and the last error."""
+    return await JobReadService(session).read(job_id)
+
+
+@router.post(
+    "/{job_id:uuid}/retry",
+    audit="job.retried",
+    step_up=Exempt("The job does what it was enqueued to do."),
+    response_model=JobDetail,
+    summary="Retry a job",
+    errors=(JobNotFound, JobNotFinished, JobKeyTaken),
+)
+async def retry_job(job_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Job:
+    """Queue a failed, succeeded or canceled job again with its full number of attempts."""
+    return await JobService(session, principal).retry(job_id)
+
+
+@router.delete(
+    "/{job_id:uuid}",
+    audit="job.canceled",
+    step_up=Exempt("It only stops a job."),
+    response_model=JobDetail,
+    summary="Cancel a job",
+    errors=(JobNotFound, JobFinished),
+)
+async def cancel_job(job_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Job:
+    """Cancel a waiting job immediately. A running job is requested to stop (`cancel_requested`) and is canceled shortly
+    afterwards unless it finishes first. A finished job cannot be canceled.
+    """
+    return await JobService(session, principal).cancel(job_id)

@@ -1,0 +1,65 @@
+"""Response schemas of jobs and schedules."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from undercroft.core.validation import Schema
+from undercroft.jobs.models import JobBase, JobStatus
+
+
+class JobRead(JobBase):
+    model_config = ConfigDict(from_attributes=True)  # type: ignore[assignment]
+
+    id: UUID
+    status: JobStatus
+    result: Any = Field(None, description="Return value of the task, if the job succeeded.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class JobDetail(JobRead):
+    args: dict[str, Any] = Field(description="Arguments of the task.")
+    error: str | None = Field(description="Traceback of the last failed attempt.", examples=[None])
+
+
+class ScheduleRead(Schema):
+    model_config = ConfigDict(from_attributes=True)
+
+    task: str = Field(description="Name of the task.", examples=["projects.export"])
+    cron: str = Field(
+        description="Cron expression: minute, hour, day of month, month, day of week.", examples=["0 2 * * *"]
+    )
+    timezone: str = Field(description="Time zone of the cron expression.")
+    next_run_at: datetime = Field(description="Time of the next run.")
+    last_run_at: datetime | None = Field(description="Time of the last run; null before the first.")
+    last_job_id: UUID | None
+    last_status: JobStatus | None = Field(description="Status of the last run's job, until the job is deleted.")
+    last_result: Any = Field(None, description="Return value of the last run's job.")
+
+
+class ScheduleList(Schema):
+    items: list[ScheduleRead]
+
+
+class BacklogRead(Schema):
+    model_config = ConfigDict(from_attributes=True)
+
+    task: str = Field(description="Name of the task.", examples=["projects.export"])
+    queue: str = Field(description="Name of the queue.", examples=["default"])
+    workers: int = Field(
+        description="Live workers that run this task. If 0, its jobs stay queued: no worker serves its queue, or no "
+        "running release contains the task."
+    )
+    running: int = Field(description="Running jobs.")
+    unresponsive: int = Field(description="Running jobs that ignore their timeout or cancellation.")
+    due: int = Field(description="Queued jobs that are due.")
+    scheduled: int = Field(description="Queued jobs that are scheduled for a later time.")
+    waiting: float = Field(description="Waiting time of the oldest due job in seconds.")
+
+
+class QueueList(Schema):
+    workers: int = Field(description="Live workers.")
+    items: list[BacklogRead]

@@ -1,0 +1,1 @@
+"""Use cases of two-factor authentication, one file per topic."""

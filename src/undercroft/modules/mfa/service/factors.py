@@ -1,0 +1,246 @@
+"""The current user's second factors, and what changes when the first is added or the last is removed.
+
+Sign-in reads only `users.second_factors`. Only this file and `reset` change it, with the user's row locked, so that
+concurrent changes cannot leave it wrong.
+"""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from undercroft.core.audit import Entry, record
+from undercroft.core.auth import PlatformRole, Principal
+from undercroft.core.auth.settings import StepUpSettings
+from undercroft.core.db import ReadSession, Session, utc_now
+from undercroft.core.db.repository import Paging, RowPage
+from undercroft.core.settings import load
+from undercroft.modules.mfa.errors import (
+    MfaNotEnabled,
+    MfaRequiredByPolicy,
+    PasskeyAlreadyRegistered,
+    PasskeyRefused,
+    TooManyPasskeys,
+    TotpNotFound,
+    TotpNotStarted,
+    WebAuthnError,
+    WrongCode,
+)
+from undercroft.modules.mfa.models import Factor, Passkey, Totp
+from undercroft.modules.mfa.repository import (
+    PasskeyRepository,
+    PendingSignInRepository,
+    RecoveryCodeRepository,
+    TotpRepository,
+    find_credential_owner,
+)
+from undercroft.modules.mfa.schemas import Attestation, MfaRead, PasskeyRead
+from undercroft.modules.mfa.service.codes import (
+    TotpSecrets,
+    find_step,
+    generate_recovery_codes,
+    generate_secret,
+    hash_recovery_code,
+)
+from undercroft.modules.mfa.service.notifications import notify
+from undercroft.modules.mfa.service.webauthn import PasskeyService
+from undercroft.modules.sessions import SessionRepository
+from undercroft.modules.teams import TeamRepository
+from undercroft.modules.users import User, UserRepository
+
+PENDING_LIFETIME = timedelta(minutes=15)
+MAX_PASSKEYS = 20
+
+
+class FactorChange(Struct, frozen=True):
+    """The kinds of factor before and after a change; `recovery_codes` are set when the first factor was added."""
+
+    before: list[str]
+    after: list[str]
+    recovery_codes: list[str] | None = None
+
+    @property
+    def is_first(self) -> bool:
+        return not self.before and bool(self.after)
+
+    @property
+    def is_last(self) -> bool:
+        return bool(self.before) and not self.after
+
+
+class FactorService:
+    """The current user's factors. Pass a `Session` to change them, a `ReadSession` to read them."""
+
+    def __init__(self, session: ReadSession, principal: Principal) -> None:
+        self._read_session = session
+        self._principal = principal
+        self._totps = TotpRepository(session)
+        self._recovery_codes = RecoveryCodeRepository(session)
+        self._passkeys = PasskeyRepository(session, principal.user_id)
+
+    async def read(self) -> MfaRead:
+        """Return the second factors and the names of the teams that require them."""
+        app = await self._totps.find(self._user_id)
+        has_app = app is not None and app.secret_sealed is not None
+        passkeys = await self._passkeys.all()
+        return MfaRead(
+            enabled=has_app or bool(passkeys),
+            totp=has_app,
+            passkeys=[PasskeyRead.of(each) for each in passkeys],
+            recovery_codes_left=await self._recovery_codes.count(self._user_id),
+            required_by=list(await TeamRepository(self._read_session).list_names_requiring_mfa(self._user_id)),
+        )
+
+    async def list_passkeys(self, paging: Paging) -> RowPage[Passkey]:
+        """List the passkeys, oldest first."""
+        return await self._passkeys.list(paging)
+
+    async def begin_totp(self) -> str:
+        """Store and return the secret of a new authenticator app. The current app stays valid until `confirm_totp`."""
+        secret = generate_secret()
+        await self._totps.begin(self._user_id, TotpSecrets().seal(self._user_id, secret))
+        return secret
+
+    async def confirm_totp(self, code: str) -> FactorChange:
+        """Activate the pending authenticator app. Raises `TotpNotStarted`, `WrongCode`."""
+        user = await self._lock_user()
+        app = await self._totps.find(user.id)
+        if app is None or app.pending_sealed is None or not _is_fresh(app):
+            raise TotpNotStarted
+        secret = TotpSecrets().open(user.id, app.pending_sealed)
+        step = find_step(secret, code)
+        if step is None:
+            raise WrongCode
+        await self._totps.confirm(user.id, app.pending_sealed, step)
+        change = await self._sync(user)
+        await self._record_change(user, "totp.enabled", change)
+        await notify(self._session, user.id, "mfa/mfa_enabled", what="an authenticator app")
+        await SessionRepository(self._session).mark_reauthenticated(self._principal.session_id, passed_mfa=True)
+        return change
+
+    async def remove_totp(self) -> None:
+        """Remove the authenticator app. Raises `TotpNotFound`, `MfaRequiredByPolicy`."""
+        user = await self._lock_user()
+        app = await self._totps.find(user.id)
+        if app is None or app.secret_sealed is None:
+            raise TotpNotFound
+        await self._totps.remove(user.id)
+        change = await self._sync(user)
+        await self._record_change(user, "totp.disabled", change)
+        await self._notify_removed(user, change, "Your authenticator app")
+
+    async def renew_recovery_codes(self) -> list[str]:
+        """Replace all recovery codes and return the new ones. Raises `MfaNotEnabled`."""
+        user = await self._lock_user()
+        if not user.second_factors:
+            raise MfaNotEnabled
+        codes = await self._replace_recovery_codes(user.id)
+        await record(self._session, Entry("mfa.recovery_codes_renewed", None, "user", user.id))
+        await notify(self._session, user.id, "mfa/recovery_codes_renewed")
+        return codes
+
+    async def begin_passkey(self) -> dict[str, Any]:
+        """Return the registration options for the browser. Raises `TooManyPasskeys`."""
+        known = list(await self._passkeys.all())
+        if len(known) >= MAX_PASSKEYS:
+            raise TooManyPasskeys
+        user = await UserRepository(self._session).get(self._user_id)
+        return await PasskeyService(self._session).registration_options(user, known)
+
+    async def add_passkey(self, name: str, attestation: Attestation) -> tuple[Passkey, FactorChange]:
+        """Verify and store a passkey. Raises `PasskeyRefused`, `PasskeyAlreadyRegistered`, `TooManyPasskeys`."""
+        user = await self._lock_user()
+        try:
+            passkey = await PasskeyService(self._session).verify_registration(user.id, name, attestation)
+        except WebAuthnError as error:
+            raise PasskeyRefused from error
+        if await self._passkeys.count() >= MAX_PASSKEYS:
+            raise TooManyPasskeys
+        if await find_credential_owner(self._session, passkey.credential_id) is not None:
+            raise PasskeyAlreadyRegistered
+        await self._passkeys.create(passkey)
+        change = await self._sync(user)
+        await self._record_change(user, "passkey.added", change, passkey_id=str(passkey.id))
+        await notify(self._session, user.id, "mfa/passkey_added", passkey=name, first="yes" if change.is_first else "")
+        await SessionRepository(self._session).mark_reauthenticated(self._principal.session_id, passed_mfa=True)
+        return passkey, change
+
+    async def rename_passkey(self, passkey_id: UUID, name: str) -> Passkey:
+        """Rename a passkey. Raises `PasskeyNotFound`."""
+        passkey = await self._passkeys.lock(passkey_id)
+        before = passkey.name
+        if name != before:
+            await self._passkeys.update(passkey, {"name": name})
+            changes: dict[str, Any] = {"before": {"name": before}, "after": {"name": name}, "personal": ("name",)}
+            await record(self._session, Entry("passkey.renamed", None, "passkey", passkey.id, **changes))
+        return passkey
+
+    async def remove_passkey(self, passkey_id: UUID) -> None:
+        """Remove a passkey. Raises `PasskeyNotFound`, `MfaRequiredByPolicy`."""
+        user = await self._lock_user()
+        passkey = await self._passkeys.lock(passkey_id)
+        name = passkey.name
+        await self._passkeys.delete(passkey)
+        change = await self._sync(user)
+        await self._record_change(user, "passkey.removed", change, passkey_id=str(passkey_id))
+        await self._notify_removed(user, change, f"The passkey “{name}”")
+
+    async def _sync(self, user: User) -> FactorChange:
+        """Update `users.second_factors` of a locked user from the stored factors.
+
+        Raises `MfaRequiredByPolicy` when the user must have a factor and none is left.
+        """
+        before, after = list(user.second_factors), await self._list_factors()
+        change = FactorChange(before, after)
+        if change.is_last:
+            await self._require_removable(user)
+            await self._recovery_codes.replace(user.id, [])
+            await PendingSignInRepository(self._session).erase(user.id)
+            await SessionRepository(self._session).clear_passed_mfa(user.id)
+        if before != after:
+            await UserRepository(self._session).update(user, {"second_factors": after})
+        return FactorChange(before, after, await self._replace_recovery_codes(user.id)) if change.is_first else change
+
+    async def _list_factors(self) -> list[str]:
+        app = await self._totps.find(self._user_id)
+        kinds = [Factor.TOTP.value] if app is not None and app.secret_sealed is not None else []
+        return [*kinds, *([Factor.PASSKEY.value] if await self._passkeys.count() else [])]
+
+    async def _require_removable(self, user: User) -> None:
+        teams = await TeamRepository(self._session).list_names_requiring_mfa(user.id)
+        as_admin = PlatformRole(user.role) is not PlatformRole.USER and load(StepUpSettings).is_admin_mfa_required
+        if teams or as_admin:
+            raise MfaRequiredByPolicy(details={"teams": list(teams), "administration": as_admin})
+
+    async def _replace_recovery_codes(self, user_id: UUID) -> list[str]:
+        codes = generate_recovery_codes()
+        await self._recovery_codes.replace(user_id, [hash_recovery_code(user_id, code) for code in codes])
+        return codes
+
+    async def _record_change(self, user: User, action: str, change: FactorChange, **details: str) -> None:
+        before, after = {"second_factors": change.before}, {"second_factors": change.after}
+        await record(self._session, Entry(action, None, "user", user.id, before=before, after=after, details=details))
+
+    async def _notify_removed(self, user: User, change: FactorChange, what: str) -> None:
+        """Notify the user that a factor was removed, or that two-factor authentication is off if it was the last."""
+        if change.is_last:
+            await notify(self._session, user.id, "mfa/mfa_disabled")
+        else:
+            await notify(self._session, user.id, "mfa/factor_removed", what=what)
+
+    async def _lock_user(self) -> User:
+        return await UserRepository(self._session).lock(self._user_id)
+
+    @property
+    def _user_id(self) -> UUID:
+        return self._principal.user_id
+
+    @property
+    def _session(self) -> Session:
+        assert isinstance(self._read_session, Session)
+        return self._read_session
+
+
+def _is_fresh(app: Totp) -> bool:
+    return app.pending_at is not None and utc_now() - app.pending_at <= PENDING_LIFETIME

@@ -1,0 +1,94 @@
+"""Sessions: start, refresh, revoke and verify them; access tokens, signing keys, cookies and the principal.
+
+Modules with sign-in methods verify the user and then call `SessionService.start`. They build on many parts of sessions,
+so it exports more than 25 names. It has more than 2,000 lines because one statement finds the principal of a request
+with its session, cookie or token.
+"""
+
+from undercroft.core import Module
+from undercroft.modules.sessions.dependencies import (
+    CurrentClient,
+    SessionServicesDep,
+    get_authenticator,
+    require_local_accounts,
+)
+from undercroft.modules.sessions.errors import (
+    BearerTokenError,
+    CsrfFailed,
+    InvalidToken,
+    LocalAccountsOff,
+    MfaRequired,
+    TokenExpired,
+)
+from undercroft.modules.sessions.events import SignedIn
+from undercroft.modules.sessions.models import USER_AGENT_LENGTH, AuthSession, SessionKind
+from undercroft.modules.sessions.repository.principals import TeamStatements, UserConditions, principal_statements
+from undercroft.modules.sessions.repository.sessions import SessionRepository
+from undercroft.modules.sessions.schemas import Kind, SignInResponse, Token, TokenPair, security_schemes
+from undercroft.modules.sessions.service.client import Client, Device, client_ip, current_client
+from undercroft.modules.sessions.service.components import (
+    SessionServices,
+    build_sign_in_response,
+    issue_token_pair,
+)
+from undercroft.modules.sessions.service.cookies import SESSION_COOKIE, EncryptedCookie
+from undercroft.modules.sessions.service.csrf import refuse_cross_site, require_same_site
+from undercroft.modules.sessions.service.current_team import requested_team_id
+from undercroft.modules.sessions.service.interfaces import (
+    ChallengePage,
+    FirstFactor,
+    SecondFactorProvider,
+    VerifiedToken,
+    render_challenge_page,
+)
+from undercroft.modules.sessions.service.sessions import SessionService, StartedSession, ensure_local_accounts
+from undercroft.modules.sessions.service.signing_keys import SigningKeyService
+
+MODULE = Module(requires=("users", "teams"), security_schemes=security_schemes)
+
+__all__ = [
+    "MODULE",
+    "SESSION_COOKIE",
+    "USER_AGENT_LENGTH",
+    "AuthSession",
+    "BearerTokenError",
+    "ChallengePage",
+    "Client",
+    "CsrfFailed",
+    "CurrentClient",
+    "Device",
+    "EncryptedCookie",
+    "FirstFactor",
+    "InvalidToken",
+    "Kind",
+    "LocalAccountsOff",
+    "MfaRequired",
+    "SecondFactorProvider",
+    "SessionKind",
+    "SessionRepository",
+    "SessionService",
+    "SessionServices",
+    "SessionServicesDep",
+    "SignInResponse",
+    "SignedIn",
+    "SigningKeyService",
+    "StartedSession",
+    "TeamStatements",
+    "Token",
+    "TokenExpired",
+    "TokenPair",
+    "UserConditions",
+    "VerifiedToken",
+    "build_sign_in_response",
+    "client_ip",
+    "current_client",
+    "ensure_local_accounts",
+    "get_authenticator",
+    "issue_token_pair",
+    "principal_statements",
+    "refuse_cross_site",
+    "render_challenge_page",
+    "requested_team_id",
+    "require_local_accounts",
+    "require_same_site",
+]

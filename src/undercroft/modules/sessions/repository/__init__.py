@@ -1,0 +1,1 @@
+"""Queries of sessions, refresh tokens, signing keys and principals."""

@@ -1,0 +1,1 @@
+"""Use cases of sessions, tokens and the principal of a request."""

@@ -1,0 +1,27 @@
+"""Which team a request is about: the header `X-Team-ID`.
+
+Without it, the principal's statement takes the user's personal team (`repository/principals.py`).
+"""
+
+from uuid import UUID
+
+from starlette.requests import HTTPConnection
+
+from undercroft.core.http import Surface
+
+NO_TEAM = UUID(int=0)
+
+
+def requested_team_id(request: HTTPConnection) -> UUID | None:
+    """Return the team in the path of an `app` route, else that of the `X-Team-ID` header.
+
+    An invalid ID becomes `NO_TEAM`, so that it fails like the ID of an unknown team.
+    """
+    in_path: str | None = request.scope.get("path_params", {}).get("team_id")
+    if in_path is None or not request.scope["state"]["route_template"].startswith(Surface.APP.prefix):
+        header: bytes | None = request.scope["state"]["request_headers"].get(b"x-team-id")
+        in_path = header.decode("latin-1") if header is not None else None
+    try:
+        return None if in_path is None else UUID(in_path)
+    except ValueError:
+        return NO_TEAM

@@ -1,0 +1,229 @@
+"""Sessions: start, list and revoke."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from starlette.responses import Response
+
+from undercroft.core.audit import Entry, record
+from undercroft.core.auth import Principal
+from undercroft.core.db import ReadSession, Session, utc_now
+from undercroft.core.db.repository import Paging, RowPage
+from undercroft.core.events import publish
+from undercroft.core.ids import new_id
+from undercroft.core.security.tokens import hash_token, new_token
+from undercroft.core.settings import load
+from undercroft.modules.sessions.errors import LocalAccountsOff, SessionNotFound
+from undercroft.modules.sessions.events import SignedIn
+from undercroft.modules.sessions.models import AuthSession, RefreshToken, SessionKind
+from undercroft.modules.sessions.repository.sessions import RefreshTokenRepository, SessionRepository
+from undercroft.modules.sessions.service.client import Client, Device
+from undercroft.modules.sessions.service.cookies import SESSION_COOKIE
+from undercroft.modules.sessions.service.interfaces import LOCAL_FIRST_FACTOR, FirstFactor, raise_mfa_required
+from undercroft.modules.sessions.settings import SessionSettings
+from undercroft.modules.users import SignInsRevoked, User, UserRepository, UserService
+from undercroft.providers.identity.settings import IdentitySettings
+
+
+@dataclass(frozen=True, slots=True)
+class StartedSession:
+    """A session, its secret (a refresh token or the cookie value), and the device on which it was started."""
+
+    user_id: UUID
+    session_id: UUID
+    secret: str = field(repr=False)
+    device: Device | None = None
+
+    def set_cookies(self, response: Response) -> None:
+        """Set the session cookie and the device cookie."""
+        SESSION_COOKIE.set(response, self.secret, lifetime=load(SessionSettings).session_lifetime)
+        self.set_device_cookie(response)
+
+    def set_device_cookie(self, response: Response) -> None:
+        """Set the device cookie, which marks the device as known to the account."""
+        if self.device is not None:
+            self.device.set_cookie(response)
+
+
+def ensure_local_accounts() -> None:
+    """Raise `LocalAccountsOff` if an external identity provider manages the accounts."""
+    if load(IdentitySettings).is_external:
+        raise LocalAccountsOff
+
+
+class SessionService:
+    """Starts, lists and revokes sessions of users. Pass a `Session` to change them, a `ReadSession` to list them."""
+
+    def __init__(self, session: ReadSession) -> None:
+        self._read_session = session
+        self._sessions = SessionRepository(session)
+
+    async def list_active(self, user_id: UUID, paging: Paging) -> RowPage[AuthSession]:
+        """List a user's active sessions, most recently used first."""
+        return await self._sessions.list_active(user_id, paging)
+
+    async def start(
+        self,
+        user: User,
+        client: Client,
+        kind: SessionKind,
+        *,
+        passed_mfa: bool = False,
+        first_factor: FirstFactor = LOCAL_FIRST_FACTOR,
+    ) -> StartedSession:
+        """Start a session for a verified user. All sign-in methods call this.
+
+        Raises `MfaRequired`, which commits the transaction, if the user has a second factor and has not `passed_mfa`.
+        Raises `LocalAccountsOff` if an external identity provider manages the accounts and did not verify this user.
+        """
+        _require_issuer(first_factor.issuer)
+        if user.second_factors and not passed_mfa:
+            await raise_mfa_required(self._session, user, client, kind, first_factor)
+        settings, now, secret = load(SessionSettings), utc_now(), new_token()
+        ends_at = now + settings.session_lifetime
+        started = AuthSession(
+            id=new_id(),
+            user_id=user.id,
+            kind=kind,
+            cookie_hash=hash_token(secret) if kind is SessionKind.COOKIE else None,
+            ip=client.ip,
+            started_ip=client.ip,
+            user_agent=client.user_agent,
+            last_seen_at=now,
+            expires_at=min(now + settings.idle_timeout, ends_at),
+            ends_at=ends_at,
+            reauthenticated_at=now,
+            issuer=first_factor.issuer,
+            passed_mfa=passed_mfa,
+        )
+        await self._add(started)
+        if kind is SessionKind.BEARER:
+            self._session.add(RefreshToken(token_hash=hash_token(secret), session_id=started.id))
+        details = {"known_device": await self._is_known_device(user, client.device)}
+        entry = Entry("session.started", user.id, "session", started.id, after={"kind": kind.value}, details=details)
+        await record(self._session, entry)
+        await publish(self._session, SignedIn(user.id, first_factor))
+        return StartedSession(user.id, started.id, secret, client.device.with_account(user.email, started.id))
+
+    async def start_impersonation(self, user_id: UUID, *, by: Principal, lifetime: timedelta) -> AuthSession:
+        """Start a session in which an administrator impersonates a user, without refresh token and with a fixed expiry.
+
+        The administrator's IP address is not stored, because it would count as a known address of the user.
+        """
+        now = utc_now()
+        started = AuthSession(
+            id=new_id(),
+            user_id=user_id,
+            kind=SessionKind.BEARER,
+            last_seen_at=now,
+            expires_at=now + lifetime,
+            ends_at=now + lifetime,
+            reauthenticated_at=now,
+            passed_mfa=by.passed_mfa,
+            impersonator_id=by.user_id,
+            impersonator_session_id=by.session_id_or_none,
+        )
+        await self._add(started)
+        return started
+
+    async def revoke_own(self, principal: Principal, session_id: UUID) -> None:
+        """Revoke a session of the current user. Raises `SessionNotFound`."""
+        forget_ip = session_id != principal.session_id_or_none  # revoked from another session, so it may be a thief's
+        if not await self._sessions.revoke(session_id, user_id=principal.user_id, forget_ip=forget_ip):
+            raise SessionNotFound
+        await self._record_revocation(principal.user_id, session_id)
+
+    async def revoke_others(self, principal: Principal) -> None:
+        """Revoke all sessions of the current user except the current one."""
+        user_id = principal.user_id
+        revoked = await self.revoke_all(user_id, except_session_id=principal.session_id_or_none)
+        if revoked:
+            after = {"revoked": True, "sessions": revoked}
+            await record(self._session, Entry("session.others_revoked", user_id, "user", user_id, after=after))
+
+    async def sign_out(self, refresh_token: str) -> None:
+        """Revoke the session of a refresh token; does nothing for an unknown token."""
+        owned = await RefreshTokenRepository(self._session).find_session(hash_token(refresh_token))
+        if owned is not None and await self._sessions.revoke(owned.session_id):
+            await self._record_revocation(owned.user_id, owned.session_id)
+
+    async def revoke_all(self, user_id: UUID, *, except_session_id: UUID | None = None) -> int:
+        """Revoke a user's sessions except one, and the user's impersonations. Returns their number; the caller
+        records it.
+
+        IP addresses at which the user signed in are no longer known.
+        """
+        await self._sessions.forget_known_ips(user_id, except_session_id=except_session_id)
+        return await self._sessions.revoke_all(user_id, except_session_id=except_session_id)
+
+    async def revoke_sign_ins(self, user_id: UUID) -> int:
+        """Revoke all sessions, links, codes and pending sign-ins of a user. Returns the number of sessions."""
+        revoked = await self.revoke_all(user_id)
+        await publish(self._session, SignInsRevoked(user_id))
+        return revoked
+
+    async def list_of_user(self, user_id: UUID, paging: Paging) -> RowPage[AuthSession]:
+        """Like `list_active`, for administrators. Raises `UserNotFound`."""
+        await UserRepository(self._read_session).get(user_id)
+        return await self.list_active(user_id, paging)
+
+    async def revoke_of_user(self, user_id: UUID, session_id: UUID, *, by: Principal) -> None:
+        """Revoke a session of a user of a lower rank than the administrator.
+
+        Raises `UserNotFound`, `RoleTooWeak`, `SessionNotFound`.
+        """
+        await UserService(self._session).lock_as_admin(user_id, by=by)
+        if not await self._sessions.revoke(session_id, user_id=user_id, forget_ip=True):
+            raise SessionNotFound
+        entry = Entry("session.revoked", target_type="session", target_id=session_id, person_id=user_id)
+        await record(self._session, entry)
+
+    async def sign_out_user(self, user_id: UUID, *, by: Principal) -> int:
+        """Revoke all sessions of a user of a lower rank than the administrator. Returns their number.
+
+        Raises `UserNotFound`, `RoleTooWeak`.
+        """
+        await UserService(self._session).lock_as_admin(user_id, by=by)
+        revoked = await self.revoke_all(user_id)
+        if revoked:
+            details = {"sessions": revoked}
+            entry = Entry("user.signed_out", target_type="user", target_id=user_id, details=details)
+            await record(self._session, entry)
+        return revoked
+
+    @property
+    def _session(self) -> Session:
+        assert isinstance(self._read_session, Session)
+        return self._read_session
+
+    async def _add(self, started: AuthSession) -> None:
+        self._session.add(started)
+        await self._session.flush()
+
+    async def _is_known_device(self, user: User, device: Device) -> bool:
+        """Whether the device is known: the IP address at which its last session of this user started is still known.
+
+        A thief's device has signed in, too. After the owner recovers the account, only the device on which the emailed
+        link was opened is known, because no session has started on it since.
+        """
+        before = device.last_session_id(user.email)
+        if before is None:
+            return device.has_account(user.email)
+        return await self._sessions.has_known_ip(before, user.id)
+
+    async def _record_revocation(self, user_id: UUID, session_id: UUID) -> None:
+        before, after = {"revoked": False}, {"revoked": True}
+        await record(
+            self._session, Entry("session.revoked", user_id, "session", session_id, before=before, after=after)
+        )
+
+
+def _require_issuer(issuer: str) -> None:
+    """Raise `LocalAccountsOff` if an external identity provider manages the accounts and did not verify this user.
+
+    Otherwise earlier passkeys, passwords and links would still work for users that the provider has removed.
+    """
+    settings = load(IdentitySettings)
+    if settings.is_external and issuer != settings.issuer:
+        raise LocalAccountsOff

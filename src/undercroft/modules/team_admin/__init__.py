@@ -1,5 +1,0 @@
-"""Team management for platform administrators."""
-
-from undercroft.core import Module
-
-MODULE = Module(requires=("teams",))

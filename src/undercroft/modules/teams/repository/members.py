@@ -1,0 +1,129 @@
+"""Queries of members and of custom roles."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, and_, case, delete, func, literal_column, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from undercroft.core.auth.permissions import resolve_permissions
+from undercroft.core.db import utc_now
+from undercroft.core.db.repository import Paging, Repository, RowPage
+from undercroft.modules.teams.errors import MemberNotFound, RoleNotFound
+from undercroft.modules.teams.models import CustomRole, Membership, RemovedMember, Team, TeamRole
+from undercroft.modules.users import User
+
+_IS_CUSTOM_ROLE = and_(*(col(Membership.role) != literal_column(f"'{role.value}'") for role in TeamRole))
+
+CUSTOM_ROLE_PERMISSIONS: Any = case(
+    (
+        _IS_CUSTOM_ROLE,
+        select(func.array_to_string(col(CustomRole.permissions), literal_column("' '")))
+        .where(col(CustomRole.team_id) == col(Membership.team_id), col(CustomRole.name) == col(Membership.role))
+        .correlate(Membership)
+        .scalar_subquery(),
+    )
+)
+"""Permissions of a membership's custom role, for `resolve_permissions`; NULL for a built-in role, without a lookup."""
+
+
+class MembershipRepository(Repository[Membership]):
+    model = Membership
+    not_found = MemberNotFound
+
+    async def members(self, team_id: UUID, paging: Paging) -> RowPage[Any]:
+        """List members with their users, earliest first: rows of (membership, email, full name)."""
+        members = self._query().where(col(Membership.team_id) == team_id)
+        query = (
+            members.join(User, col(User.id) == col(Membership.user_id))
+            .add_columns(col(User.email), col(User.full_name))
+            .order_by(col(Membership.created_at), col(Membership.id))
+        )
+        return (await self._page(query, paging, counted=members)).map(lambda row: row[:3])
+
+    async def member(self, team_id: UUID, user_id: UUID) -> Membership:
+        """Raises `MemberNotFound`."""
+        member = await self.get_by(team_id=team_id, user_id=user_id)
+        if member is None:
+            raise MemberNotFound
+        return member
+
+    async def permissions(self, team_id: UUID, user_id: UUID) -> tuple[str, frozenset[str]] | None:
+        """Return a user's role in a team and its permissions, or None if the user is not a member."""
+        query = select(col(Membership.role), CUSTOM_ROLE_PERMISSIONS).where(
+            col(Membership.team_id) == team_id, col(Membership.user_id) == user_id
+        )
+        row: Any = (await self._session.execute(query)).first()
+        return None if row is None else (row[0], resolve_permissions(row[0], row[1]))
+
+    async def has_address(self, team_id: UUID, email: str) -> bool:
+        """Whether a member has this address."""
+        query = select(col(Membership.id)).join(User, col(User.id) == col(Membership.user_id))
+        member = await self._session.scalar(query.where(col(Membership.team_id) == team_id, col(User.email) == email))
+        return member is not None
+
+    async def size(self, team_id: UUID) -> int:
+        return await self.count(col(Membership.team_id) == team_id)
+
+    async def count_owners(self, team_id: UUID) -> int:
+        return await self.count_with_role(team_id, TeamRole.OWNER)
+
+    async def users_with_role(self, team_id: UUID, role: str) -> Sequence[UUID]:
+        query = select(col(Membership.user_id)).where(col(Membership.team_id) == team_id, col(Membership.role) == role)
+        return (await self._session.scalars(query.order_by(col(Membership.user_id)))).all()
+
+    async def count_with_role(self, team_id: UUID, role: str) -> int:
+        return await self.count(col(Membership.team_id) == team_id, col(Membership.role) == role)
+
+    async def rename_role(self, team_id: UUID, before: str, after: str) -> None:
+        where = (col(Membership.team_id) == team_id, col(Membership.role) == before)
+        await self._write_session.execute(update(Membership).where(*where).values(role=after))
+
+    async def for_user(self, user_id: UUID) -> Sequence[UUID]:
+        """List the ids of all teams of a user, in lock order."""
+        query = select(col(Membership.team_id)).where(col(Membership.user_id) == user_id)
+        return (await self._session.scalars(query.order_by(col(Membership.team_id)))).all()
+
+    async def claiming_teams(self, user_id: UUID) -> Sequence[UUID]:
+        """List the ids of a user's teams with join domains, in lock order."""
+        query = (
+            select(col(Membership.team_id))
+            .join(Team, col(Team.id) == col(Membership.team_id))
+            .where(col(Membership.user_id) == user_id, func.cardinality(col(Team.auto_join_domains)) > 0)
+        )
+        return (await self._session.scalars(query.order_by(col(Membership.team_id)))).all()
+
+    async def count_by_team(self, team_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """Count the members of each of these teams in one statement; teams without members are missing."""
+        query = select(col(Membership.team_id), func.count()).where(col(Membership.team_id).in_(team_ids))
+        rows: Sequence[Any] = (await self._session.execute(query.group_by(col(Membership.team_id)))).all()
+        return {row[0]: row[1] for row in rows}
+
+    async def mark_removed(self, team_id: UUID, user_id: UUID) -> None:
+        """Record that the team removed the user."""
+        row = insert(RemovedMember).values(team_id=team_id, user_id=user_id, created_at=utc_now())
+        await self._write_session.execute(row.on_conflict_do_nothing())
+
+    async def clear_removed(self, team_id: UUID, user_id: UUID) -> None:
+        """Delete the record that the team removed the user."""
+        where = (col(RemovedMember.team_id) == team_id, col(RemovedMember.user_id) == user_id)
+        await self._write_session.execute(delete(RemovedMember).where(*where))
+
+
+class RoleRepository(Repository[CustomRole]):
+    """Custom roles of one team."""
+
+    model = CustomRole
+    not_found = RoleNotFound
+
+    def __init__(self, session: Any, team_id: UUID) -> None:
+        super().__init__(session)
+        self._team_id = team_id
+
+    async def all(self) -> Sequence[CustomRole]:
+        return (await self._session.scalars(self._query().order_by(col(CustomRole.name)))).all()
+
+    def _query(self, *, deleted: bool = False) -> Select[Any]:
+        return super()._query(deleted=deleted).where(col(CustomRole.team_id) == self._team_id)

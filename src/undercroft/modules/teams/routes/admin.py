@@ -1,0 +1,93 @@
+"""Admin routes of teams."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from undercroft.core.db import ReadSessionDep, SessionDep
+from undercroft.core.db.repository import UnknownSort
+from undercroft.core.http import Audit, Exempt, Router
+from undercroft.core.http.pagination import InvalidCursor, ListQuery, Page, PageQuery
+from undercroft.core.http.query import query
+from undercroft.core.http.tags import Tag
+from undercroft.modules.teams.errors import PersonalTeam, SlugTaken, TeamNotFound, TeamWithoutOwner
+from undercroft.modules.teams.repository import TeamAdminRepository, build_filters
+from undercroft.modules.teams.schemas import MemberRead, TeamAdminRead
+from undercroft.modules.teams.service.administration import TeamAdminService
+
+ALL_TEAMS = Tag("All teams", "All teams, for administrators.", group="Administration")
+
+admin = Router(surface="admin", prefix="/teams", tag=ALL_TEAMS)
+
+
+class TeamAdminQuery(ListQuery):
+    sortable = TeamAdminRepository.sortable
+
+    is_personal: bool | None = Field(None, description="Whether to return only personal teams or only other teams.")
+    is_deleted: bool | None = Field(
+        False, description="Whether to return only deleted teams. An empty value returns deleted and other teams."
+    )
+
+
+@admin.get("", response_model=Page[TeamAdminRead], summary="List all teams", errors=(UnknownSort, InvalidCursor))
+async def list_all_teams(
+    query: Annotated[TeamAdminQuery, query(TeamAdminQuery)], session: ReadSessionDep
+) -> Page[TeamAdminRead]:
+    """Returns teams, newest first; `q` matches parts of names and slugs."""
+    where = build_filters(is_personal=query.is_personal, is_deleted=query.is_deleted)
+    return Page.of(await TeamAdminService(session).list(query.paging, *where), lambda row: TeamAdminRead.of(*row))
+
+
+@admin.get(
+    "/{team_id}",
+    response_model=TeamAdminRead,
+    summary="Get any team",
+    errors=(TeamNotFound,),
+    operation_id="all_teams.read",
+)
+async def read_any_team(team_id: UUID, session: ReadSessionDep) -> TeamAdminRead:
+    """Returns a team, deleted or not."""
+    return TeamAdminRead.of(*await TeamAdminService(session).get(team_id))
+
+
+@admin.get(
+    "/{team_id}/members",
+    response_model=Page[MemberRead],
+    summary="List any team's members",
+    operation_id="all_teams.list_members",
+    errors=(TeamNotFound,),
+)
+async def list_any_team_members(
+    team_id: UUID, query: Annotated[PageQuery, query(PageQuery)], session: ReadSessionDep
+) -> Page[MemberRead]:
+    """Returns members with their roles, earliest first, also of a deleted team."""
+    return Page.of(await TeamAdminService(session).members(team_id, query.paging), lambda row: MemberRead.of(*row))
+
+
+@admin.delete(
+    "/{team_id}",
+    status_code=204,
+    audit=Audit("team.deleted", none_when="nothing changed"),
+    step_up=Exempt("It only removes access."),
+    summary="Delete any team",
+    operation_id="all_teams.delete",
+    errors=(TeamNotFound, PersonalTeam),
+)
+async def delete_any_team(team_id: UUID, session: SessionDep) -> None:
+    """Makes the team and its data inaccessible with the next request. It can be restored."""
+    await TeamAdminService(session).delete(team_id)
+
+
+@admin.post(
+    "/{team_id}/restore",
+    audit=Audit("team.restored", none_when="nothing changed"),
+    step_up=Exempt("Members only regain the access that they had."),
+    response_model=TeamAdminRead,
+    summary="Restore any team",
+    operation_id="all_teams.restore",
+    errors=(TeamNotFound, TeamWithoutOwner, SlugTaken),
+)
+async def restore_any_team(team_id: UUID, session: SessionDep) -> TeamAdminRead:
+    """Restores the team with its members and data, with a new slug if its own was taken in the meantime."""
+    return TeamAdminRead.of(*await TeamAdminService(session).restore(team_id))

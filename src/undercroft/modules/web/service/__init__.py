@@ -1,0 +1,1 @@
+"""What the pages share: the form class, sign-in, and the pages of the site."""

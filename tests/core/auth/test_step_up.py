@@ -1,0 +1,69 @@
+"""Who must reauthenticate, and how."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.core.auth.principals import make_principal
+from undercroft.core.auth.principal import ImpersonationForbidden, InteractiveSessionRequired
+from undercroft.core.auth.step_up import (
+    MfaEnrollmentRequired,
+    MfaRequiredByTeam,
+    StepUpRequired,
+    get_step_up_methods,
+    require_recent_authentication,
+    require_second_factor,
+    require_team_mfa,
+)
+from undercroft.core.db import utc_now
+from undercroft.core.ids import new_id
+
+HOUR = timedelta(hours=1)
+
+
+def test_recently_authenticated_session_is_accepted() -> None:
+    require_recent_authentication(make_principal())
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"reauthenticated_at": None}, StepUpRequired),
+        ({"reauthenticated_at": utc_now() - HOUR}, StepUpRequired),
+        ({"reauthenticated_at": utc_now() + HOUR}, StepUpRequired),
+        ({"api_key_id": new_id()}, InteractiveSessionRequired),
+        ({"impersonator_id": new_id()}, ImpersonationForbidden),
+    ],
+    ids=["never", "long ago", "in the future", "API key", "impersonator"],
+)
+def test_other_callers_are_refused(changes: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        require_recent_authentication(make_principal(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "methods"),
+    [
+        ({}, ["code", "recovery_code", "sign_in"]),
+        ({"second_factors": ("passkey",)}, ["passkey", "recovery_code", "sign_in"]),
+        ({"second_factors": ()}, ["password", "sign_in"]),
+        ({"session_id_or_none": None}, ["sign_in"]),
+    ],
+)
+def test_methods_depend_on_the_factors_of_the_user(changes: dict[str, Any], methods: list[str]) -> None:
+    assert get_step_up_methods(make_principal(**changes)) == {"methods": methods}
+
+
+def test_second_factor_must_exist_and_be_verified() -> None:
+    require_second_factor(make_principal(), MfaRequiredByTeam)
+    with pytest.raises(MfaRequiredByTeam):
+        require_second_factor(make_principal(passed_mfa=False), MfaRequiredByTeam)
+    with pytest.raises(MfaEnrollmentRequired):
+        require_second_factor(make_principal(second_factors=(), passed_mfa=True), MfaRequiredByTeam)
+
+
+def test_team_requirement_applies_only_to_blocked_sessions() -> None:
+    require_team_mfa(make_principal(passed_mfa=False))
+    with pytest.raises(MfaRequiredByTeam):
+        require_team_mfa(make_principal(passed_mfa=False, mfa_blocked=True))

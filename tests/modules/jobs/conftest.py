@@ -1,0 +1,3 @@
+from tests.jobs.conftest import declared_tasks
+
+__all__ = ["declared_tasks"]
