@@ -1,6 +1,8 @@
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.jobs import sample_tasks
@@ -149,29 +151,49 @@ async def test_clean_up_deletes_only_workers_and_schedules_not_seen_for_long(
     assert await execute(database, "SELECT string_agg(task, ',') FROM job_schedules") == "recent.task"
 
 
-async def test_clean_up_of_half_a_million_records_stays_below_the_statement_timeout(
-    database: Database, jobs: CapturedJobs
+COUNT_DELETED = """
+CREATE TABLE deletions (relation text, rows bigint);
+CREATE FUNCTION count_deleted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO deletions SELECT TG_RELNAME, count(*) FROM deleted;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER count_deleted AFTER DELETE ON jobs REFERENCING OLD TABLE AS deleted
+    FOR EACH STATEMENT EXECUTE FUNCTION count_deleted();
+CREATE TRIGGER count_deleted AFTER DELETE ON pgqueuer_log REFERENCING OLD TABLE AS deleted
+    FOR EACH STATEMENT EXECUTE FUNCTION count_deleted();
+"""
+
+
+@pytest.fixture
+async def deletions(database: Database, owner_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that sees how many rows each statement deleted, as PostgreSQL counted them in `deletions`."""
+    connection = await asyncpg.connect(owner_url)
+    await connection.execute(COUNT_DELETED)
+    yield connection
+    await connection.execute("DROP FUNCTION count_deleted CASCADE; DROP TABLE deletions")
+    await connection.close()
+
+
+async def test_no_statement_of_the_clean_up_deletes_more_rows_than_a_batch(
+    database: Database, jobs: CapturedJobs, deletions: asyncpg.Connection
 ) -> None:
-    for first in range(0, 500_000, 50_000):
-        await execute(
-            database,
-            "INSERT INTO pgqueuer_log (created, job_id, status, priority, entrypoint) "
-            "SELECT now() - interval '2 days' - n * interval '0.1 seconds', n, 'successful', 0, 'sample_tasks.note' "
-            "FROM generate_series($1::int, $1::int + 49999) AS n",
-            first,
-        )
+    await execute(
+        database,
+        "INSERT INTO pgqueuer_log (created, job_id, status, priority, entrypoint) "
+        "SELECT now() - interval '2 days' - n * interval '0.1 seconds', n, 'successful', 0, 'sample_tasks.note' "
+        "FROM generate_series(1, 12000) AS n",
+    )
     await execute(
         database,
         "INSERT INTO jobs (id, task, queue, status, priority, attempts, max_attempts, lost, args, cancel_requested, "
         "scheduled_at, created_at, updated_at, finished_at) "
         "SELECT gen_random_uuid(), 'sample_tasks.note', 'default', 'succeeded', 0, 1, 1, 0, '{}', false, "
-        "now(), now(), now(), now() - interval '31 days' FROM generate_series(1, 20000)",
+        "now(), now(), now(), now() - interval '31 days' FROM generate_series(1, 12000)",
     )
-    hurried = Database(database.settings.model_copy(update={"db_statement_timeout": 2.0}), database.url)
-    try:
-        assert await run_clean_up(hurried, CapturedJobs(hurried)) == {"jobs": 20_000, "records": 500_000}
-    finally:
-        await hurried.close()
+    assert await run_clean_up(database, jobs) == {"jobs": 12_000, "records": 12_000}
+    largest = await deletions.fetch("SELECT relation, max(rows) FROM deletions GROUP BY relation")
+    assert dict(largest) == dict.fromkeys(("jobs", "pgqueuer_log"), maintenance.DELETE_BATCH)
     assert await execute(database, "SELECT count(*) FROM pgqueuer_log WHERE created < now() - interval '1 day'") == 0
 
 
