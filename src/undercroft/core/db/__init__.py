@@ -12,6 +12,7 @@ from undercroft.core.db.repository import (
     Repository,
     RowPage,
     TenantRepository,
+    UnknownSort,
 )
 from undercroft.core.db.session import Session
 from undercroft.core.db.settings import DatabaseSettings
@@ -41,6 +42,7 @@ __all__ = [
     "TenantOwned",
     "TenantRepository",
     "Timestamped",
+    "UnknownSort",
     "Versioned",
     "all_tenants",
     "tenant",

@@ -14,7 +14,7 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 from uuid import UUID
 
 from msgspec import structs
@@ -23,6 +23,7 @@ from starlette.responses import Response
 
 from undercroft.core.db.repository import DEFAULT_SIZE, Paging, Position, RowPage
 from undercroft.core.errors import Unprocessable
+from undercroft.core.http.query import query
 from undercroft.core.http.responses import json_response
 from undercroft.core.validation import Schema
 from undercroft.core.validation.text import normalize_unicode
@@ -105,6 +106,10 @@ class CursorQuery(PageNumberQuery):
 
 class ListQuery(CursorQuery, PageQuery):
     """All query parameters of a list."""
+
+
+PageNumberQueryDep = Annotated[PageNumberQuery, query(PageNumberQuery)]
+PageQueryDep = Annotated[PageQuery, query(PageQuery)]
 
 
 class Page(Schema, Generic[T]):

@@ -2,8 +2,7 @@
 
 from undercroft.core.context import current_context
 from undercroft.core.db import ReadSessionDep, utc_now
-from undercroft.core.http import Router
-from undercroft.core.http.tags import Tag
+from undercroft.core.http import Router, Tag
 from undercroft.core.statistics import StatisticsSections, collect
 from undercroft.modules.admin.schemas import PlatformStatistics
 

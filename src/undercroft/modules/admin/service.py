@@ -23,8 +23,8 @@ from undercroft.core.auth.step_up import require_admin_mfa
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.db.tenancy import ALL_TENANTS, set_current_tenant
 from undercroft.core.errors import Unauthorized
+from undercroft.core.http import build_csp
 from undercroft.core.http.application import Api
-from undercroft.core.http.content_security_policy import build_csp
 from undercroft.core.http.local_paths import is_local_path
 from undercroft.core.http.same_site import SAFE_METHODS, same_site
 from undercroft.core.modules import AdminComponents

@@ -1,6 +1,6 @@
 """Permissions of a team's API keys. Users need none for their own keys."""
 
-from undercroft.core.auth.permissions import Permission
+from undercroft.core.auth import Permission
 from undercroft.modules.teams import ADMINS
 
 PERMISSIONS = (

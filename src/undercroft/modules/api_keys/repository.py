@@ -7,9 +7,8 @@ from sqlalchemy import ColumnElement, Select, String, and_, bindparam, delete, f
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from undercroft.core.db import Statement
+from undercroft.core.db import Repository, Statement
 from undercroft.core.db.last_used import LastUsedTracker
-from undercroft.core.db.repository import Repository
 from undercroft.modules.api_keys.errors import ApiKeyNotFound
 from undercroft.modules.api_keys.models import ApiKey, KeyKind
 from undercroft.modules.sessions import TeamStatements, UserConditions

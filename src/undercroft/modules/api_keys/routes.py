@@ -10,13 +10,20 @@ from uuid import UUID
 from fastapi import Response
 
 from undercroft.core.auth import StepUpRequired
-from undercroft.core.db import ReadSessionDep, SessionDep
-from undercroft.core.db.repository import UnknownSort
-from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Router, Surface, When
-from undercroft.core.http.guards import PermissionDenied
-from undercroft.core.http.pagination import Page, PageQuery
+from undercroft.core.db import ReadSessionDep, SessionDep, UnknownSort
+from undercroft.core.http import (
+    Audit,
+    CurrentPrincipal,
+    Exempt,
+    Page,
+    PageQuery,
+    PermissionDenied,
+    Router,
+    Surface,
+    Tag,
+    When,
+)
 from undercroft.core.http.query import query
-from undercroft.core.http.tags import Tag
 from undercroft.modules.api_keys.errors import (
     ApiKeyNotFound,
     ExpiryInPast,

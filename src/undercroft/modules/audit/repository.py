@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Row, Text, cast, func, or_, select, text
 from sqlmodel import col
 
 from undercroft.core.audit import ActorKind
-from undercroft.core.db import Session, Statement
-from undercroft.core.db.repository import FIRST_PAGE, Paging, Repository, RowPage
+from undercroft.core.db import Paging, Repository, RowPage, Session, Statement
+from undercroft.core.db.repository import FIRST_PAGE
 from undercroft.core.db.session import DeferredWrite
 from undercroft.core.db.statement import WithCte
 from undercroft.modules.audit.models import AuditEntry, AuditPersonalData

@@ -6,10 +6,9 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 
 from undercroft.core.db import DatabaseDep, ReadSessionDep, utc_now
-from undercroft.core.http import CurrentPrincipal, Router
-from undercroft.core.http.pagination import InvalidCursor, Page, page_response
+from undercroft.core.http import CurrentPrincipal, InvalidCursor, Page, Router, Tag
+from undercroft.core.http.pagination import page_response
 from undercroft.core.http.query import query
-from undercroft.core.http.tags import Tag
 from undercroft.modules.audit.schemas import AdminAuditQuery, AuditEntryRead, AuditQuery, ExportQuery
 from undercroft.modules.audit.service.log import MEDIA_TYPES, AuditLog, export
 from undercroft.modules.teams import TEAM_FROM_PATH, TeamNotFound

@@ -9,8 +9,7 @@ from asyncpg import Record
 from sqlalchemy import ColumnElement, String, bindparam, delete, false, func, select, text, update
 from sqlmodel import col
 
-from undercroft.core.db import Database, ReadSession, Session, Statement
-from undercroft.core.db.repository import Repository
+from undercroft.core.db import Database, ReadSession, Repository, Session, Statement
 from undercroft.modules.auth.models import MailPurpose, MailRequest, MailToken, Registration
 from undercroft.modules.users import User
 

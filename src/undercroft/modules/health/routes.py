@@ -5,8 +5,7 @@ from fastapi import Response
 from undercroft import __version__
 from undercroft.core.context import current_context
 from undercroft.core.health import Health, HealthStatus, overall_status
-from undercroft.core.http import Router
-from undercroft.core.http.tags import Tag
+from undercroft.core.http import Router, Tag
 from undercroft.modules.health.schemas import ComponentRead, ComponentStatus, Liveness, Readiness
 
 HEALTH = Tag("Health", "Liveness and readiness of the service.", group="Operations")

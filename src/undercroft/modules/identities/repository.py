@@ -9,8 +9,7 @@ from sqlalchemy import ColumnElement, LargeBinary, String, bindparam, delete, ex
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from undercroft.core.db import ReadSession, Session
-from undercroft.core.db.repository import OwnedRepository, Repository
+from undercroft.core.db import OwnedRepository, ReadSession, Repository, Session
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.identities.errors import IdentityNotFound
 from undercroft.modules.identities.models import ExchangeCode, ExternalIdentity, UsedMark

@@ -4,8 +4,7 @@ from uuid import UUID
 
 from undercroft.core.auth import StepUpRequired
 from undercroft.core.db import SessionDep
-from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Router
-from undercroft.core.http.tags import Tag
+from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Router, Tag
 from undercroft.modules.impersonation.errors import ImpersonationNotAllowed, NotImpersonating, UserInactive
 from undercroft.modules.impersonation.schemas import Impersonate, ImpersonationToken
 from undercroft.modules.impersonation.service import ImpersonationService

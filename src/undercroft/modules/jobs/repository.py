@@ -8,8 +8,7 @@ from sqlalchemy import ColumnElement, Row, Select, select
 from sqlalchemy.orm import QueryableAttribute, defer
 from sqlmodel import col
 
-from undercroft.core.db import ReadSession
-from undercroft.core.db.repository import Repository
+from undercroft.core.db import ReadSession, Repository
 from undercroft.jobs.errors import JobNotFound
 from undercroft.jobs.models import Job, JobStatus, Schedule
 

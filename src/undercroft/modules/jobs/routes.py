@@ -5,23 +5,13 @@ from uuid import UUID
 
 from pydantic import Field
 
-from undercroft.core.db import ReadSessionDep, SessionDep
-from undercroft.core.db.repository import UnknownSort
-from undercroft.core.http import CurrentPrincipal, Exempt, Router
-from undercroft.core.http.pagination import InvalidCursor, ListQuery, Page
+from undercroft.core.db import ReadSessionDep, SessionDep, UnknownSort
+from undercroft.core.http import CurrentPrincipal, Exempt, InvalidCursor, ListQuery, Page, Router, Tag
 from undercroft.core.http.query import query
-from undercroft.core.http.tags import Tag
 from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound
 from undercroft.jobs.models import Job, JobStatus
 from undercroft.modules.jobs.repository import JobRepository, build_filters
-from undercroft.modules.jobs.schemas import (
-    BacklogRead,
-    JobDetail,
-    JobRead,
-    QueueList,
-    ScheduleList,
-    ScheduleRead,
-)
+from undercroft.modules.jobs.schemas import BacklogRead, JobDetail, JobRead, QueueList, ScheduleList, ScheduleRead
 from undercroft.modules.jobs.service import JobReadService, JobService
 
 JOBS = Tag("Jobs", "Background jobs, schedules and queues.", group="Administration")

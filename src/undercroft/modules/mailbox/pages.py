@@ -9,10 +9,7 @@ from fastapi import Depends, Query, Request
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup, escape
 
-from undercroft.core.http import Router
-from undercroft.core.http.assets import asset_url
-from undercroft.core.http.content_security_policy import build_csp
-from undercroft.core.http.pages import render_page
+from undercroft.core.http import Router, asset_url, build_csp, render_page
 from undercroft.modules.mailbox.dependencies import require_local_client
 from undercroft.modules.mailbox.errors import MailNotFound
 from undercroft.modules.mailbox.repository import MailboxRepository

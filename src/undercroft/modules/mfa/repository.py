@@ -8,8 +8,7 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.db.repository import OwnedRepository
+from undercroft.core.db import OwnedRepository, ReadSession, Session, utc_now
 from undercroft.modules.mfa.errors import PasskeyNotFound
 from undercroft.modules.mfa.models import Challenge, ChallengePurpose, Passkey, PendingSignIn, RecoveryCode, Totp
 

@@ -1,18 +1,14 @@
 """Routes of sessions, tokens and signing keys."""
 
 from functools import partial
-from typing import Annotated
 from uuid import UUID
 
 from fastapi import Request, Response
 
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.errors import Unauthorized
-from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Router
+from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Page, PageNumberQueryDep, Router, Tag
 from undercroft.core.http.guards import current_principal
-from undercroft.core.http.pagination import Page, PageNumberQuery
-from undercroft.core.http.query import query
-from undercroft.core.http.tags import Tag
 from undercroft.core.settings import load
 from undercroft.modules.sessions.dependencies import CurrentClient, SessionServicesDep, require_local_accounts
 from undercroft.modules.sessions.errors import (
@@ -96,7 +92,7 @@ async def read_csrf_token(principal: CurrentPrincipal, services: SessionServices
 
 @sessions.get("", response_model=Page[SessionRead], summary="List sessions")
 async def list_sessions(
-    query: Annotated[PageNumberQuery, query(PageNumberQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+    query: PageNumberQueryDep, principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[SessionRead]:
     """Returns the active sessions of the current user, most recently used first."""
     found = await SessionService(session).list_active(principal.user_id, query.paging)
@@ -131,7 +127,7 @@ async def revoke_session(session_id: UUID, principal: CurrentPrincipal, session:
 @admin.get("/sessions", response_model=Page[SessionRead], summary="List a user's sessions", errors=(UserNotFound,))
 async def list_user_sessions(
     user_id: UUID,
-    query: Annotated[PageNumberQuery, query(PageNumberQuery)],
+    query: PageNumberQueryDep,
     principal: CurrentPrincipal,
     session: ReadSessionDep,
 ) -> Page[SessionRead]:

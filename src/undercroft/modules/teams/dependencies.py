@@ -5,8 +5,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from undercroft.core.db import SessionDep
-from undercroft.core.http import CurrentPrincipal, get_info
-from undercroft.core.http.guards import PermissionDenied
+from undercroft.core.http import CurrentPrincipal, PermissionDenied, get_info
 from undercroft.modules.teams.errors import TeamNotFound
 from undercroft.modules.teams.repository import MembershipRepository
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from undercroft.core.auth import Principal
 from undercroft.core.context import current_context
 from undercroft.core.db import utc_now
-from undercroft.core.http.limits import Limiter
+from undercroft.core.http import Limiter
 from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
 from undercroft.modules.teams.settings import TeamSettings

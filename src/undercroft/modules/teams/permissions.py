@@ -1,6 +1,6 @@
 """Permissions of teams, and the built-in roles that have them."""
 
-from undercroft.core.auth.permissions import Permission
+from undercroft.core.auth import Permission
 from undercroft.modules.teams.models import TeamRole
 
 ALL_ROLES = frozenset(TeamRole)

@@ -9,8 +9,7 @@ from sqlalchemy import ColumnElement, Text, cast, func, select
 from sqlmodel import col
 
 from undercroft.core.auth import PlatformRole
-from undercroft.core.db import ReadSession
-from undercroft.core.db.repository import Repository
+from undercroft.core.db import ReadSession, Repository
 from undercroft.modules.users.errors import EmailTaken, UserNotFound
 from undercroft.modules.users.models import User, UserAddress
 

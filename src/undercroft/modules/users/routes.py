@@ -7,12 +7,9 @@ from fastapi import Response
 from pydantic import Field
 
 from undercroft.core.auth import PlatformRole, StepUpRequired
-from undercroft.core.db import ReadSessionDep, SessionDep
-from undercroft.core.db.repository import UnknownSort
-from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Router, When
-from undercroft.core.http.pagination import InvalidCursor, ListQuery, Page
+from undercroft.core.db import ReadSessionDep, SessionDep, UnknownSort
+from undercroft.core.http import Audit, CurrentPrincipal, Exempt, InvalidCursor, ListQuery, Page, Router, Tag, When
 from undercroft.core.http.query import query
-from undercroft.core.http.tags import Tag
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak, UserNotFound
 from undercroft.modules.users.models import User
 from undercroft.modules.users.repository import UserRepository, build_filters

@@ -12,9 +12,8 @@ from undercroft.core.audit import Entry, current_actor, current_origin, record
 from undercroft.core.audit import changes as differences
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.auth.step_up import require_recent_authentication
-from undercroft.core.db import ReadSession, Session, utc_now
+from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
 from undercroft.core.db.privacy import erase_user
-from undercroft.core.db.repository import Paging, RowPage
 from undercroft.core.events import publish
 from undercroft.core.http.user_agents import describe_user_agent
 from undercroft.core.ids import new_id

@@ -11,9 +11,8 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.auth.permissions import list_permissions
 from undercroft.core.auth.step_up import require_recent_authentication
-from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.db.repository import Paging, RowPage
-from undercroft.core.http.guards import PermissionDenied
+from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
+from undercroft.core.http import PermissionDenied
 from undercroft.core.ids import new_id
 from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load

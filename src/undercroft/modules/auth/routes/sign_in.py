@@ -5,8 +5,7 @@ from typing import Annotated
 from fastapi import Form, Request, Response
 from pydantic import SecretStr
 
-from undercroft.core.http import Audit, Exempt, Router
-from undercroft.core.http.tags import Tag
+from undercroft.core.http import Audit, Exempt, Router, Tag
 from undercroft.core.security.passwords import WeakPassword
 from undercroft.core.security.threads import TooBusy
 from undercroft.modules.auth.dependencies import AuthServicesDep, MagicLinkServiceDep, RegistrationServiceDep

@@ -24,7 +24,7 @@ from undercroft.modules.auth.service.throttle import hash_key
 from undercroft.modules.auth.settings import AuthSettings
 from undercroft.modules.sessions import Client, Device
 from undercroft.modules.users import User, UserRepository
-from undercroft.providers.email.sanitizer import TrustedText
+from undercroft.providers.email import TrustedText
 
 MAIL_REQUEST_RETENTION = timedelta(days=7)
 MAX_LINK_MAILS = 5

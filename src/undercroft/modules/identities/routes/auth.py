@@ -8,15 +8,22 @@ from uuid import UUID
 from fastapi import Query, Request, Response
 from starlette.responses import RedirectResponse
 
-from undercroft.core.auth.step_up import StepUpRequired
+from undercroft.core.auth import StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.errors import AppError
-from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Router
+from undercroft.core.http import (
+    Action,
+    Audit,
+    CurrentPrincipal,
+    Exempt,
+    Page,
+    PageNumberQueryDep,
+    Router,
+    Tag,
+    failure_page,
+)
 from undercroft.core.http.local_paths import MAX_PATH_LENGTH
-from undercroft.core.http.pages import Action, failure_page, sign_in_link
-from undercroft.core.http.pagination import Page, PageNumberQuery
-from undercroft.core.http.query import query
-from undercroft.core.http.tags import Tag
+from undercroft.core.http.pages import sign_in_link
 from undercroft.modules.auth import AuthServices, AuthServicesDep, DisposableEmail
 from undercroft.modules.identities.dependencies import ConnectionsDep
 from undercroft.modules.identities.errors import (
@@ -83,7 +90,7 @@ CALLBACK_ERRORS = (
 
 @identities.get("", response_model=Page[IdentityRead], summary="List the identities of the current user")
 async def list_identities(
-    query: Annotated[PageNumberQuery, query(PageNumberQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+    query: PageNumberQueryDep, principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[IdentityRead]:
     """Sorted by the time of linking, newest first."""
     return Page.of(await IdentityService(session).list(principal, query.paging), IdentityRead.model_validate)

@@ -7,8 +7,7 @@ from uuid import UUID
 
 from undercroft.core.audit import Actor, ActorKind, Entry, record, set_current_actor
 from undercroft.core.auth import Principal
-from undercroft.core.db import Database, ReadSession, Session, utc_now
-from undercroft.core.db.repository import Paging, RowPage
+from undercroft.core.db import Database, Paging, ReadSession, RowPage, Session, utc_now
 from undercroft.core.security.tokens import constant_time_compare, encode_base64url, hash_token, new_token
 from undercroft.modules.identities.errors import (
     AccountInactive,

@@ -1,14 +1,10 @@
 """The current user's authenticator app, recovery codes and passkeys, and their reset by a superadmin."""
 
-from typing import Annotated
 from uuid import UUID
 
 from undercroft.core.auth import PlatformRole, StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep
-from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Router, When
-from undercroft.core.http.pagination import Page, PageNumberQuery
-from undercroft.core.http.query import query
-from undercroft.core.http.tags import Tag
+from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Page, PageNumberQueryDep, Router, Tag, When
 from undercroft.modules.mfa.errors import (
     MfaNotEnabled,
     MfaRequiredByPolicy,
@@ -119,7 +115,7 @@ async def renew_recovery_codes(principal: CurrentPrincipal, session: SessionDep)
 
 @passkeys.get("", response_model=Page[PasskeyRead], summary="List the passkeys of the current user")
 async def list_passkeys(
-    query: Annotated[PageNumberQuery, query(PageNumberQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+    query: PageNumberQueryDep, principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[PasskeyRead]:
     """Sorted by creation time, oldest first."""
     return Page.of(await FactorService(session, principal).list_passkeys(query.paging), PasskeyRead.of)

@@ -13,8 +13,7 @@ from msgspec import Struct
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.auth.settings import StepUpSettings
-from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.db.repository import Paging, RowPage
+from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
 from undercroft.core.settings import load
 from undercroft.modules.mfa.errors import (
     MfaNotEnabled,

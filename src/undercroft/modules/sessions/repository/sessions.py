@@ -9,9 +9,8 @@ from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from undercroft.core.db import ReadSession, Session, Statement, utc_now
+from undercroft.core.db import Paging, ReadSession, Repository, RowPage, Session, Statement, utc_now
 from undercroft.core.db.last_used import LastUsedTracker
-from undercroft.core.db.repository import Paging, Repository, RowPage
 from undercroft.core.settings import load
 from undercroft.modules.sessions.models import AuthSession, RefreshToken, SigningKey
 from undercroft.modules.sessions.settings import SessionSettings

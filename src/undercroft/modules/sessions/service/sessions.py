@@ -8,8 +8,7 @@ from starlette.responses import Response
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
-from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.db.repository import Paging, RowPage
+from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
 from undercroft.core.events import publish
 from undercroft.core.ids import new_id
 from undercroft.core.security.tokens import hash_token, new_token
@@ -23,7 +22,7 @@ from undercroft.modules.sessions.service.cookies import SESSION_COOKIE
 from undercroft.modules.sessions.service.interfaces import LOCAL_FIRST_FACTOR, FirstFactor, raise_mfa_required
 from undercroft.modules.sessions.settings import SessionSettings
 from undercroft.modules.users import SignInsRevoked, User, UserRepository, UserService
-from undercroft.providers.identity.settings import IdentitySettings
+from undercroft.providers.identity import IdentitySettings
 
 
 @dataclass(frozen=True, slots=True)

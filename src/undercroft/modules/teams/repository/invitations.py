@@ -10,7 +10,7 @@ from sqlalchemy import Executable, Select, and_, delete, func, select, update
 from sqlmodel import col
 
 from undercroft.core.auth.permissions import resolve_permissions
-from undercroft.core.db.repository import Paging, Repository, RowPage
+from undercroft.core.db import Paging, Repository, RowPage
 from undercroft.modules.teams.errors import InvitationNotFound
 from undercroft.modules.teams.models import Invitation, InvitationToken, Membership, Team
 from undercroft.modules.teams.repository.members import CUSTOM_ROLE_PERMISSIONS

@@ -9,8 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from undercroft.core.auth.permissions import resolve_permissions
-from undercroft.core.db import utc_now
-from undercroft.core.db.repository import Paging, Repository, RowPage
+from undercroft.core.db import Paging, Repository, RowPage, utc_now
 from undercroft.modules.teams.errors import MemberNotFound, RoleNotFound
 from undercroft.modules.teams.models import CustomRole, Membership, RemovedMember, Team, TeamRole
 from undercroft.modules.users import User

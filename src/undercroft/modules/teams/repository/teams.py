@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, Text, Uuid, and_, cast, func, sele
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from undercroft.core.db.repository import Paging, Repository, RowPage
+from undercroft.core.db import Paging, Repository, RowPage
 from undercroft.modules.teams.errors import TeamNotFound
 from undercroft.modules.teams.models import Membership, RemovedMember, Team, TeamRole
 from undercroft.modules.users import User

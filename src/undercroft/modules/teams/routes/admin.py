@@ -5,12 +5,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from undercroft.core.db import ReadSessionDep, SessionDep
-from undercroft.core.db.repository import UnknownSort
-from undercroft.core.http import Audit, Exempt, Router
-from undercroft.core.http.pagination import InvalidCursor, ListQuery, Page, PageQuery
+from undercroft.core.db import ReadSessionDep, SessionDep, UnknownSort
+from undercroft.core.http import Audit, Exempt, InvalidCursor, ListQuery, Page, PageQueryDep, Router, Tag
 from undercroft.core.http.query import query
-from undercroft.core.http.tags import Tag
 from undercroft.modules.teams.errors import PersonalTeam, SlugTaken, TeamNotFound, TeamWithoutOwner
 from undercroft.modules.teams.repository import TeamAdminRepository, build_filters
 from undercroft.modules.teams.schemas import MemberRead, TeamAdminRead
@@ -58,9 +55,7 @@ async def read_any_team(team_id: UUID, session: ReadSessionDep) -> TeamAdminRead
     operation_id="all_teams.list_members",
     errors=(TeamNotFound,),
 )
-async def list_any_team_members(
-    team_id: UUID, query: Annotated[PageQuery, query(PageQuery)], session: ReadSessionDep
-) -> Page[MemberRead]:
+async def list_any_team_members(team_id: UUID, query: PageQueryDep, session: ReadSessionDep) -> Page[MemberRead]:
     """Returns members with their roles, earliest first, also of a deleted team."""
     return Page.of(await TeamAdminService(session).members(team_id, query.paging), lambda row: MemberRead.of(*row))
 

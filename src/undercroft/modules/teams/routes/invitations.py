@@ -1,13 +1,10 @@
 """Routes to invite users to a team, and to join one through an invitation or a verified domain."""
 
-from typing import Annotated
 from uuid import UUID
 
 from undercroft.core.auth import StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep, utc_now
-from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Router, When
-from undercroft.core.http.pagination import Page, PageNumberQuery, PageQuery
-from undercroft.core.http.query import query
+from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Page, PageNumberQueryDep, PageQueryDep, Router, When
 from undercroft.modules.teams.dependencies import TEAM_FROM_PATH
 from undercroft.modules.teams.errors import (
     AlreadyMember,
@@ -55,7 +52,7 @@ offers = Router(surface="app", prefix="/join-offers", tag="Teams", team_independ
     summary="List a team's invitations",
 )
 async def list_invitations(
-    query: Annotated[PageQuery, query(PageQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+    query: PageQueryDep, principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[InvitationRead]:
     """Returns invitations that have not been accepted, newest first."""
     listed = await InvitationService(session, principal).list(query.paging)
@@ -150,7 +147,7 @@ async def preview_invitation(body: InvitationTokenBody, session: ReadSessionDep)
 
 @offers.get("", response_model=Page[JoinOffer], summary="List join offers")
 async def list_join_offers(
-    query: Annotated[PageNumberQuery, query(PageNumberQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+    query: PageNumberQueryDep, principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[JoinOffer]:
     """Returns teams that users with the verified domain of the current user may join, oldest first.
 

@@ -8,12 +8,20 @@ from pydantic import Field
 
 from undercroft.core.auth import StepUpRequired
 from undercroft.core.auth.step_up import MfaEnrollmentRequired, MfaRequiredByTeam
-from undercroft.core.db import ReadSessionDep, SessionDep
-from undercroft.core.db.repository import UnknownSort
-from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Router, Surface, When
-from undercroft.core.http.pagination import Page, PageQuery
+from undercroft.core.db import ReadSessionDep, SessionDep, UnknownSort
+from undercroft.core.http import (
+    Audit,
+    CurrentPrincipal,
+    Exempt,
+    Page,
+    PageQuery,
+    PageQueryDep,
+    Router,
+    Surface,
+    Tag,
+    When,
+)
 from undercroft.core.http.query import query
-from undercroft.core.http.tags import Tag
 from undercroft.modules.teams.dependencies import TEAM_FROM_PATH, require_in_deleted_team
 from undercroft.modules.teams.errors import (
     DomainNotVerified,
@@ -157,9 +165,7 @@ async def restore_team(deleted_team_id: UUID, principal: CurrentPrincipal, sessi
     response_model=Page[MemberRead],
     summary="List a team's members",
 )
-async def list_members(
-    query: Annotated[PageQuery, query(PageQuery)], principal: CurrentPrincipal, session: ReadSessionDep
-) -> Page[MemberRead]:
+async def list_members(query: PageQueryDep, principal: CurrentPrincipal, session: ReadSessionDep) -> Page[MemberRead]:
     """Returns members with their roles, earliest first."""
     return Page.of(await MemberService(session, principal).list(query.paging), lambda row: MemberRead.of(*row))
 

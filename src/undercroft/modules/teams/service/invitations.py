@@ -5,8 +5,7 @@ from uuid import UUID
 
 from undercroft.core.audit import person_id_for_email
 from undercroft.core.auth import Principal
-from undercroft.core.db import ReadSession, utc_now
-from undercroft.core.db.repository import Paging, RowPage
+from undercroft.core.db import Paging, ReadSession, RowPage, utc_now
 from undercroft.core.settings import load
 from undercroft.jobs import enqueue
 from undercroft.modules.teams.errors import AlreadyMember

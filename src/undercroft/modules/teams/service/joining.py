@@ -9,8 +9,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from undercroft.core.audit import Entry, record
-from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.db.repository import Paging, RowPage
+from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.teams.errors import InvitationEmailMismatch, InvitationInvalid, JoinOfferNotFound, TeamNotFound
 from undercroft.modules.teams.models import Invitation, Team

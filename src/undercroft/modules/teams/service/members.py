@@ -6,8 +6,7 @@ from uuid import UUID
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.context import current_context
-from undercroft.core.db import ReadSession, Session
-from undercroft.core.db.repository import Paging, RowPage
+from undercroft.core.db import Paging, ReadSession, RowPage, Session
 from undercroft.core.settings import load
 from undercroft.modules.teams.errors import LastOwner, PersonalTeam, SeatLimitReached
 from undercroft.modules.teams.models import Membership, Team, TeamRole

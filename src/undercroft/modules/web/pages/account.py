@@ -7,9 +7,8 @@ from fastapi import Form, Query, Request, Response
 
 from undercroft.core.db import DatabaseDep
 from undercroft.core.errors import AppError
-from undercroft.core.http import Audit, Exempt, Router
+from undercroft.core.http import Action, Audit, Exempt, Router, failure_page, result_page
 from undercroft.core.http.flash import read_flash, see_other
-from undercroft.core.http.pages import Action, failure_page, result_page
 from undercroft.modules.auth import (
     LINK_SENT_MESSAGE,
     AlreadyVerified,

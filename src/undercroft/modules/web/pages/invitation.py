@@ -14,9 +14,8 @@ from undercroft.core.audit import set_current_actor
 from undercroft.core.auth import Principal
 from undercroft.core.db import Database, DatabaseDep
 from undercroft.core.errors import AppError
-from undercroft.core.http import Audit, Exempt, Router
+from undercroft.core.http import Action, Audit, Exempt, Router, failure_page, result_page
 from undercroft.core.http.flash import read_flash
-from undercroft.core.http.pages import Action, failure_page, result_page
 from undercroft.modules.auth import RegistrationServiceDep
 from undercroft.modules.sessions import SESSION_COOKIE, SessionService, get_authenticator, require_local_accounts
 from undercroft.modules.teams import INVITATION_PAGE, JoinService, OpenInvitation, UserTeam

@@ -7,10 +7,9 @@ from pydantic import Field
 
 from undercroft.core.db import SessionDep
 from undercroft.core.errors import AppError
-from undercroft.core.http import Audit, Exempt, Router
+from undercroft.core.http import Action, Audit, Exempt, Router, result_page
 from undercroft.core.http.flash import see_other
 from undercroft.core.http.local_paths import MAX_PATH_LENGTH
-from undercroft.core.http.pages import Action, result_page
 from undercroft.modules.auth import (
     LINK_SENT_MESSAGE,
     PASSWORD_FAILURES,

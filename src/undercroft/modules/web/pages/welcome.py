@@ -7,9 +7,8 @@ from fastapi import Form, Request, Response
 
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.db import Database, DatabaseDep, Paging, SessionDep
-from undercroft.core.http import Audit, Exempt, Router
+from undercroft.core.http import Audit, Exempt, Router, render_page
 from undercroft.core.http.flash import see_other
-from undercroft.core.http.pages import render_page
 from undercroft.core.settings import CoreSettings, load
 from undercroft.modules.identities import ConnectionsDep
 from undercroft.modules.sessions import get_authenticator

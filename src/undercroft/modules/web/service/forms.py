@@ -29,27 +29,17 @@ from pydantic import ConfigDict, Field
 from undercroft.core.auth import Principal
 from undercroft.core.context import current_context
 from undercroft.core.errors import AppError
-from undercroft.core.http.content_security_policy import build_csp
+from undercroft.core.http import Action, build_csp, failure_page, render_page
 from undercroft.core.http.flash import see_other
 from undercroft.core.http.local_paths import MAX_PATH_LENGTH
-from undercroft.core.http.pages import (
-    EMAIL_LINK_HEADERS,
-    Action,
-    failure_page,
-    render_page,
-    sign_in_link,
-)
+from undercroft.core.http.pages import EMAIL_LINK_HEADERS, sign_in_link
 from undercroft.core.security.passwords import MAX_INPUT
 from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.settings import load
 from undercroft.core.validation import Schema, normalize_email
 from undercroft.core.validation.text import normalize_line
 from undercroft.modules.auth import AuthServices, require_captcha
-from undercroft.modules.sessions import (
-    Device,
-    get_authenticator,
-    refuse_cross_site,
-)
+from undercroft.modules.sessions import Device, get_authenticator, refuse_cross_site
 from undercroft.modules.users import NAME_LENGTH
 from undercroft.modules.web.errors import NameInvalid
 from undercroft.providers.captcha import CaptchaSettings, Service

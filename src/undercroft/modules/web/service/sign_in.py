@@ -16,8 +16,7 @@ from pydantic import Field, ValidationError
 
 from undercroft.core.context import current_context
 from undercroft.core.errors import AppError
-from undercroft.core.http.assets import asset_url
-from undercroft.core.http.content_security_policy import build_csp
+from undercroft.core.http import asset_url, build_csp
 from undercroft.core.http.flash import see_other
 from undercroft.modules.auth import AuthServices, InvalidCredentials, TooManyAttempts
 from undercroft.modules.mfa import (
@@ -40,14 +39,7 @@ from undercroft.modules.sessions import (
     require_same_site,
 )
 from undercroft.modules.users import User
-from undercroft.modules.web.service.forms import (
-    EmailField,
-    NextPath,
-    PageForm,
-    PasswordField,
-    TokenField,
-    parse_email,
-)
+from undercroft.modules.web.service.forms import EmailField, NextPath, PageForm, PasswordField, TokenField, parse_email
 
 ASSETS = Path(__file__).parents[1] / "assets" / "web"
 MAX_RECOVERY_CODE_LENGTH = 64
