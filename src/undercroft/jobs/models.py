@@ -53,7 +53,12 @@ class JobBase(SQLModel):
         description="Deduplication key: at most one unfinished job of a task per key.",
         schema_extra=_example("nightly"),
     )
-    request_id: str | None = Field(default=None, sa_type=Text, description="ID of the request that enqueued the job.")
+    request_id: str | None = Field(
+        default=None,
+        sa_type=Text,
+        description="ID of the request that enqueued the job.",
+        schema_extra=_example("0198f3c2-7a41-7c3e-9d55-0b6f1f2f7a10"),
+    )
     worker_id: UUID | None = Field(default=None, description="ID of the worker that ran the last attempt.")
     progress: float | None = Field(
         default=None, sa_type=Float, description="Progress reported by the task, from 0 to 1."
@@ -78,7 +83,9 @@ class JobBase(SQLModel):
     started_at: datetime | None = Field(
         default=None, sa_type=TimestampTZ, description="Time at which the last attempt started."
     )
-    finished_at: datetime | None = Field(default=None, sa_type=TimestampTZ)
+    finished_at: datetime | None = Field(
+        default=None, sa_type=TimestampTZ, description="Time of the end; null before it."
+    )
 
 
 class Job(Identified, JobBase, Timestamped, table=True):

@@ -115,13 +115,14 @@ PageQueryDep = Annotated[PageQuery, query(PageQuery)]
 class Page(Schema, Generic[T]):
     """Part of a list: a page with the total, or with `cursor` or `limit` the items after a cursor, without a total."""
 
-    items: list[T]
+    items: list[T] = Field(description="The items, in the order of the request.")
     total: int | None = Field(ge=0, description="Number of items on all pages; null with a cursor.")
     page: int | None = Field(ge=1, description="Page number, starting at 1; null with a cursor.")
     size: int = Field(ge=1, le=MAX_SIZE, description="Maximum number of items.")
     pages: int | None = Field(ge=0, description="Number of pages; null with a cursor.")
     next_cursor: str | None = Field(
-        description="Value of `cursor` for the next items; null at the end, and without `cursor` and `limit`."
+        description="Value of `cursor` for the next items; null at the end, and without `cursor` and `limit`.",
+        examples=["AQAOH2RqbTFAAZjzwnpBfD6dVQtvHy96EA"],
     )
 
     @classmethod

@@ -70,7 +70,7 @@ class ApiKeyRead(Schema):
     expires_at: datetime | None
     previous_until: datetime | None = Field(description="Time until which the previous key is valid.")
     last_used_at: datetime | None = Field(description="Time of the last request, accurate to 30 seconds.")
-    last_used_ip: str
+    last_used_ip: str = Field(description="IP address of the last use.", examples=["192.0.2.1"])
 
     @classmethod
     def of(cls, row: ApiKey, **more: Any) -> Self:

@@ -14,6 +14,7 @@ from undercroft.core.validation import Schema
 
 _UNESCAPED_PLUS = re.compile(r"(\d) (\d\d:?\d\d)$")
 ACTION_PATTERN = r"^[a-z][a-z0-9_]*\.([a-z][a-z0-9_]*|\*)$"
+REQUEST_ID = "ID of the request, from the header `X-Request-ID`."
 TARGET_PATTERN = r"^[a-z][a-z0-9_]*(:[0-9a-fA-F-]{36})?$|^[0-9a-fA-F-]{36}$"
 
 
@@ -48,7 +49,7 @@ class AuditFilter(Schema):
         None, description="Name of an action such as `project.created`, or a prefix such as `project.*`."
     )
     target: Target | None = Field(None, description="Type of the target (`project`), its ID, or both (`project:ID`).")
-    request_id: str | None = Field(None, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")
+    request_id: str | None = Field(None, max_length=128, pattern=r"^[A-Za-z0-9._-]+$", description=REQUEST_ID)
     since: Timestamp | None = Field(
         None, alias="from", description="Earliest time, inclusive; UTC unless an offset is given."
     )
@@ -140,9 +141,9 @@ class AuditEntryRead(Schema):
     target_type: str | None = Field(description="Type of the object that the action affected.")
     target_id: UUID | None
     team_id: UUID | None
-    request_id: str | None
+    request_id: str | None = Field(description=REQUEST_ID)
     ip: str | None = Field(description="IP address of the request; null if erased.")
-    user_agent: str | None
+    user_agent: str | None = Field(description="User-Agent header of the client.")
     before: dict[str, Any] = Field(
         description="Changed fields before the action; `[personal]` replaces an erased value."
     )

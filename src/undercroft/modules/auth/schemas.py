@@ -36,7 +36,10 @@ NewPassword = Annotated[
 ]
 
 
-CaptchaToken = Annotated[str | None, Field(max_length=4096, examples=[None])]
+CaptchaToken = Annotated[
+    str | None,
+    Field(max_length=4096, description="Response of the captcha, if one is configured.", examples=[None]),
+]
 
 
 class Register(Schema):
@@ -116,7 +119,7 @@ class DeleteAccount(Schema):
 
 
 class Accepted(Schema):
-    message: str
+    message: str = Field(description="Message for the user.", examples=["Check your email."])
 
 
 class Registered(Accepted):

@@ -4,12 +4,16 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
+from fastapi import Path
 from pydantic import ConfigDict, Field, SecretStr
 
 from undercroft.core.validation import Schema
 from undercroft.modules.sessions import Token
 
 CODE_CHALLENGE_PATTERN = r"^[A-Za-z0-9_-]{43}$"
+
+ProviderName = Annotated[str, Path(description="Name of the provider.")]
+"""The path parameter of the routes of one provider."""
 
 CodeVerifier = Annotated[SecretStr, Field(min_length=43, max_length=128)]
 
@@ -21,7 +25,7 @@ class ProviderRead(Schema):
 
 
 class Providers(Schema):
-    items: list[ProviderRead]
+    items: list[ProviderRead] = Field(description="The items, in the order of the request.")
 
 
 class IdentityRead(Schema):
@@ -33,7 +37,7 @@ class IdentityRead(Schema):
     provider: str = Field(description="Name of the identity provider.", examples=["google"])
     email: str | None = Field(description="Email address last reported by the provider.")
     created_at: datetime
-    last_used_at: datetime | None
+    last_used_at: datetime | None = Field(description="Time of the last use; null if it was never used.")
 
 
 class LinkRequest(Schema):

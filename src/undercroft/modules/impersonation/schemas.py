@@ -19,8 +19,11 @@ class Impersonate(Schema):
 class ImpersonationToken(Schema):
     """An access token for the impersonated user. There is no refresh token."""
 
-    access_token: str = Field(description="A JWT with the administrator in the `act` claim.")
-    token_type: Literal["bearer"] = "bearer"  # noqa: S105
+    access_token: str = Field(
+        description="A JWT with the administrator in the `act` claim.",
+        examples=["eyJhbGciOiJSUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIwMTk4ZjNjMiJ9.c2lnbmF0dXJl"],
+    )
+    token_type: Literal["bearer"] = Field("bearer", description="Scheme of the `Authorization` header.")
     expires_in: int = Field(description="Lifetime of the token, in seconds.")
     user_id: UUID = Field(description="ID of the impersonated user.")
     session_id: UUID

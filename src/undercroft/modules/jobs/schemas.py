@@ -32,7 +32,7 @@ class ScheduleRead(Schema):
     cron: str = Field(
         description="Cron expression: minute, hour, day of month, month, day of week.", examples=["0 2 * * *"]
     )
-    timezone: str = Field(description="Time zone of the cron expression.")
+    timezone: str = Field(description="Time zone of the cron expression.", examples=["Europe/Berlin"])
     next_run_at: datetime = Field(description="Time of the next run.")
     last_run_at: datetime | None = Field(description="Time of the last run; null before the first.")
     last_job_id: UUID | None
@@ -41,7 +41,7 @@ class ScheduleRead(Schema):
 
 
 class ScheduleList(Schema):
-    items: list[ScheduleRead]
+    items: list[ScheduleRead] = Field(description="The items, in the order of the request.")
 
 
 class BacklogRead(Schema):
@@ -62,4 +62,4 @@ class BacklogRead(Schema):
 
 class QueueList(Schema):
     workers: int = Field(description="Live workers.")
-    items: list[BacklogRead]
+    items: list[BacklogRead] = Field(description="The items, in the order of the request.")

@@ -163,7 +163,7 @@ class PasskeyRead(Schema):
     id: UUID
     name: str
     created_at: datetime
-    last_used_at: datetime | None
+    last_used_at: datetime | None = Field(description="Time of the last use; null if it was never used.")
     backed_up: bool = Field(description="Whether the passkey is backed up, for example in a cloud.")
 
     @classmethod

@@ -18,6 +18,8 @@ Token = Annotated[
     secret_schema("The secret token.", "hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE", 512),
 ]
 
+ACCESS_TOKEN: Any = {"examples": ["eyJhbGciOiJSUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIwMTk4ZjNjMiJ9.c2lnbmF0dXJl"]}
+REFRESH_TOKEN: Any = {"examples": ["hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE"]}
 
 Kind = Annotated[
     SessionKind,
@@ -32,9 +34,9 @@ class RefreshRequest(Schema):
 class TokenPair(Schema):
     """Send the access token as `Authorization: Bearer …`. The refresh token can be exchanged once for a new pair."""
 
-    access_token: str
-    refresh_token: str
-    token_type: Literal["bearer"] = "bearer"  # noqa: S105
+    access_token: str = Field(description="Access token, to send as `Authorization: Bearer …`.", **ACCESS_TOKEN)
+    refresh_token: str = Field(description="Token that can be exchanged once for a new pair.", **REFRESH_TOKEN)
+    token_type: Literal["bearer"] = Field("bearer", description="Scheme of the `Authorization` header.")
     expires_in: int = Field(description="Lifetime of the access token, in seconds.", examples=[900])
 
 
@@ -47,9 +49,11 @@ class SignInResponse(Schema):
 
     session: Kind
     user: UserRead = Field(description="The user who signed in.")
-    access_token: str | None = Field(None, description="Token to send as `Authorization: Bearer …`; null for a cookie.")
+    access_token: str | None = Field(
+        None, description="Token to send as `Authorization: Bearer …`; null for a cookie.", **ACCESS_TOKEN
+    )
     refresh_token: str | None = Field(
-        None, description="Token that can be exchanged once for a new pair; null for a cookie."
+        None, description="Token that can be exchanged once for a new pair; null for a cookie.", **REFRESH_TOKEN
     )
     expires_in: int | None = Field(
         None, description="Lifetime of the access token, in seconds; null for a cookie.", examples=[900]
@@ -62,7 +66,10 @@ class SignInResponse(Schema):
 
 
 class CsrfToken(Schema):
-    csrf_token: str
+    csrf_token: str = Field(
+        description="Token to send as `X-CSRF-Token` with the session cookie and an unsafe method.",
+        examples=["q1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjEhT"],
+    )
 
 
 class SessionRead(Schema):
@@ -73,7 +80,7 @@ class SessionRead(Schema):
     device: str = Field(
         description="Browser and operating system, from the User-Agent header.", examples=["Firefox on Linux"]
     )
-    ip: str = Field(description="IP address of the last use.")
+    ip: str = Field(description="IP address of the last use.", examples=["192.0.2.1"])
     created_at: datetime
     last_seen_at: datetime = Field(description="Time of the last use.")
     expires_at: datetime = Field(description="Time at which the session expires unless it is used.")

@@ -14,6 +14,7 @@ MAX_DOMAINS = 20
 MAX_PERMISSIONS = 500
 
 RoleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=ROLE_LENGTH)]
+Role = Annotated[str, Field(description="Name of the role.", examples=["member"])]
 PermissionName = Annotated[str, StringConstraints(max_length=100)]
 Domain = Annotated[
     str, StringConstraints(strip_whitespace=True, to_lower=True, max_length=253, pattern=r"^[^\s@.]+(\.[^\s@.]+)+$")
@@ -66,7 +67,7 @@ class TeamUpdate(Schema):
 class TeamRead(TeamBase):
     id: UUID
     slug: str
-    role: str = Field(description="Role of the current user in the team.")
+    role: Role = Field(description="Role of the current user in the team.")
     is_personal: bool = Field(description="Whether this is the personal team of a user.")
     require_mfa: bool = Field(description="Whether members need a session with MFA to use the team.")
     auto_join_domains: list[str] = Field(
@@ -86,7 +87,7 @@ class JoinOffer(Schema):
     domain: str = Field(
         description="Domain of the user's address, claimed by an owner of the team.", examples=["acme.example"]
     )
-    role: str = Field(description="Role of users who join through the domain.")
+    role: Role = Field(description="Role of users who join through the domain.")
 
 
 class JoinOfferAccept(Schema):
@@ -98,8 +99,8 @@ class JoinOfferAccept(Schema):
 class MemberRead(Schema):
     user_id: UUID
     email: str
-    full_name: str
-    role: str
+    full_name: str = Field(description="Name of the user.", examples=["Ada Lovelace"])
+    role: Role
     joined_at: datetime = Field(description="Time at which the user joined the team.")
 
     @classmethod
@@ -147,7 +148,7 @@ class RoleRead(Schema):
     id: UUID
     name: str
     description: str
-    permissions: list[str] = Field(description="Granted permissions that still exist.")
+    permissions: list[str] = Field(description="Granted permissions that still exist.", examples=[["projects:read"]])
     created_at: datetime
     updated_at: datetime
 
@@ -166,7 +167,7 @@ class RoleGrants(Schema):
     name: str
     description: str
     built_in: bool = Field(description="Whether the role exists in every team and cannot be changed.")
-    permissions: list[str]
+    permissions: list[str] = Field(description="Names of the permissions.", examples=[["projects:read"]])
 
 
 class PermissionMatrix(Schema):
@@ -186,7 +187,7 @@ class InvitationCreate(Schema):
 class InvitationRead(Schema):
     id: UUID
     email: str
-    role: str
+    role: Role
     invited_by: UUID | None = Field(description="ID of the inviter; null if the account was deleted.")
     inviter: str = Field(description="Name of the inviter.", examples=["Ada Lovelace"])
     created_at: datetime
@@ -206,10 +207,10 @@ class InvitationTokenBody(Schema):
 class InvitationPreview(Schema):
     """An invitation, as shown to the recipient of its link."""
 
-    team_name: str
+    team_name: str = Field(description="Name of the team.", examples=["Acme"])
     inviter: str = Field(description="Name of the inviter, or an empty string if unknown.", examples=["Ada Lovelace"])
     email: str
-    role: str
+    role: Role
     expires_at: datetime
     has_account: bool = Field(
         description="Whether an account with this address exists. If not, the user registers on the page of the link."

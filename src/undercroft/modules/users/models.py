@@ -20,10 +20,18 @@ class UserBase(SQLModel):
     """Profile fields that users edit themselves."""
 
     full_name: str = Field(
-        default="", max_length=NAME_LENGTH, description="Name shown to other users, at most 200 characters."
+        default="",
+        max_length=NAME_LENGTH,
+        description="Name shown to other users, at most 200 characters.",
+        schema_extra={"examples": ["Ada Lovelace"]},
     )
     locale: str = Field(default="en", max_length=35, description="Language tag (BCP 47) for emails and pages.")
-    timezone: str = Field(default="UTC", max_length=64, description="Time zone, a name in the IANA database.")
+    timezone: str = Field(
+        default="UTC",
+        max_length=64,
+        description="Time zone, a name in the IANA database.",
+        schema_extra={"examples": ["Europe/Berlin"]},
+    )
     avatar_url: str | None = Field(
         default=None, max_length=URL_LENGTH, description="HTTPS URL of a picture.", schema_extra={"examples": [None]}
     )

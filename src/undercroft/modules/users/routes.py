@@ -45,7 +45,7 @@ async def update_profile(body: UserUpdate, principal: CurrentPrincipal, session:
 class UserQuery(ListQuery):
     sortable = UserRepository.sortable
 
-    role: PlatformRole | None = None
+    role: PlatformRole | None = Field(None, description="Name of the role.")
     is_active: bool | None = Field(None, description="Whether to return only active or only deactivated users.")
 
 

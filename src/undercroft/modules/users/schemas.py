@@ -12,7 +12,11 @@ from undercroft.core.auth import PlatformRole
 from undercroft.core.validation import NOT_GIVEN, Locale, TimeZone, UpdateSchema, Url, single_line
 from undercroft.modules.users.models import NAME_LENGTH, URL_LENGTH, UserBase
 
-FullName = Annotated[str, single_line(NAME_LENGTH, min_length=0)]
+FullName = Annotated[
+    str, single_line(NAME_LENGTH, min_length=0), Field(description="Name of the user.", examples=["Ada Lovelace"])
+]
+UserLocale = Annotated[Locale, Field(description="Language tag (BCP 47) for emails and pages.")]
+UserTimeZone = Annotated[TimeZone, Field(description="Time zone, a name in the IANA database.")]
 AvatarUrl = Annotated[
     Url,
     Field(max_length=URL_LENGTH, pattern="^https://", description="HTTPS URL of a picture, at most 2000 characters."),
@@ -36,7 +40,7 @@ class UserRead(UserBase):
     id: UUID
     email: str
     role: PlatformRole = Field(description="Role of the user on the platform.")
-    email_verified: bool
+    email_verified: bool = Field(description="Whether the email address is verified.")
     created_at: datetime
     updated_at: datetime
 
@@ -81,8 +85,8 @@ class UserUpdate(UpdateSchema):
     )
 
     full_name: FullName = NOT_GIVEN
-    locale: Locale = NOT_GIVEN
-    timezone: TimeZone = NOT_GIVEN
+    locale: UserLocale = NOT_GIVEN
+    timezone: UserTimeZone = NOT_GIVEN
     avatar_url: AvatarUrl | None = NOT_GIVEN
     notifications: Notifications = NOT_GIVEN
 
@@ -93,7 +97,7 @@ class UserAdminUpdate(UpdateSchema):
     model_config = ConfigDict(json_schema_extra={"examples": [{"role": "admin"}]})
 
     full_name: FullName = NOT_GIVEN
-    locale: Locale = NOT_GIVEN
-    timezone: TimeZone = NOT_GIVEN
-    role: PlatformRole = NOT_GIVEN
-    email_verified: bool = NOT_GIVEN
+    locale: UserLocale = NOT_GIVEN
+    timezone: UserTimeZone = NOT_GIVEN
+    role: PlatformRole = Field(NOT_GIVEN, description="Name of the role.")
+    email_verified: bool = Field(NOT_GIVEN, description="Whether the email address is verified.")

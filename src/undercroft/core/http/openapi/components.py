@@ -5,7 +5,7 @@ from typing import Any
 
 from undercroft.core.errors import AppError
 from undercroft.core.http.errors import ValidationFailed
-from undercroft.core.http.openapi.known_fields import ID_EXAMPLE, TIME_EXAMPLE
+from undercroft.core.http.openapi.examples import ID_EXAMPLE, TIME_EXAMPLE
 
 ERROR_BODY: dict[str, Any] = {
     "title": "ErrorBody",

@@ -3,9 +3,21 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from undercroft.core.http.openapi.known_fields import DESCRIPTIONS
-
 Schema = dict[str, Any]
+
+DESCRIPTIONS = {
+    "created_at": "Time of creation.",
+    "created_by": "ID of the user who created it; null if the account was deleted.",
+    "deleted_at": "Time of deletion; null if it is not deleted.",
+    "description": "Description, shown to members.",
+    "email": "Email address.",
+    "expires_at": "Expiry time; null if there is none.",
+    "id": "Unique ID.",
+    "name": "Name, shown to members.",
+    "slug": "Name in URLs.",
+    "updated_at": "Time of the last change.",
+}
+"""Fields that mean the same in every module. A field `…_id` is described as the ID of its object."""
 
 
 def describe_schemas(schemas: Mapping[str, Schema]) -> None:

@@ -45,6 +45,7 @@ from undercroft.modules.identities.schemas import (
     ExchangeRequest,
     IdentityRead,
     LinkRequest,
+    ProviderName,
     ProviderRead,
     Providers,
     Redirect,
@@ -173,7 +174,7 @@ async def exchange_code(body: ExchangeRequest, client: CurrentClient, session: S
     errors=(UnknownProvider, ReturnUrlNotAllowed, ChallengeMissing, IdentityProviderUnavailable),
 )
 async def begin_provider_sign_in(
-    provider: str,
+    provider: ProviderName,
     request: Request,
     connections: ConnectionsDep,
     return_to: Annotated[
@@ -211,7 +212,11 @@ async def begin_provider_sign_in(
     errors=CALLBACK_ERRORS,
 )
 async def provider_callback(
-    provider: str, request: Request, connections: ConnectionsDep, auth_services: AuthServicesDep, client: CurrentClient
+    provider: ProviderName,
+    request: Request,
+    connections: ConnectionsDep,
+    auth_services: AuthServicesDep,
+    client: CurrentClient,
 ) -> Response:
     """Redirect URI of the provider. A flow completes only once, and only in the browser that started it."""
     parameters = _callback_parameters(request.query_params)
@@ -235,7 +240,7 @@ async def provider_callback(
     response_class=RedirectResponse,
     summary="Handle a provider's form callback",
 )
-async def provider_form_callback(provider: str, request: Request) -> Response:
+async def provider_form_callback(provider: ProviderName, request: Request) -> Response:
     """Redirect a form callback to the GET callback with the same parameters.
 
     Apple posts the form from its own site, so that the browser omits the SameSite cookies.

@@ -8,6 +8,7 @@ from undercroft.core.settings import load
 from undercroft.modules.identities.dependencies import ConnectionsDep
 from undercroft.modules.identities.errors import InvalidWebhook, UnknownProvider
 from undercroft.modules.identities.routes.auth import IDENTITIES
+from undercroft.modules.identities.schemas import ProviderName
 from undercroft.modules.identities.service.linker import IdentityLinker
 from undercroft.providers.identity import BadSignature, IdentitySettings
 
@@ -24,7 +25,7 @@ webhooks = Router(surface="public", prefix="/identity/webhooks", tag=IDENTITIES)
     errors=(UnknownProvider, InvalidWebhook),
 )
 async def receive_webhook(
-    provider: str, request: Request, connections: ConnectionsDep, session: SessionDep
+    provider: ProviderName, request: Request, connections: ConnectionsDep, session: SessionDep
 ) -> Response:
     """Accept events with a svix or Standard Webhooks signature. Repeated and outdated events change nothing."""
     if connections.external is None or provider != load(IdentitySettings).auth_provider:
