@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import asyncpg
-from sqlalchemy import PoolProxiedConnection
+from sqlalchemy import Connection, PoolProxiedConnection, event
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
 
 from undercroft.core.db.errors import ConnectionState, DatabaseUnavailable, classify, is_statement_error
@@ -26,6 +27,10 @@ DISCARD_INTERVAL = 1.0
 """Minimum seconds between two times that all idle connections are closed because one led to a read-only server."""
 
 
+OPENED_AT = "undercroft_opened_at"
+"""When a connection in SQLAlchemy's pool was opened, in its `info`."""
+
+
 class PooledConnection:
     """An acquired connection: `raw` is asyncpg's, `connection()` is SQLAlchemy's view of the same connection."""
 
@@ -39,9 +44,7 @@ class PooledConnection:
         self.raw: asyncpg.Connection = cast(Any, fairy.driver_connection)
 
     def connection(self) -> AsyncConnection:
-        from sqlalchemy import Connection
-
-        sync = Connection(self._engine.sync_engine, connection=self._fairy, _allow_revalidate=False)
+        sync = Connection(self._engine.sync_engine, connection=self._fairy)
         return AsyncConnection(self._engine, sync_connection=sync)
 
     def release(self) -> None:
@@ -96,6 +99,7 @@ class ConnectionPool:
         self._server_lost_at = -DISCARD_INTERVAL
         is_reusing = not self._is_unpooled and not settings.db_pool_pre_ping
         self._reuse_seconds = min(REUSE_SECONDS, settings.db_pool_recycle) if is_reusing else 0.0
+        event.listen(engine.sync_engine, "do_connect", _record_opening)
 
     async def acquire(self) -> PooledConnection:
         """Acquire a connection that is not known to be closed; if all are in use, wait in order of arrival."""
@@ -143,7 +147,10 @@ class ConnectionPool:
             self._pass_to_waiter(connection)
 
     def _is_recycle_due(self, connection: PooledConnection) -> bool:
-        """Whether to check it in to SQLAlchemy's pool, which recycles it if it is old or predates a lost server."""
+        """Whether to check it in to SQLAlchemy's pool, which recycles it if it is old.
+
+        One that was opened before the server was lost is closed when it is next taken from that pool.
+        """
         if self._connecting or connection.checked_out_at <= self._server_lost_at:
             return True
         return time.monotonic() - connection.checked_out_at >= self._reuse_seconds
@@ -177,13 +184,13 @@ class ConnectionPool:
         is_due = time.monotonic() - self._server_lost_at >= DISCARD_INTERVAL
         if state is ConnectionState.LOST or (state is ConnectionState.WRONG_SERVER and is_due):
             for pool in self.same_server:
-                pool._discard_idle()
+                pool.discard_idle()
 
-    def _discard_idle(self) -> None:
+    def discard_idle(self) -> None:
+        """Close all connections that were opened before now when they are next free."""
         self._server_lost_at = time.monotonic()
         while self._idle:
             self._idle.pop().discard()
-        self.engine.sync_engine.pool._invalidate_time = time.time()
 
     async def _connect(self) -> PooledConnection:
         while True:
@@ -194,7 +201,7 @@ class ConnectionPool:
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 raise DatabaseUnavailable from error
             connection = PooledConnection(self, fairy)
-            if not connection.raw.is_closed():
+            if not connection.raw.is_closed() and fairy.info[OPENED_AT] > self._server_lost_at:
                 return connection
             connection.discard()
 
@@ -210,3 +217,7 @@ class ConnectionPool:
         while self._idle:
             self._idle.pop().check_in()
         await self.engine.dispose()
+
+
+def _record_opening(_dialect: Any, record: ConnectionPoolEntry, _args: Any, _options: Any) -> None:
+    record.info[OPENED_AT] = time.monotonic()

@@ -9,6 +9,7 @@ from msgspec import Struct
 from sqlalchemy import CursorResult
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
+from sqlalchemy.sql.selectable import ForUpdateArg, GenerativeSelect
 
 from undercroft.core.db.connections import PooledConnection
 from undercroft.core.db.errors import OutcomeUnknown, TransactionAborted, invalidates_connection, is_outcome_unknown
@@ -114,7 +115,9 @@ class Session(ReadSession):
 
     async def _orm_for(self, statement: Executable) -> AsyncSession:
         """Remember SELECT … FOR UPDATE: it may have waited for a transaction that revoked this request's access."""
-        if getattr(statement, "_for_update_arg", None) is not None:
+        if isinstance(statement, GenerativeSelect) and any(
+            isinstance(x, ForUpdateArg) for x in statement.get_children()
+        ):
             self._locked_rows = True
         return await self.orm()
 

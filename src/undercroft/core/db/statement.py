@@ -46,17 +46,18 @@ class Statement:
         self._statement = statement
 
     @cached_property
-    def _compiled(self) -> tuple[str, Sequence[Bind]]:
+    def compiled(self) -> tuple[str, Sequence[Bind]]:
         statement = self._statement() if callable(self._statement) else self._statement
         assert isinstance(statement, ClauseElement)
-        compiled = statement.compile(dialect=_DIALECT)
-        processors = compiled._bind_processors  # type: ignore[attr-defined]
-        names = compiled.positiontup or ()  # type: ignore[attr-defined]
-        return compiled.string, [(name, compiled.params.get(name), processors.get(name)) for name in names]
+        compiled: Any = statement.compile(dialect=_DIALECT)
+        return compiled.string, [
+            (name, compiled.params.get(name), compiled.binds[name].type.dialect_impl(_DIALECT).bind_processor(_DIALECT))
+            for name in compiled.positiontup or ()
+        ]
 
     @property
     def sql(self) -> str:
-        return self._compiled[0]
+        return self.compiled[0]
 
     @property
     def autocommit_sql(self) -> str:
@@ -72,7 +73,7 @@ class Statement:
         """The values in the order of `$1, $2, …`; missing ones default to those of the statement."""
         return [
             (process(values.get(name, default)) if process else values.get(name, default))
-            for name, default, process in self._compiled[1]
+            for name, default, process in self.compiled[1]
         ]
 
 
@@ -99,8 +100,8 @@ class WithCte(Statement):
         return f"WITH {_LOCK_TIMEOUT_CTE}, {members} SELECT written.* FROM written, short_lock_timeout"  # noqa: S608
 
     @cached_property
-    def _compiled(self) -> tuple[str, Sequence[Bind]]:
-        sql, binds = self._first._compiled
+    def compiled(self) -> tuple[str, Sequence[Bind]]:
+        sql, binds = self._first.compiled
         names = _PARAMETER.findall(self._ctes)
         numbers = {name: len(binds) + number for number, name in enumerate(names, 1)}
         ctes = _PARAMETER.sub(lambda found: f"${numbers[found[1]]}", self._ctes)
