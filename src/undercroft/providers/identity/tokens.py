@@ -2,7 +2,6 @@
 
 import time
 from base64 import urlsafe_b64decode
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ import msgspec
 from jwt import InvalidSignatureError, InvalidTokenError, PyJWS
 from msgspec import Struct
 
+from undercroft.core.lru_cache import LruCache
 from undercroft.providers.identity.errors import BadSigner, BadToken, ExpiredToken
 from undercroft.providers.identity.jwks import ALGORITHMS, Jwks, PublicKey
 from undercroft.providers.identity.profile import to_datetime
@@ -124,9 +124,8 @@ class TokenVerifier:
     ) -> None:
         self._rules = rules
         self.jwks = jwks
-        self._cache_size = cache_size
         self._clock = clock
-        self._verified: OrderedDict[str, Claims] = OrderedDict()
+        self._verified: LruCache[str, Claims] = LruCache(cache_size)
         self._jws = PyJWS(algorithms=[*ALGORITHMS, "HS256"])
         self._decode_header = msgspec.json.Decoder(_Header).decode
         self._decode_claims = msgspec.json.Decoder(Claims).decode
@@ -163,13 +162,12 @@ class TokenVerifier:
 
     def get_cached(self, token: str) -> Claims | None:
         """Return the claims of a token that was verified before. Raises `ExpiredToken`."""
-        claims = self._verified.get(token)
+        claims = self._verified.find(token)
         if claims is None:
             return None
         if claims.exp <= self._clock():
             del self._verified[token]
             raise ExpiredToken
-        self._verified.move_to_end(token)
         return claims
 
     def clear_cache(self) -> None:
@@ -207,8 +205,6 @@ class TokenVerifier:
             raise BadToken from None
         self._check_claims(claims)
         self._verified[token] = claims
-        if len(self._verified) > self._cache_size:
-            self._verified.popitem(last=False)
         return claims
 
     def _check_claims(self, claims: Claims) -> None:

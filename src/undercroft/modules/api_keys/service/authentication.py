@@ -6,7 +6,6 @@ rejected is reported only to clients that have its secret. In a team that requir
 only if the user has one.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -17,10 +16,11 @@ from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.auth.permissions import resolve_permissions
 from undercroft.core.db import Database, Session
 from undercroft.core.errors import Unauthorized
+from undercroft.core.lru_cache import LruCache
 from undercroft.core.security.tokens import constant_time_compare, hash_token
 from undercroft.modules.api_keys.errors import ApiKeyExpired, InvalidApiKey
 from undercroft.modules.api_keys.repository import ApiKeyLastUsed, ApiKeyRepository, principal_statements
-from undercroft.modules.api_keys.service.key_format import ParsedKey, parse_key
+from undercroft.modules.api_keys.service.key_format import parse_key
 from undercroft.modules.sessions import UserConditions, client_ip, requested_team_id
 from undercroft.modules.teams import TeamNotFound, is_mfa_blocked
 
@@ -35,7 +35,7 @@ class ApiKeyAuthenticator:
         self.last_used = ApiKeyLastUsed()
         self._database = database
         self._statements = principal_statements()
-        self._verified_prefixes: OrderedDict[bytes, str] = OrderedDict()
+        self._verified_prefixes: LruCache[bytes, str] = LruCache(MAX_CACHED_KEYS)
 
     async def authenticate(self, request: HTTPConnection, text: str) -> Principal:
         """Return the principal of a key. Raises `InvalidApiKey`, `ApiKeyExpired`, `TeamNotFound`."""
@@ -50,7 +50,7 @@ class ApiKeyAuthenticator:
             self._verified_prefixes.pop(presented.hash, None)
             raise
         assert row is not None
-        self._cache_verified(presented)
+        self._verified_prefixes[presented.hash] = presented.prefix
         self.last_used.record_use(row["api_key_id"], client_ip(request))
         return principal
 
@@ -59,19 +59,13 @@ class ApiKeyAuthenticator:
 
         It is used only for rate limits, never for authentication: a revoked key may count under its prefix once more.
         """
-        return self._verified_prefixes.get(hash_token(text))
+        return self._verified_prefixes.find(hash_token(text))
 
     async def lock(self, session: Session, api_key_id: UUID) -> None:
         await ApiKeyRepository(session).lock_shared(api_key_id)
 
     def limit_users(self, conditions: UserConditions) -> None:
         self._statements = principal_statements(conditions)
-
-    def _cache_verified(self, presented: ParsedKey) -> None:
-        self._verified_prefixes[presented.hash] = presented.prefix
-        self._verified_prefixes.move_to_end(presented.hash)
-        if len(self._verified_prefixes) > MAX_CACHED_KEYS:
-            self._verified_prefixes.popitem(last=False)
 
 
 def build_principal(row: Mapping[str, Any] | None, presented: bytes, named_team: UUID | None) -> Principal:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import OrderedDict
 from contextlib import suppress
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -13,6 +12,7 @@ from undercroft.core.audit import SYSTEM, Actor, ActorKind, Entry, record, use_a
 from undercroft.core.auth import Principal
 from undercroft.core.db import Database, utc_now
 from undercroft.core.errors import AppError, Conflict, Unauthorized
+from undercroft.core.lru_cache import LruCache
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.identities.errors import EmailLinkedToOtherIdentity
 from undercroft.modules.identities.models import ExternalIdentity
@@ -42,8 +42,8 @@ class ExternalTokenAuth:
         self._issuer = issuer
         self._provider = provider
         self._in_progress: dict[str, asyncio.Task[bool]] = {}
-        self._rejections: OrderedDict[str, tuple[float, AppError]] = OrderedDict()
-        self._observed: OrderedDict[str, None] = OrderedDict()
+        self._rejections: LruCache[str, tuple[float, AppError]] = LruCache(MAX_CACHED_SUBJECTS)
+        self._observed: LruCache[str, bool] = LruCache(MAX_CACHED_SUBJECTS)
         self._sync_tasks: set[asyncio.Task[None]] = set()
 
     def user_conditions(self, user_id: Any) -> tuple[ColumnElement[bool], ...]:
@@ -140,9 +140,7 @@ class ExternalTokenAuth:
         """Return whether this process has not cached this key yet."""
         if key in self._observed:
             return False
-        self._observed[key] = None
-        while len(self._observed) > MAX_CACHED_SUBJECTS:
-            self._observed.popitem(last=False)
+        self._observed[key] = True
         return True
 
     def _finish_provisioning(self, subject: str, done: "asyncio.Task[bool]") -> None:
@@ -150,6 +148,4 @@ class ExternalTokenAuth:
         self._rejections.pop(subject, None)
         error = None if done.cancelled() else done.exception()
         if isinstance(error, Conflict | Unauthorized):
-            while len(self._rejections) >= MAX_CACHED_SUBJECTS:
-                self._rejections.popitem(last=False)
             self._rejections[subject] = (time.monotonic() + REJECTION_CACHE_SECONDS, error)

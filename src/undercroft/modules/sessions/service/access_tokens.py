@@ -2,7 +2,6 @@
 
 import time
 from base64 import urlsafe_b64decode
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -11,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from undercroft.core.ids import new_id
+from undercroft.core.lru_cache import LruCache
 from undercroft.core.settings import load
 from undercroft.modules.sessions.errors import InvalidToken, TokenExpired
 from undercroft.modules.sessions.service.signing_keys import SigningKeyService
@@ -77,9 +77,8 @@ class AccessTokens:
         self._issuer = settings.issuer
         self._audience = settings.access_token_audience
         self._lifetime = int(settings.access_token_lifetime.total_seconds())
-        self._cache_size = cache_size
         self._clock = clock
-        self._verified: OrderedDict[str, tuple[Claims, str]] = OrderedDict()
+        self._verified: LruCache[str, tuple[Claims, str]] = LruCache(cache_size)
         self._jws = PyJWS(algorithms=[ALGORITHM])
         self._decode_header = msgspec.json.Decoder(_Header).decode
         self._decode_claims = msgspec.json.Decoder(Claims).decode
@@ -115,7 +114,7 @@ class AccessTokens:
             return None
 
     def _cached(self, token: str) -> Claims | None:
-        found = self._verified.get(token)
+        found = self._verified.find(token)
         if found is None:
             return None
         claims, kid = found
@@ -125,7 +124,6 @@ class AccessTokens:
         if claims.exp <= self._clock():
             del self._verified[token]
             raise TokenExpired
-        self._verified.move_to_end(token)
         return claims
 
     def _key_id(self, token: str) -> str:
@@ -159,6 +157,4 @@ class AccessTokens:
         if claims.exp <= now:
             raise TokenExpired
         self._verified[token] = claims, kid
-        if len(self._verified) > self._cache_size:
-            self._verified.popitem(last=False)
         return claims
