@@ -1,6 +1,5 @@
 """Requests with API keys: access, limits, audit entries and last use."""
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from uuid import UUID
@@ -27,8 +26,8 @@ from tests.modules.audit.entries import entries
 from undercroft.core.auth import Authenticator, PlatformRole
 from undercroft.core.db import Database, utc_now
 from undercroft.core.http.application import Api
+from undercroft.core.lru_cache import LruCache
 from undercroft.modules.api_keys.repository import ApiKeyLastUsed
-from undercroft.modules.api_keys.service import authentication
 from undercroft.modules.api_keys.service.authentication import ApiKeyAuthenticator
 from undercroft.modules.api_keys.service.key_format import generate_key, generate_prefix
 from undercroft.modules.teams.models import Team, TeamRole
@@ -291,9 +290,8 @@ async def test_rate_limits_count_by_key_prefix_only_for_valid_keys(app: Api, use
 async def test_rate_limits_forget_the_least_recently_used_key(
     app: Api, user: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(authentication, "MAX_CACHED_KEYS", 2)
     authenticator = app.context.get(ApiKeyAuthenticator)
-    monkeypatch.setattr(authenticator, "_verified_prefixes", OrderedDict())
+    monkeypatch.setattr(authenticator, "_verified_prefixes", LruCache(2))
     keys = [(await make_key(user))["key"] for _ in range(3)]
     for position in (0, 1, 0, 2):
         async with api_key_client(app, keys[position]) as http:
