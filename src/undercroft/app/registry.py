@@ -34,7 +34,7 @@ from undercroft.core.http.limits import RateLimits
 from undercroft.core.http.openapi import SecuritySchemes
 from undercroft.core.http.pages import PageTemplates
 from undercroft.core.model_classes import ForeignTables, all_model_classes
-from undercroft.core.modules import EXTENSIONS, AdminComponents, available_extensions
+from undercroft.core.modules import EXTENSIONS, AdminComponents, RequestHeaders, available_extensions
 from undercroft.core.settings import CoreSettings, load
 from undercroft.core.statistics import Statistics, StatisticsSections
 from undercroft.core.telemetry.origin import explain_error
@@ -65,6 +65,7 @@ class Registry:
         context.add_factory(Tasks, lambda: self.tasks)
         context.add_factory(RateLimits, lambda: self.rate_limits)
         context.add_factory(SecuritySchemes, lambda: self.security_schemes)
+        context.add_factory(RequestHeaders, lambda: self.request_headers)
         context.add_factory(EmailTemplates, lambda: self.email_templates)
         context.add_factory(PageTemplates, lambda: self.page_templates)
         context.add_factory(Assets, lambda: self.assets)
@@ -160,6 +161,10 @@ class Registry:
     def security_schemes(self) -> SecuritySchemes:
         declared = (module.declaration.security_schemes for module in self.modules)
         return SecuritySchemes({name: scheme for each in declared if each for name, scheme in each().items()})
+
+    @cached_property
+    def request_headers(self) -> RequestHeaders:
+        return RequestHeaders(header for module in self.modules for header in module.declaration.request_headers)
 
     @cached_property
     def email_templates(self) -> EmailTemplates:

@@ -1,5 +1,5 @@
 """Building blocks without business logic."""
 
-from undercroft.core.modules import Module
+from undercroft.core.modules import Module, RequestHeader
 
-__all__ = ["Module"]
+__all__ = ["Module", "RequestHeader"]

@@ -29,19 +29,37 @@ class AdminComponents(Struct, frozen=True):
     templates: list[Path]
 
 
+class RequestHeader(Struct, frozen=True):
+    """A request header that a module reads: pages of other origins may send it (CORS).
+
+    The OpenAPI operations of the routes for which `documented_at` returns True have it as an optional parameter, with
+    the description and the format of its value.
+    """
+
+    name: str
+    description: str = ""
+    format: str = ""
+    documented_at: Callable[[Any], bool] = lambda _route: False
+
+
+class RequestHeaders(tuple[RequestHeader, ...]):
+    """The request headers that the application's modules declare."""
+
+
 class Module(Struct, frozen=True, kw_only=True):
     """What a module declares about itself, as `MODULE` in its `__init__.py`.
 
     `requires` names the modules that it depends on: they are loaded before it. When `is_enabled` returns False, the
     application has none of the module's routes and pages. `mount` replaces the path `/ext/<name>` between the surface's
     prefix and the routes of an extension: `/api/v1/app/ext/hotel/rooms`. `security_schemes` returns OpenAPI's security
-    schemes that the module implements, by name.
+    schemes that the module implements, by name, and `request_headers` are those that it reads itself.
     """
 
     requires: tuple[str, ...] = ()
     is_enabled: Callable[[], bool] | None = None
     mount: str | None = None
     security_schemes: Callable[[], dict[str, dict[str, Any]]] | None = None
+    request_headers: tuple[RequestHeader, ...] = ()
 
 
 def available_extensions() -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ from tests.modules.auth.users import (
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
+from undercroft.core.modules import RequestHeaders
 from undercroft.modules.sessions.repository.sessions import SessionRepository
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -108,3 +109,7 @@ async def test_sign_in_succeeds_during_a_concurrent_revocation_of_other_sessions
     ending = ada.send("DELETE", "/auth/sessions")
     signed_in, ended = await asyncio.gather(sign_in(ada.http, ada.email, PASSWORD), ending)
     assert (signed_in.status_code, ended.status_code) == (200, 204)
+
+
+async def test_module_declares_the_request_headers_that_it_reads(app: Api) -> None:
+    assert [header.name for header in app.context.get(RequestHeaders)] == ["X-CSRF-Token", "X-Team-ID"]

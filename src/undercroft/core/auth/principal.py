@@ -57,10 +57,9 @@ class UserRequired(Forbidden):
 class Principal(Struct, frozen=True):
     """A signed-in user or an API key, as of this request.
 
-    `team_id` is the current team: the `team_id` in the path of an `app` route, otherwise `X-Team-ID`, otherwise the
-    personal team; a team API key always has its own team. `permissions` are those of the role in that team, for an API
-    key limited to its scopes, and `team_role` is the name of that role. `subject` is the row that the authenticator
-    read, so that reading the current user needs no further statement.
+    `team_id` is the current team; a team API key always has its own. `permissions` are those of the role in that team,
+    for an API key limited to its scopes, and `team_role` is the name of that role. `subject` is the row that the
+    authenticator read, so that reading the current user needs no further statement.
 
     `user_id_or_none` is None for a team API key, `session_id_or_none` for every API key. Use `user_id` and `session_id`
     where they are required: they raise 403 if missing.

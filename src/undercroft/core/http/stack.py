@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection
 
 from starlette.types import ASGIApp, Scope
 
+from undercroft.core.context import current_context
 from undercroft.core.http.middleware.allowed_hosts import AllowedHosts
 from undercroft.core.http.middleware.body_limit import BodyLimit
 from undercroft.core.http.middleware.compression import Compression
@@ -28,6 +29,7 @@ from undercroft.core.http.middleware.security_headers import SecurityHeaders
 from undercroft.core.http.middleware.timeouts import Timeouts
 from undercroft.core.http.middleware.trusted_proxies import TrustedProxies
 from undercroft.core.http.settings import HttpSettings
+from undercroft.core.modules import RequestHeaders
 from undercroft.core.settings import load
 
 
@@ -41,7 +43,8 @@ def stack(app: ASGIApp, *, any_host: Collection[str], max_body_size: Callable[[S
     http = BodyLimit(http, settings.max_body_size, max_body_size)
     if settings.compression:
         http = Compression(http, settings.compression_min_size)
-    http = Cors(http, settings.cors_origins)
+    declared = current_context().find(RequestHeaders) or ()
+    http = Cors(http, settings.cors_origins, [header.name for header in declared])
     http = AllowedHosts(http, any_host)
     http = SecurityHeaders(http)
     http = RequestLog(http)

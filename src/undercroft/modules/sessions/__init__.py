@@ -5,7 +5,7 @@ so it exports more than 25 names. It has more than 2,000 lines because one state
 with its session, cookie or token.
 """
 
-from undercroft.core import Module
+from undercroft.core import Module, RequestHeader
 from undercroft.modules.sessions.dependencies import (
     CurrentClient,
     SessionServicesDep,
@@ -29,7 +29,7 @@ from undercroft.modules.sessions.service.client import Client, Device, client_ip
 from undercroft.modules.sessions.service.components import SessionServices, build_sign_in_response, issue_token_pair
 from undercroft.modules.sessions.service.cookies import SESSION_COOKIE, EncryptedCookie
 from undercroft.modules.sessions.service.csrf import refuse_cross_site, require_same_site
-from undercroft.modules.sessions.service.current_team import requested_team_id
+from undercroft.modules.sessions.service.current_team import TEAM_HEADER, requested_team_id
 from undercroft.modules.sessions.service.interfaces import (
     ChallengePage,
     FirstFactor,
@@ -40,7 +40,11 @@ from undercroft.modules.sessions.service.interfaces import (
 from undercroft.modules.sessions.service.sessions import SessionService, StartedSession, ensure_local_accounts
 from undercroft.modules.sessions.service.signing_keys import SigningKeyService
 
-MODULE = Module(requires=("users", "teams"), security_schemes=security_schemes)
+MODULE = Module(
+    requires=("users", "teams"),
+    security_schemes=security_schemes,
+    request_headers=(RequestHeader("X-CSRF-Token"), TEAM_HEADER),
+)
 
 __all__ = [
     "MODULE",

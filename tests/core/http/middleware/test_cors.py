@@ -3,6 +3,8 @@ import pytest
 from tests.core.http.conftest import Build
 from tests.core.http.middleware.sample_routes import router
 from undercroft.core.http.settings import HttpSettings
+from undercroft.core.modules import RequestHeaders
+from undercroft.modules.sessions import MODULE
 
 PATH = "/api/v1/public/shelf/who"
 APP = "https://app.example.com"
@@ -54,7 +56,9 @@ async def test_error_responses_have_cors_headers(build: Build) -> None:
 
 
 async def test_preflight_does_not_reach_the_application(build: Build) -> None:
-    response = await build(router, settings=NAMED)("OPTIONS", PATH, headers=[("origin", APP), *PREFLIGHT])
+    asgi_client = build(router, settings=NAMED)
+    asgi_client.app.context.add(RequestHeaders, RequestHeaders(MODULE.request_headers))
+    response = await asgi_client("OPTIONS", PATH, headers=[("origin", APP), *PREFLIGHT])
 
     assert (response.status, response.body) == (204, b"")
     assert "PATCH" in response.headers["access-control-allow-methods"]

@@ -20,7 +20,9 @@ from undercroft.core.http.query import query
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.http.tags import Tag
 from undercroft.core.ids import UUID, new_id
+from undercroft.core.modules import RequestHeaders
 from undercroft.core.settings import CoreSettings
+from undercroft.modules.sessions import MODULE
 
 
 class Color(StrEnum):
@@ -123,6 +125,7 @@ class FakeAuthenticator:
 def schema(build: Build) -> dict[str, Any]:
     app = build(boxes, open_boxes, administration, tokens).app
     app.context.add(SecuritySchemes, SecuritySchemes(SCHEMES))
+    app.context.add(RequestHeaders, RequestHeaders(MODULE.request_headers))
     return app.openapi()
 
 

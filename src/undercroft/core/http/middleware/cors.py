@@ -11,9 +11,10 @@ Header = tuple[bytes, bytes]
 
 METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 REQUEST_HEADERS = (
-    b"Accept, Accept-Language, Accept-Version, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
-    b"X-API-Version, X-CSRF-Token, X-Request-ID, X-Team-ID"
+    "Accept, Accept-Language, Accept-Version, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+    "X-API-Version, X-Request-ID"
 )
+"""The headers that the core reads or that clients send with every request."""
 EXPOSED_HEADERS = (
     b"ETag, Idempotency-Replayed, Location, Retry-After, X-API-Version, X-RateLimit-Limit, X-RateLimit-Remaining, "
     b"X-RateLimit-Reset, X-Request-ID"
@@ -29,11 +30,13 @@ class OriginNotAllowed(Forbidden):
 class Cors:
     """Allows each configured origin with credentials; `*` allows all origins without credentials.
 
-    Responses that depend on the origin have `Vary: Origin`, also if the request had no Origin.
+    `request_headers` are those that pages may send besides `REQUEST_HEADERS`. Responses that depend on the origin have
+    `Vary: Origin`, also if the request had no Origin.
     """
 
-    def __init__(self, app: ASGIApp, origins: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, origins: Iterable[str], request_headers: Iterable[str] = ()) -> None:
         self.app = app
+        self._request_headers = ", ".join(sorted([*REQUEST_HEADERS.split(", "), *request_headers])).encode()
         self._allowed = frozenset(origin.encode() for origin in origins)
         self._all = b"*" in self._allowed
 
@@ -58,7 +61,7 @@ class Cors:
             return
         allowed = [
             (b"access-control-allow-methods", METHODS),
-            (b"access-control-allow-headers", REQUEST_HEADERS),
+            (b"access-control-allow-headers", self._request_headers),
             (b"access-control-max-age", MAX_AGE),
         ]
         await send({"type": "http.response.start", "status": 204, "headers": [*grant, *allowed, *vary]})

@@ -47,29 +47,25 @@ EXAMPLE_DETAILS: dict[str, Any] = {
 }
 
 
-def _header_parameter(name: str, description: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
+def header_parameter(name: str, description: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A parameter object of an optional request header."""
     parameter = {"name": name, "in": "header", "required": False, "description": description}
     return parameter | {"schema": {"type": "string", **schema}} | more
 
 
-IDEMPOTENCY_KEY = _header_parameter(
+IDEMPOTENCY_KEY = header_parameter(
     "Idempotency-Key",
     "Unique key of the operation. Retry a request with the same key: it is executed once, and a retry returns the "
     "stored response with `Idempotency-Replayed: true`.",
     {"minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 )
-TEAM_ID = _header_parameter(
-    "X-Team-ID",
-    "Current team; the user's personal team by default. A team API key always uses its own team.",
-    {"format": "uuid"},
-)
-IF_MATCH = _header_parameter(
+IF_MATCH = header_parameter(
     "If-Match",
     "The `ETag` of the version that was read. Returns 412 if the resource has changed since.",
     {"maxLength": 1000, "pattern": r'^(\*|(W/)?"[0-9]+"(, (W/)?"[0-9]+")*)$'},
     example='"3"',
 )
-IF_NONE_MATCH = _header_parameter(
+IF_NONE_MATCH = header_parameter(
     "If-None-Match", "The `ETag` of a cached response. Returns 304 if it is still current.", {}, example='"3"'
 )
 

@@ -30,9 +30,9 @@ from undercroft.core.http.openapi.components import (
     IF_MATCH,
     IF_NONE_MATCH,
     RATE_HEADERS,
-    TEAM_ID,
     ErrorResponses,
     header,
+    header_parameter,
 )
 from undercroft.core.http.openapi.descriptions import describe_parameters, describe_schemas
 from undercroft.core.http.openapi.examples import add_examples
@@ -43,6 +43,7 @@ from undercroft.core.http.openapi.outputs import require_returned_fields
 from undercroft.core.http.query import build_parameters, get_query_models
 from undercroft.core.http.route_info import get_info
 from undercroft.core.http.tags import build_tags
+from undercroft.core.modules import RequestHeaders
 
 if TYPE_CHECKING:
     from undercroft.core.http.application import Api
@@ -161,10 +162,15 @@ def _add_rate_limit(operation: dict[str, Any], route: APIRoute, errors: ErrorRes
 
 def _add_headers(operation: dict[str, Any], route: APIRoute) -> None:
     """Add optional request headers. They are not endpoint parameters, because each guard reads them itself."""
-    reads_team = get_info(route).uses_current_team and "{team_id}" not in route.path_format
-    for parameter, is_read in ((TEAM_ID, reads_team), (IF_MATCH, depends_on(route, if_match))):
-        if is_read:
-            operation.setdefault("parameters", []).append(parameter)
+    parameters = [
+        header_parameter(each.name, each.description, {"format": each.format} if each.format else {})
+        for each in current_context().find(RequestHeaders) or ()
+        if each.documented_at(route)
+    ]
+    if depends_on(route, if_match):
+        parameters.append(IF_MATCH)
+    if parameters:
+        operation.setdefault("parameters", []).extend(parameters)
 
 
 def _add_not_modified(operation: dict[str, Any]) -> None:

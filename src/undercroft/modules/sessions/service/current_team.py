@@ -7,9 +7,17 @@ from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
-from undercroft.core.http import Surface
+from undercroft.core import RequestHeader
+from undercroft.core.http import Surface, get_info
 
 NO_TEAM = UUID(int=0)
+
+TEAM_HEADER = RequestHeader(
+    "X-Team-ID",
+    "Current team; the user's personal team by default. A team API key always uses its own team.",
+    "uuid",
+    lambda route: get_info(route).uses_current_team and "{team_id}" not in route.path_format,
+)
 
 
 def requested_team_id(request: HTTPConnection) -> UUID | None:
