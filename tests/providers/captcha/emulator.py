@@ -13,7 +13,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from undercroft.devstack.emulators.http import LocalServer, Request, Response
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+
+from undercroft.devstack.emulators.http import LocalServer, read_form
 
 SITE_KEY = "site-key-of-the-emulator"
 SECRET = "secret-of-the-emulator"
@@ -55,11 +58,11 @@ class CaptchaEmulator:
     async def _handle(self, request: Request) -> Response:
         if self.failure is not None:
             return await self._failure_response(self.failure)
-        if (request.method, request.path) != ("POST", PATH):
-            return Response.json({"success": False, "error-codes": ["bad-request"]}, 404)
-        form = request.form
+        if (request.method, request.url.path) != ("POST", PATH):
+            return JSONResponse({"success": False, "error-codes": ["bad-request"]}, 404)
+        form = await read_form(request)
         self.received_forms.append({name: value for name, value in form.items() if name != "secret"})
-        return Response.json(self._siteverify_body(form))
+        return JSONResponse(self._siteverify_body(form))
 
     def _siteverify_body(self, form: dict[str, str]) -> dict[str, Any]:
         if form.get("secret") != SECRET:
@@ -75,19 +78,20 @@ class CaptchaEmulator:
             case Failure.SLOW:
                 await asyncio.sleep(60)
             case Failure.HUGE:
-                return Response(200, _endless(), {"Content-Type": "application/json"})
+                return StreamingResponse(_endless(), media_type="application/json")
             case Failure.NOT_JSON:
-                return Response.html("<p>Success!</p>")
+                return HTMLResponse("<p>Success!</p>")
             case Failure.NO_VERDICT:
-                return Response.json({"success": "yes"})
+                return JSONResponse({"success": "yes"})
             case Failure.REDIRECT:
-                return Response.redirect("/elsewhere")
+                return RedirectResponse("/elsewhere", 302)
             case Failure.DOWN:
                 pass
-        return Response.json({"success": True}, 503)
+        return JSONResponse({"success": True}, 503)
 
 
 async def _endless() -> AsyncIterator[bytes]:
     yield b'{"success": true, "padding": "'
     while True:
         yield b"x" * 65_536
+        await asyncio.sleep(0)  # the server notices that the client has closed the connection

@@ -13,58 +13,40 @@ GET  /control/state                                   failures, users, keys and 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from undercroft.devstack.emulators.http import Request, Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 if TYPE_CHECKING:
     from undercroft.devstack.emulators.oidc.issuer import OidcIssuer
 
 
-def handle_request(issuer: "OidcIssuer", request: Request) -> Response:
-    """Perform a control action. Returns its result, or the new state if it has none."""
-    action = request.path.removeprefix("/control/")
+async def handle_request(issuer: "OidcIssuer", request: Request) -> Response:
+    """Perform a control action. Returns the new state, or the token."""
+    action = request.url.path.removeprefix("/control/")
     try:
-        result = _ACTIONS[action](issuer, request.json) if action != "state" else None
+        body = await request.json() if request.method == "POST" else {}
+        if action == "token":
+            return JSONResponse({"token": issuer.token(issuer.users[body["subject"]], **body.get("claims", {}))})
+        if action != "state":
+            _ACTIONS[action](issuer, body)
     except (KeyError, TypeError, ValueError) as error:
-        return Response.json({"error": f"{type(error).__name__}: {error}"}, 400)
-    return Response.json(result or issuer.state())
-
-
-def _set_failures(issuer: "OidcIssuer", body: dict[str, Any]) -> None:
-    from undercroft.devstack.emulators.oidc.issuer import Failure
-
-    issuer.set_failures(*(Failure(name) for name in body["failures"]))
-
-
-def _add_user(issuer: "OidcIssuer", body: dict[str, Any]) -> None:
-    issuer.add_user(**body)
+        return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
+    return JSONResponse(issuer.state())
 
 
 def _approve(issuer: "OidcIssuer", body: dict[str, Any]) -> None:
     issuer.auto_approve = issuer.users[body["subject"]] if body["subject"] else None
 
 
-def _rotate(issuer: "OidcIssuer", body: dict[str, Any]) -> None:
-    issuer.rotate(withdraw=bool(body.get("withdraw")))
-
-
-def _token(issuer: "OidcIssuer", body: dict[str, Any]) -> dict[str, str]:
-    return {"token": issuer.token(issuer.users[body["subject"]], **body.get("claims", {}))}
-
-
 def _move_clock(issuer: "OidcIssuer", body: dict[str, Any]) -> None:
     issuer.clock_offset = float(body["offset"])
 
 
-def _reset(issuer: "OidcIssuer", _body: dict[str, Any]) -> None:
-    issuer.reset()
-
-
-_ACTIONS: dict[str, Callable[["OidcIssuer", dict[str, Any]], dict[str, str] | None]] = {
-    "failures": _set_failures,
-    "people": _add_user,
+_ACTIONS: dict[str, Callable[["OidcIssuer", dict[str, Any]], object]] = {
+    "failures": lambda issuer, body: issuer.set_failures(*body["failures"]),
+    "people": lambda issuer, body: issuer.add_user(**body),
     "approve": _approve,
-    "rotate": _rotate,
-    "token": _token,
+    "rotate": lambda issuer, body: issuer.rotate(withdraw=bool(body.get("withdraw"))),
     "clock": _move_clock,
-    "reset": _reset,
+    "reset": lambda issuer, _: issuer.reset(),
 }

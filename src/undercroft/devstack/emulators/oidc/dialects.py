@@ -5,13 +5,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import jwt
-
-from undercroft.devstack.emulators.http import Request, Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 if TYPE_CHECKING:
     from undercroft.devstack.emulators.oidc.issuer import OidcIssuer, ProviderUser
 
 MICROSOFT = "/microsoft/common/v2.0"
+MICROSOFT_TENANT = "3b9c1f0e-5a7d-4c26-9f58-0d2f6d9f1a11"
 APPLE_TEAM, APPLE_KEY_ID = "TEAM123456", "KEY1234567"
 
 
@@ -22,13 +23,11 @@ def discovery_issuer(issuer: "OidcIssuer", prefix: str) -> str:
 
 def extra_claims(issuer: "OidcIssuer", prefix: str, user: "ProviderUser") -> dict[str, Any]:
     """Return the service's additional ID token claims. Microsoft names the tenant and omits `email_verified`."""
-    from undercroft.devstack.emulators.oidc.issuer import TENANT, Failure
-
-    verified = user.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
+    verified = issuer.has_verified_email(user)
     if prefix.startswith("/microsoft/"):
         return {
-            "iss": f"{issuer.url}{prefix.replace('/common/', f'/{TENANT}/')}",
-            "tid": TENANT,
+            "iss": f"{issuer.url}{prefix.replace('/common/', f'/{MICROSOFT_TENANT}/')}",
+            "tid": MICROSOFT_TENANT,
             "email_verified": None,
             "xms_edov": verified,
         }
@@ -55,49 +54,45 @@ def is_apple_secret(issuer: "OidcIssuer", client_id: str, secret: str) -> bool:
 
 def handle_request(issuer: "OidcIssuer", request: Request) -> Response | None:
     """Serve GitHub's API, Supabase's `/auth/v1/user` and Clerk's `/v1/users/{id}`."""
-    if request.path.startswith("/clerk/v1/users/"):
-        user = issuer.users.get(request.path.rpartition("/")[2])
-        return Response.json(clerk_user(issuer, user)) if user else Response.json({"errors": []}, 404)
-    if request.path == "/supabase/auth/v1/user":
+    if request.url.path.startswith("/clerk/v1/users/"):
+        user = issuer.users.get(request.url.path.rpartition("/")[2])
+        return JSONResponse(clerk_user(issuer, user)) if user else JSONResponse({"errors": []}, 404)
+    if request.url.path == "/supabase/auth/v1/user":
         return _supabase_user(issuer, request)
-    if request.path.startswith("/github/api/user"):
+    if request.url.path.startswith("/github/api/user"):
         return _github(issuer, request)
     return None
 
 
 def _github(issuer: "OidcIssuer", request: Request) -> Response:
-    from undercroft.devstack.emulators.oidc.issuer import Failure
-
     user = issuer.access_tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
     if user is None:
-        return Response.json({"message": "Bad credentials"}, 401)
-    if request.path == "/github/api/user":
+        return JSONResponse({"message": "Bad credentials"}, 401)
+    if request.url.path == "/github/api/user":
         number = int(hashlib.sha256(user.subject.encode()).hexdigest()[:8], 16)
-        return Response.json({"id": number, "login": user.subject, "name": user.name, "email": None})
-    if Failure.EMAIL_MISSING in issuer.failures:
-        return Response.json([])
-    verified = user.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
+        return JSONResponse({"id": number, "login": user.subject, "name": user.name, "email": None})
+    if "email_missing" in issuer.failures:
+        return JSONResponse([])
+    verified = issuer.has_verified_email(user)
     other = {"email": f"other-{user.email}", "primary": False, "verified": True, "visibility": None}
-    return Response.json([other, {"email": user.email, "primary": True, "verified": verified, "visibility": "public"}])
+    return JSONResponse([other, {"email": user.email, "primary": True, "verified": verified, "visibility": "public"}])
 
 
 def _supabase_user(issuer: "OidcIssuer", request: Request) -> Response:
     if not request.headers.get("apikey"):
-        return Response.json({"message": "No API key found in request"}, 401)
+        return JSONResponse({"message": "No API key found in request"}, 401)
     token = request.headers.get("authorization", "").removeprefix("Bearer ")
     try:
         subject = jwt.decode(token, options={"verify_signature": False})["sub"]
     except (jwt.InvalidTokenError, KeyError):
         subject = ""
     user = issuer.users.get(subject)
-    return Response.json(supabase_user(issuer, user)) if user else Response.json({"code": 403}, 403)
+    return JSONResponse(supabase_user(issuer, user)) if user else JSONResponse({"code": 403}, 403)
 
 
 def supabase_user(issuer: "OidcIssuer", user: "ProviderUser", *, updated_at: float | None = None) -> dict[str, Any]:
     """Return a row of `auth.users` as in Supabase's API and webhooks."""
-    from undercroft.devstack.emulators.oidc.issuer import Failure
-
-    confirmed = user.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
+    confirmed = issuer.has_verified_email(user)
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(updated_at or issuer.now()))
     return {
         "id": user.subject,
@@ -115,9 +110,7 @@ def supabase_user(issuer: "OidcIssuer", user: "ProviderUser", *, updated_at: flo
 
 def clerk_user(issuer: "OidcIssuer", user: "ProviderUser", *, updated_at: float | None = None) -> dict[str, Any]:
     """Return a Clerk user as in its API and webhooks."""
-    from undercroft.devstack.emulators.oidc.issuer import Failure
-
-    verified = user.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
+    verified = issuer.has_verified_email(user)
     address = {
         "id": "idn_1",
         "email_address": user.email,
@@ -130,7 +123,7 @@ def clerk_user(issuer: "OidcIssuer", user: "ProviderUser", *, updated_at: float 
         "first_name": first,
         "last_name": last or None,
         "primary_email_address_id": "idn_1",
-        "email_addresses": [] if Failure.EMAIL_MISSING in issuer.failures else [address],
+        "email_addresses": [] if "email_missing" in issuer.failures else [address],
         "banned": user.banned,
         "locked": user.locked_for is not None,
         "lockout_expires_in_seconds": user.locked_for or None,

@@ -9,12 +9,15 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus, urlencode
 
-from undercroft.devstack.emulators.http import Request, Response
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+
+from undercroft.devstack.emulators.http import read_form
 from undercroft.devstack.emulators.oidc import control, dialects
 from undercroft.devstack.emulators.oidc.keys import encode_bytes
 
 if TYPE_CHECKING:
-    from undercroft.devstack.emulators.oidc.issuer import Grant, OidcIssuer, ProviderUser
+    from undercroft.devstack.emulators.oidc.issuer import Grant, OidcIssuer
 
 HUGE_BODY_SIZE = 64 * 1024 * 1024
 DISCOVERY = "/.well-known/openid-configuration"
@@ -35,16 +38,16 @@ class Endpoints:
         }
 
     async def handle(self, request: Request) -> Response:
-        if request.path.startswith("/control/"):
-            return control.handle_request(self._issuer, request)
+        if request.url.path.startswith("/control/"):
+            return await control.handle_request(self._issuer, request)
         for end, endpoint in self._endpoints.items():
-            if request.path.endswith(end):
-                return await endpoint(request, request.path.removesuffix(end))
-        return dialects.handle_request(self._issuer, request) or Response.json({"error": "not_found"}, 404)
+            if request.url.path.endswith(end):
+                return await endpoint(request, request.url.path.removesuffix(end))
+        return dialects.handle_request(self._issuer, request) or JSONResponse({"error": "not_found"}, 404)
 
     async def _discovery(self, _request: Request, prefix: str) -> Response:
         base = f"{self._issuer.url}{prefix}"
-        return Response.json(
+        return JSONResponse(
             {
                 "issuer": dialects.discovery_issuer(self._issuer, prefix),
                 "authorization_endpoint": f"{base}/authorize",
@@ -65,26 +68,26 @@ class Endpoints:
         if "slow" in wrong:
             await asyncio.sleep(self._issuer.slow_response_seconds)
         if "down" in wrong:
-            return Response.json({"error": "unavailable"}, 503)
+            return JSONResponse({"error": "unavailable"}, 503)
         if "huge" in wrong:
-            return Response(200, _endless(), {"Content-Type": "application/json"})
+            return StreamingResponse(_endless(), media_type="application/json")
         if "wrong" in wrong:
-            return Response.html("<h1>Welcome to the Wi-Fi</h1>")
+            return HTMLResponse("<h1>Welcome to the Wi-Fi</h1>")
         if "redirect" in wrong:
-            return Response.redirect(f"{self._issuer.url}/elsewhere/.well-known/jwks.json")
-        return Response.json(self._issuer.keys.jwks(with_ids="no_key_id" not in wrong))
+            return RedirectResponse(f"{self._issuer.url}/elsewhere/.well-known/jwks.json", 302)
+        return JSONResponse(self._issuer.keys.jwks(with_ids="no_key_id" not in wrong))
 
     async def _authorize(self, request: Request, prefix: str) -> Response:
-        parameters = {**request.query, **(request.form if request.method == "POST" else {})}
+        parameters = {**request.query_params, **await read_form(request)}
         if parameters.get("client_id") not in self._issuer.clients or not parameters.get("redirect_uri"):
-            return Response.html("<h1>Unknown client</h1>", 400)
+            return HTMLResponse("<h1>Unknown client</h1>", 400)
         if "deny" in self._issuer.failures:
             return self._redirect_back(parameters, prefix, {"error": "access_denied"})
         chosen = parameters.get("person")
         user = self._issuer.users.get(chosen) if chosen else self._issuer.auto_approve
         if user is None:
-            return Response.html(_approval_page(parameters, self._issuer.users.values()))
-        return self._redirect_back(parameters, prefix, {"code": self._issuer.grant(_create_grant(parameters, user))})
+            return HTMLResponse(_approval_page(parameters, self._issuer.users.values()))
+        return self._redirect_back(parameters, prefix, {"code": self._issuer.grant(parameters, user)})
 
     def _redirect_back(self, query: dict[str, str], prefix: str, parameters: dict[str, str]) -> Response:
         """Return to the client in the requested response mode: in the query, or by a form that submits itself."""
@@ -95,20 +98,20 @@ class Endpoints:
             if "wrong_iss_parameter" in self._issuer.failures:
                 parameters["iss"] = "https://another.example.com"
         if query.get("response_mode") == "form_post":
-            return Response.html(_form(query["redirect_uri"], parameters))
-        return Response.redirect(f"{query['redirect_uri']}?{urlencode(parameters)}")
+            return HTMLResponse(_form(query["redirect_uri"], parameters))
+        return RedirectResponse(f"{query['redirect_uri']}?{urlencode(parameters)}", 302)
 
     async def _token(self, request: Request, prefix: str) -> Response:
         if "token_down" in self._issuer.failures:
-            return Response.json({"error": "temporarily_unavailable"}, 503)
-        form = request.form
-        client_id, secret, method = _read_client_credentials(request)
+            return JSONResponse({"error": "temporarily_unavailable"}, 503)
+        form = await read_form(request)
+        client_id, secret, method = _read_client_credentials(request, form)
         allowed = self._auth_methods(prefix).get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
         if method not in allowed or not (method == "none" or self._is_valid_client(client_id, secret, prefix)):
-            return Response.json({"error": "invalid_client"}, 401)
+            return JSONResponse({"error": "invalid_client"}, 401)
         grant = self._redeem_code(form, client_id)
         if grant is None:
-            return Response.json({"error": "invalid_grant"}, 400)
+            return JSONResponse({"error": "invalid_grant"}, 400)
         nonce = "of-another-flow" if "wrong_nonce" in self._issuer.failures else grant.nonce
         audience = {} if "wrong_audience" in self._issuer.failures else {"aud": client_id}
         id_token = self._issuer.token(
@@ -118,7 +121,7 @@ class Endpoints:
             **audience,
             **dialects.extra_claims(self._issuer, prefix, grant.user),
         )
-        return Response.json(
+        return JSONResponse(
             {
                 "access_token": self._issuer.access_token(grant.user),
                 "token_type": "Bearer",
@@ -129,22 +132,23 @@ class Endpoints:
 
     async def _github_token(self, request: Request, _prefix: str) -> Response:
         """GitHub returns status 200 for errors too."""
-        client_id, secret, _ = _read_client_credentials(request)
+        form = await read_form(request)
+        client_id, secret, _ = _read_client_credentials(request, form)
         if not self._is_valid_client(client_id, secret, "/github"):
-            return Response.json({"error": "incorrect_client_credentials"})
-        grant = self._redeem_code(request.form, client_id)
+            return JSONResponse({"error": "incorrect_client_credentials"})
+        grant = self._redeem_code(form, client_id)
         if grant is None:
-            return Response.json({"error": "bad_verification_code"})
+            return JSONResponse({"error": "bad_verification_code"})
         token = self._issuer.access_token(grant.user)
-        return Response.json({"access_token": token, "token_type": "bearer", "scope": "read:user,user:email"})
+        return JSONResponse({"access_token": token, "token_type": "bearer", "scope": "read:user,user:email"})
 
     async def _userinfo(self, request: Request, prefix: str) -> Response:
         user = self._issuer.access_tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
         if user is None:
-            return Response.json({"error": "invalid_token"}, 401)
+            return JSONResponse({"error": "invalid_token"}, 401)
         claims = self._issuer.claims(user, prefix=prefix)
         names = ("sub", "email", "email_verified", "name")
-        return Response.json({name: claims[name] for name in names if name in claims})
+        return JSONResponse({name: claims[name] for name in names if name in claims})
 
     def _auth_methods(self, prefix: str) -> dict[str, list[str]]:
         """Return the supported client authentication methods. Apple accepts the secret only in the form."""
@@ -166,26 +170,14 @@ class Endpoints:
         return grant
 
 
-def _create_grant(parameters: dict[str, str], user: "ProviderUser") -> "Grant":
-    from undercroft.devstack.emulators.oidc.issuer import Grant
-
-    return Grant(
-        parameters["client_id"],
-        parameters["redirect_uri"],
-        user,
-        parameters.get("nonce"),
-        parameters.get("code_challenge"),
-    )
-
-
-def _read_client_credentials(request: Request) -> tuple[str, str, str]:
+def _read_client_credentials(request: Request, form: dict[str, str]) -> tuple[str, str, str]:
     """Return client ID, secret and authentication method (RFC 6749, 2.3.1). A public client has no secret."""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         name, _, secret = b64decode(encoded).decode().partition(":")
         return unquote_plus(name), unquote_plus(secret), "client_secret_basic"
-    secret = request.form.get("client_secret", "")
-    return request.form.get("client_id", ""), secret, "client_secret_post" if secret else "none"
+    secret = form.get("client_secret", "")
+    return form.get("client_id", ""), secret, "client_secret_post" if secret else "none"
 
 
 def _s256(verifier: str) -> str:
@@ -199,8 +191,11 @@ async def _endless() -> AsyncIterator[bytes]:
         yield piece * 1000
 
 
+def _hidden_inputs(values: dict[str, str]) -> str:
+    return "".join(f'<input type="hidden" name="{escape(k)}" value="{escape(v)}">' for k, v in values.items())
+
+
 def _approval_page(parameters: dict[str, str], users: Any) -> str:
-    hidden = "".join(f'<input type="hidden" name="{escape(k)}" value="{escape(v)}">' for k, v in parameters.items())
     buttons = "".join(
         f'<p><button name="person" value="{escape(each.subject)}">{escape(f"{each.name} · {each.email}")}</button></p>'
         for each in users
@@ -208,13 +203,13 @@ def _approval_page(parameters: dict[str, str], users: Any) -> str:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign in - OIDC emulator</title>'
         f"<h1>Choose an account</h1><p>This is an emulated identity provider for development.</p>"
-        f'<form method="post">{hidden}{buttons}</form></html>'
+        f'<form method="post">{_hidden_inputs(parameters)}{buttons}</form></html>'
     )
 
 
 def _form(action: str, values: dict[str, str]) -> str:
-    hidden = "".join(f'<input type="hidden" name="{escape(k)}" value="{escape(v)}">' for k, v in values.items())
     return (
-        f'<!doctype html><html lang="en"><body><form method="post" action="{escape(action)}">{hidden}</form>'
+        '<!doctype html><html lang="en"><body>'
+        f'<form method="post" action="{escape(action)}">{_hidden_inputs(values)}</form>'
         "<script>document.forms[0].submit()</script></body></html>"
     )

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -17,7 +17,6 @@ CLIENT_ID = "undercroft"
 CLIENT_SECRET = "emulator secret"  # noqa: S105
 AUDIENCE = "undercroft-api"
 WRONG_AUDIENCE = "another-api"
-TENANT = "3b9c1f0e-5a7d-4c26-9f58-0d2f6d9f1a11"
 SUPABASE_SECRET = "a legacy secret of the emulator, 0123456789"  # noqa: S105
 WEBHOOK_SECRET = "whsec_c3RhbmQtaW4gd2ViaG9vayBzZWNyZXQgMDEyMzQ1Njc4OQ=="  # noqa: S105
 AUTH_METHODS = ("client_secret_basic", "client_secret_post")
@@ -131,9 +130,9 @@ class OidcIssuer:
         self.clock_offset = 0.0
         self.server.drop_requests()
 
-    def set_failures(self, *failures: Failure) -> None:
-        """Enable exactly these failures; without arguments, disable all."""
-        self.failures = set(failures)
+    def set_failures(self, *failures: str) -> None:
+        """Enable exactly these failures; without arguments, disable all. Raises `ValueError` for an unknown one."""
+        self.failures = set(map(Failure, failures))
 
     def now(self) -> int:
         """Return the Unix time of the issuer's clock, which includes `clock_offset`."""
@@ -145,6 +144,9 @@ class OidcIssuer:
         user = ProviderUser(subject, fields.pop("email", f"{subject}@example.com"), **fields)
         self.users[user.subject] = user
         return user
+
+    def has_verified_email(self, user: ProviderUser) -> bool:
+        return user.email_verified and Failure.EMAIL_UNVERIFIED not in self.failures
 
     def rotate(self, *, withdraw: bool = False) -> None:
         """Sign with new keys from now on."""
@@ -190,10 +192,12 @@ class OidcIssuer:
             return jwt.encode(claims, other.private, other.alg, headers)
         return jwt.encode(claims, key.private, key.alg, headers)
 
-    def grant(self, grant: Grant) -> str:
-        """Store a grant and return its authorization code."""
+    def grant(self, parameters: Mapping[str, str], user: ProviderUser) -> str:
+        """Store what an authorization request is granted for this user, and return its code."""
         code = secrets.token_urlsafe(24)
-        self.grants[code] = grant
+        client_id, redirect_uri = parameters["client_id"], parameters["redirect_uri"]
+        nonce, challenge = parameters.get("nonce"), parameters.get("code_challenge")
+        self.grants[code] = Grant(client_id, redirect_uri, user, nonce, challenge)
         return code
 
     def access_token(self, user: ProviderUser) -> str:
