@@ -137,11 +137,10 @@ class PostgresServer:
 
     def _clear_leftovers(self) -> None:
         """Delete temporary files of an interrupted first start."""
-        for path in self.data.parent.glob(f"{self.data.name}-*"):
-            if path.suffix == ".half":
-                shutil.rmtree(path, ignore_errors=True)
-            elif path.suffix == ".password":
-                path.unlink(missing_ok=True)
+        for folder in self.data.parent.glob(f"{self.data.name}-*.half"):
+            shutil.rmtree(folder, ignore_errors=True)
+        for secret in self.data.parent.glob(f"{self.data.name}-*.password"):
+            secret.unlink(missing_ok=True)
 
     def _write_secret(self, path: Path) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

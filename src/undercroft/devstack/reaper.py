@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 GRACE_SECONDS = 4.0
 
@@ -43,6 +44,12 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def is_alive(pid: int) -> bool:
+    """Return whether a process is running. On Linux, one that has ended but was not waited for is not."""
+    if sys.platform == "linux":
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        except OSError:
+            return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,12 +1,18 @@
-"""Requests to stop: signals, and the end of the process that started this one."""
+"""Requests to stop: signals, and the end of the processes that started this one: `make`, `uv` and the group leader."""
 
+import contextlib
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from undercroft.devstack.parent_watcher import ParentWatcher
+from undercroft.devstack.machine import LINUX, WINDOWS
+from undercroft.devstack.reaper import is_alive
+
+_LAUNCHERS = {"make", "gmake", "uv"}
 
 
 class StopRequested(Exception):
@@ -46,3 +52,51 @@ class StopSignals:
         elif now - self._requested_at > 0.5:
             self._kill()
             os._exit(130)
+
+
+class ParentWatcher:
+    """Watches the ancestors within the process group and its leader.
+
+    Under `nohup`, only `make` and `uv` are watched, because the shell may end.
+    """
+
+    def __init__(self) -> None:
+        parent = os.getppid()
+        nohup = not WINDOWS and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        self._pids = [] if WINDOWS else _select_pids(parent, nohup)
+        self._parent = parent if parent in self._pids or not nohup else 0
+
+    def has_exited(self) -> bool:
+        """Return whether a watched process has ended."""
+        return (self._parent != 0 and os.getppid() != self._parent) or not all(map(is_alive, self._pids))
+
+
+def _select_pids(parent: int, nohup: bool) -> list[int]:
+    group = os.getpgrp()
+    found = []
+    pid = parent
+    while pid > 1:
+        above, its_group, name = _read_process(pid)
+        if its_group != group:
+            break
+        if name in _LAUNCHERS or not nohup:
+            found.append(pid)
+        pid = above
+    if not nohup and group not in (*found, os.getpid()):
+        found.append(group)
+    return found
+
+
+def _read_process(pid: int) -> tuple[int, int, str]:
+    """Return parent, process group and name of a process; zeros and an empty name if it does not exist."""
+    with contextlib.suppress(OSError, ValueError):
+        if LINUX:
+            head, _, tail = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+            _, parent, group = tail.split()[:3]
+            return int(parent), int(group), head.partition("(")[2]
+        line = subprocess.run(
+            ["/bin/ps", "-o", "ppid=,pgid=,comm=", "-p", str(pid)], capture_output=True, text=True, check=False
+        )
+        parent, group, name = line.stdout.split(None, 2)
+        return int(parent), int(group), Path(name.strip()).name
+    return 0, 0, ""

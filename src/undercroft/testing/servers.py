@@ -23,6 +23,7 @@ from urllib.parse import urlsplit, urlunsplit
 from undercroft.core.errors import ConfigurationError
 from undercroft.devstack import data_dirs, machine, roles
 from undercroft.devstack.postgres import NON_DURABLE_SETTINGS, PostgresServer
+from undercroft.devstack.reaper import is_alive
 from undercroft.devstack.valkey import IN_MEMORY, ValkeyServer
 
 _SERVERS_FILE = "servers.json"
@@ -126,12 +127,12 @@ class ServerSupervisor:
         pid_file.write_text(str(os.getpid()))
         try:
             self._write_servers_file(asyncio.run(self._prepare()))
-            while not self._is_stop_requested and _is_alive(self._run):
+            while not self._is_stop_requested and is_alive(self._run):
                 time.sleep(0.1)
         finally:
             self._stop()
             pid_file.unlink(missing_ok=True)
-            if not _is_alive(self._run):
+            if not is_alive(self._run):
                 shutil.rmtree(self._folder, ignore_errors=True)
 
     def _handle_signal(self, *_: Any) -> None:
@@ -247,21 +248,6 @@ async def _drop_all(url: str, template: str) -> None:
             await manager.execute(f'DROP DATABASE IF EXISTS "{name["datname"]}" WITH (FORCE)')
     finally:
         await manager.close()
-
-
-def _is_alive(pid: int) -> bool:
-    if machine.LINUX:
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-        except OSError:
-            return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def main() -> None:
