@@ -6,11 +6,6 @@ from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import Environment, SettingsBase, load
 
 
-def settings_classes() -> list[type[SettingsBase]]:
-    """Return all settings classes in the order of `.env.example`."""
-    return list_settings_classes(get_registry().extensions)
-
-
 def check_settings(environment: Environment) -> None:
     """Validate all settings; in production, also refuse insecure ones.
 
@@ -30,7 +25,7 @@ def check_settings(environment: Environment) -> None:
 
 def _load_all() -> list[SettingsBase]:
     instances, errors = [], list[str]()
-    for declared in settings_classes():
+    for declared in list_settings_classes(get_registry().extensions):
         try:
             instances.append(load(declared))
             instances[-1].require_adapters()

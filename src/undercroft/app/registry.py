@@ -4,7 +4,7 @@ Each part is loaded when it is first used: a process that never serves `/admin` 
 core packages look their part up in the context, `current_context().get(Permissions)`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, cached_property
 from importlib import import_module
@@ -107,13 +107,7 @@ class Registry:
 
     @cached_property
     def permissions(self) -> Permissions:
-        found: list[Permission] = []
-        for at, declared in self._declared_permissions():
-            try:
-                Permissions(found := [*found, *declared])
-            except ValueError as error:
-                raise CodeError(f"{error} Give it another name.", at=at) from None
-        return Permissions(found)
+        return _build(Permissions, self._declared_permissions())
 
     def _declared_permissions(self) -> Iterator[tuple[Any, tuple[Permission, ...]]]:
         for module in self.modules:
@@ -149,13 +143,7 @@ class Registry:
 
     @cached_property
     def rate_limits(self) -> RateLimits:
-        found: list[tuple[str, Callable[[], str]]] = []
-        for part in self.parts("limits"):
-            try:
-                RateLimits(found := [*found, *getattr(part, "LIMITS", {}).items()])
-            except ValueError as error:
-                raise CodeError(f"{error} Give it another name.", at=part) from None
-        return RateLimits(found)
+        return _build(RateLimits, ((part, getattr(part, "LIMITS", {}).items()) for part in self.parts("limits")))
 
     @cached_property
     def security_schemes(self) -> SecuritySchemes:
@@ -180,13 +168,10 @@ class Registry:
 
     @cached_property
     def adapters(self) -> Adapters:
-        found: list[Adapter] = []
-        for part in self.parts("providers"):
-            try:
-                Adapters(found := [*found, *(each for each in vars(part).values() if isinstance(each, Adapter))])
-            except ValueError as error:
-                raise CodeError(f"{error} Give it another name.", at=part) from None
-        return Adapters(found)
+        parts = self.parts("providers")
+        return _build(
+            Adapters, ((part, [each for each in vars(part).values() if isinstance(each, Adapter)]) for part in parts)
+        )
 
     @cached_property
     def statistics(self) -> StatisticsSections:
@@ -211,6 +196,17 @@ class Registry:
 
     def _collect(self, name: str, kind: type[T]) -> list[T]:
         return [each for part in self.parts(name) for each in defined_in(part, kind)]
+
+
+def _build(kind: Callable[[list[Any]], T], declared: Iterable[tuple[Any, Iterable[Any]]]) -> T:
+    """Return a part of the registry with what each file declares. Raises `CodeError` for a name that is taken."""
+    found: list[Any] = []
+    for at, declarations in declared:
+        try:
+            kind(found := [*found, *declarations])
+        except ValueError as error:
+            raise CodeError(f"{error} Give it another name.", at=at) from None
+    return kind(found)
 
 
 def get_registry() -> Registry:

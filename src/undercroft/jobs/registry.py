@@ -12,6 +12,7 @@ The application has the tasks that the files `tasks.py` of its modules declare. 
 
 import dataclasses
 import inspect
+import random
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -24,7 +25,6 @@ from msgspec import Struct
 
 from undercroft.core.context import current_context
 from undercroft.jobs.arguments import Arguments
-from undercroft.jobs.backoff import Backoff
 from undercroft.jobs.errors import InvalidTask
 
 P = ParamSpec("P")
@@ -64,6 +64,23 @@ class Cron(Struct, frozen=True):
         except CronSimError as error:
             raise InvalidTask(f"{self.expression!r} is not a schedule: {str(error).lower()}.") from None
         raise InvalidTask(f"{self.expression!r} is not a schedule: no day matches it.")
+
+
+class Backoff(Struct, frozen=True):
+    """Exponential backoff: `initial` seconds before the second attempt, multiplied by `factor` for each further one.
+
+    Delays are limited to `maximum` seconds and randomly shortened by up to half, so that jobs which failed together are
+    not retried together.
+    """
+
+    initial: float = 2
+    factor: float = 2
+    maximum: float = 3600
+
+    def delay(self, attempt: int) -> float:
+        """Return the seconds to wait after this attempt. The first attempt is 1."""
+        exact = min(self.maximum, self.initial * self.factor ** min(attempt - 1, 64))
+        return exact * random.uniform(0.5, 1)  # noqa: S311 - jitter, not security
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ import builtins
 from collections.abc import Iterator
 from pathlib import Path
 
-from undercroft.lint.sources import TENANT_OWNED, Index, RuleMatch, Source, is_table
+from undercroft.lint.sources import TENANT_OWNED, Index, RuleMatch, Source, exported_names, is_table
 
 APP_ERROR = "undercroft.core.errors.AppError"
 MODULE_FILES = (
@@ -67,7 +67,7 @@ def _check_size(module: Source) -> Iterator[RuleMatch]:
             "module-size",
             f"this module has {lines} lines; split it, or state in its docstring: {reason}",
         )
-    exports = _count_exports(module.tree)
+    exports = len(exported_names(module.tree))
     if exports > MAX_EXPORTS and "25 names" not in docstring:
         reason = "It exports more than 25 names because …"
         yield _first_line(), "module-size", f"this module exports {exports} names; state in its docstring: {reason}"
@@ -118,14 +118,6 @@ def _is_error(source: Source, index: Index, node: ast.ClassDef) -> bool:
         return True
     bases = (getattr(builtins, each.id, None) for each in node.bases if isinstance(each, ast.Name))
     return any(isinstance(base, type) and issubclass(base, BaseException) for base in bases)
-
-
-def _count_exports(tree: ast.Module) -> int:
-    for node in tree.body:
-        names = [target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)]
-        if "__all__" in names and isinstance(node, ast.Assign) and isinstance(node.value, ast.List | ast.Tuple):
-            return len(node.value.elts)
-    return 0
 
 
 def _first_line() -> ast.stmt:

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
-from undercroft.lint.sources import Index, RuleMatch, Source
+from undercroft.lint.sources import Index, RuleMatch, Source, exported_names
 
 PACKAGE = Path(__file__).parents[1]
 EXTENSIONS = "extensions"
@@ -104,10 +104,7 @@ def public_names(module: str) -> frozenset[str]:
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     if not file.is_file():
         return frozenset()
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and [getattr(each, "id", "") for each in node.targets] == ["__all__"]:
-            return frozenset(ast.literal_eval(node.value))
-    return frozenset()
+    return frozenset(exported_names(ast.parse(file.read_text(encoding="utf-8"))))
 
 
 @cache

@@ -179,6 +179,14 @@ def _declares_module(source: Source) -> bool:
     )
 
 
+def exported_names(tree: ast.Module) -> list[str]:
+    """Return the names in `__all__` of a file; none if it has no `__all__`."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and [getattr(each, "id", "") for each in node.targets] == ["__all__"]:
+            return list(ast.literal_eval(node.value))
+    return []
+
+
 def is_table(node: ast.ClassDef) -> bool:
     """Return whether a class is declared with `table=True`."""
     values = (word.value for word in node.keywords if word.arg == "table")

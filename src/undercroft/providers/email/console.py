@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
+from undercroft.providers.email.errors import DeliveryResult
 from undercroft.providers.email.message import EmailMessage
-from undercroft.providers.email.protocol import DeliveryResult
 from undercroft.providers.email.settings import EmailSettings
 
 RULE = "─" * 72

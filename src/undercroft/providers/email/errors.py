@@ -17,3 +17,7 @@ class DeliveryRefused(EmailError, PermanentError):
 
 class DeliveryDeferred(EmailError):
     """The email was not accepted: a 4xx reply, a timeout, a lost connection or rejected credentials. Retry later."""
+
+
+DeliveryResult = EmailError | None
+"""None if an email was accepted."""

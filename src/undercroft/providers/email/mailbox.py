@@ -5,10 +5,9 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from undercroft.providers.email.errors import DeliveryDeferred
+from undercroft.providers.email.errors import DeliveryDeferred, DeliveryResult
 from undercroft.providers.email.mail_files import MailFiles
 from undercroft.providers.email.message import EmailMessage
-from undercroft.providers.email.protocol import DeliveryResult
 from undercroft.providers.email.settings import EmailSettings
 
 

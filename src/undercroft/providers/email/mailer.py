@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, Unpack
+from typing import Any, Protocol, TypedDict, Unpack
 from uuid import UUID
 
 import structlog
@@ -11,8 +11,8 @@ from undercroft.core.adapters import find_adapter
 from undercroft.core.context import current_context
 from undercroft.core.settings import CoreSettings, load
 from undercroft.providers.email.address import Address
+from undercroft.providers.email.errors import DeliveryResult
 from undercroft.providers.email.message import Attachment, EmailMessage
-from undercroft.providers.email.protocol import DeliveryResult, EmailProvider
 from undercroft.providers.email.sanitizer import sanitize_data
 from undercroft.providers.email.settings import KIND, EmailSettings
 from undercroft.providers.email.templates import render
@@ -20,6 +20,23 @@ from undercroft.providers.email.templates import render
 log = structlog.get_logger("undercroft.application")
 
 Recipients = str | Address | Sequence[str | Address]
+
+
+class EmailProvider(Protocol):
+    """Delivers emails. Each provider has its own module in this package."""
+
+    async def deliver(self, messages: Sequence[EmailMessage]) -> list[DeliveryResult]:
+        """Deliver all messages, over one connection if the provider uses connections.
+
+        Returns one result per message, in their order: None if it was accepted, else `DeliveryRefused` (permanent) or
+        `DeliveryDeferred` (retry later). A failure does not stop the other messages. Raises `ConfigurationError` if the
+        settings are invalid.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Check without sending an email whether emails can be delivered. Raises the error that prevents it."""
+        ...
 
 
 class ComposeOptions(TypedDict, total=False):

@@ -10,9 +10,8 @@ from aiosmtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseExcepti
 from aiosmtplib.response import SMTPResponse
 
 from undercroft.core.errors import ConfigurationError
-from undercroft.providers.email.errors import DeliveryDeferred, DeliveryRefused, EmailError
+from undercroft.providers.email.errors import DeliveryDeferred, DeliveryRefused, DeliveryResult, EmailError
 from undercroft.providers.email.message import EmailMessage
-from undercroft.providers.email.protocol import DeliveryResult
 from undercroft.providers.email.settings import EmailSettings, SmtpSecurity
 
 AUTH_ERROR_CODES = frozenset({530, 534, 535, 538})
