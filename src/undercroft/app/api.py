@@ -1,7 +1,7 @@
 """The ASGI application of a surface: `public` (with auth and app), `admin`, or `all`."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 from fastapi import FastAPI
@@ -69,14 +69,13 @@ def _build_app(surface: str, context: AppContext) -> Api:
         registry.load()
         app = Api(version=__version__, lifespan=_lifespan, context=context, surface=surface)
         context.add(Health, Health())
+        modules = [module for module in registry.modules if not module.is_extension]
         for name in ("routes", "pages"):
-            for module in registry.modules:
-                if not module.is_extension:
-                    app.add(_served_routers(module, surface, name))
-        for module in registry.modules:
-            if not module.is_extension:
-                add_exception_handlers(app, module)
-                add_middleware(app, module)
+            for module in modules:
+                app.add(_served_routers(module, surface, name))
+        for module in modules:
+            add_exception_handlers(app, module)
+            add_middleware(app, module)
         built_in = list(app.routes)
         check_routes(built_in, complete=load(CoreSettings).is_development)
         for module in registry.extensions:
@@ -131,10 +130,7 @@ async def _start(app: Api, stack: AsyncExitStack) -> dict[str, Any]:
             await cache.ping()
     checked = set(map(id, app.routes))
     for module in get_registry().modules:
-        if module.is_extension:
-            with skip_if_broken(module.name):
-                state |= await _start_module(module, app, stack)
-        else:
+        with skip_if_broken(module.name) if module.is_extension else nullcontext():
             state |= await _start_module(module, app, stack)
     added = [route for route in app.routes if id(route) not in checked]
     check_routes(added, complete=load(CoreSettings).is_development)

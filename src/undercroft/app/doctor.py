@@ -102,11 +102,8 @@ async def roles() -> tuple[CheckStatus, str, str]:
     if role["superuser"] or role["bypasses"]:
         return CheckStatus.WARNING, f"{role['name']} bypasses row-level security", fix
     if role["owns"]:
-        return (
-            CheckStatus.WARNING,
-            f"{role['name']} owns the tables and could change the schema and the audit log",
-            fix,
-        )
+        message = f"{role['name']} owns the tables and could change the schema and the audit log"
+        return CheckStatus.WARNING, message, fix
     return CheckStatus.OK, f"{role['name']} can only read and write rows", ""
 
 
@@ -126,11 +123,8 @@ async def isolation() -> tuple[CheckStatus, str, str]:
 async def redis() -> tuple[CheckStatus, str, str]:
     cache = Cache(load(RedisSettings))
     if not cache:
-        return (
-            CheckStatus.WARNING,
-            "not configured: each process has its own rate limits and caches",
-            "Set REDIS_URL if you run more than one server process.",
-        )
+        message = "not configured: each process has its own rate limits and caches"
+        return CheckStatus.WARNING, message, "Set REDIS_URL if you run more than one server process."
     await cache.ping()
     await cache.close()
     return CheckStatus.OK, "reachable", ""

@@ -18,9 +18,8 @@ def histories() -> list[History]:
     get_registry().load_models()
     own = [module for module in get_registry().modules if _has_own_history(module)]
     module_tables = {module.name: table_names(module) for module in own}
-    core = (
-        frozenset(SQLModel.metadata.tables) - get_registry().foreign_tables - frozenset().union(*module_tables.values())
-    )
+    core = frozenset(SQLModel.metadata.tables) - get_registry().foreign_tables
+    core = core.difference(*module_tables.values())
     return [
         History("core", SCRIPT_LOCATION, core),
         *(History(module.name, module.folder / "migrations", module_tables[module.name]) for module in own),

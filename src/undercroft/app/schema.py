@@ -41,11 +41,9 @@ async def require_row_security() -> None:
 
 def configured_row_security() -> RowSecurityConfig:
     """Return the row-level security that the settings require. The tables are loaded only if it is on."""
-    return (
-        build_row_security(enabled=True)
-        if load(DatabaseSettings).tenant_rls
-        else RowSecurityConfig(enabled=False, tables=())
-    )
+    if load(DatabaseSettings).tenant_rls:
+        return build_row_security(enabled=True)
+    return RowSecurityConfig(enabled=False, tables=())
 
 
 def build_row_security(*, enabled: bool) -> RowSecurityConfig:
@@ -53,11 +51,8 @@ def build_row_security(*, enabled: bool) -> RowSecurityConfig:
     get_registry().load_models()
     settings = load(DatabaseSettings)
     admin = row_security.role_from_url(settings.admin_url)
-    return RowSecurityConfig(
-        enabled,
-        tenant_tables(),
-        admin if admin != row_security.role_from_url(settings.url) else "",
-    )
+    is_separate = admin != row_security.role_from_url(settings.url)
+    return RowSecurityConfig(enabled, tenant_tables(), admin if is_separate else "")
 
 
 def _latest_revisions() -> Iterator[tuple[str, str]]:

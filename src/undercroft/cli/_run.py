@@ -174,7 +174,6 @@ def _report_error(error: Exception) -> int:
 
 
 def _report_usage_error(error: Any) -> int:
-    """Print a usage error with a reference to the command's help."""
     context, code = getattr(error, "ctx", None), int(error.exit_code)
     command = context.command_path if context else "undercroft"
     message = error.format_message().replace("Value error, ", "")
@@ -184,7 +183,6 @@ def _report_usage_error(error: Any) -> int:
 
 
 def _print_error(message: str, code: int) -> int:
-    """Print an error message to standard error and return `code`."""
     label = typer.style("Error", fg="red", bold=True) if sys.stderr.isatty() else "Error"
     first, _, rest = message.strip().partition("\n")
     print(f"{label}: {first}", file=sys.stderr)

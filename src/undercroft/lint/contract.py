@@ -62,11 +62,8 @@ def _check_size(module: Source) -> Iterator[RuleMatch]:
     lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files)
     if lines > MAX_LINES and "2,000 lines" not in docstring:
         reason = "It has more than 2,000 lines because …"
-        yield (
-            _first_line(),
-            "module-size",
-            f"this module has {lines} lines; split it, or state in its docstring: {reason}",
-        )
+        message = f"this module has {lines} lines; split it, or state in its docstring: {reason}"
+        yield _first_line(), "module-size", message
     exports = len(exported_names(module.tree))
     if exports > MAX_EXPORTS and "25 names" not in docstring:
         reason = "It exports more than 25 names because …"

@@ -100,9 +100,9 @@ class TenantChecker:
         return self._class(value.func)
 
     def _class(self, node: ast.AST) -> TenantModel | None:
-        return (
-            self._index.model(self._source.qualified_name(node)) if isinstance(node, ast.Name | ast.Attribute) else None
-        )
+        if isinstance(node, ast.Name | ast.Attribute):
+            return self._index.model(self._source.qualified_name(node))
+        return None
 
     def _model(self, node: ast.AST) -> TenantModel | None:
         """Return the tenant model that a name, an attribute or a constructor call refers to."""
@@ -130,7 +130,6 @@ class TenantChecker:
         return self._model(line.value)
 
     def _queried_model(self, call: ast.Call) -> TenantModel | None:
-        """Return the tenant model that this call queries, or None."""
         values = [*call.args, *(word.value for word in call.keywords)]
         name = self._source.qualified_name(call.func) or ""
         if name.partition(".")[0] in ORM_PACKAGES and name.rpartition(".")[2] in QUERY_FUNCTIONS:

@@ -169,9 +169,8 @@ class ServerSupervisor:
         self._started.append(postgres)
         postgres.start()
         postgres.wait_until_ready()
-        three = roles.Roles(
-            secrets.token_hex(8), secrets.token_hex(8), secrets.token_hex(8), database="undercroft_template"
-        )
+        owner, app, admin = (secrets.token_hex(8) for _ in range(3))
+        three = roles.Roles(owner, app, admin, database="undercroft_template")
         await roles.ensure(postgres.url, three)
         owner, app, admin = (three.url(role, "127.0.0.1", postgres.port) for role in ("owner", "app", "admin"))
         return Servers(postgres.url, owner, app, admin, three.database, redis_url)
@@ -238,7 +237,7 @@ def _configure(servers: Servers, folder: Path) -> None:
 
 
 async def _drop_all(url: str, template: str) -> None:
-    """Drop the template database and all its clones."""
+    """Also drop all clones of the template."""
     import asyncpg
 
     manager = await asyncpg.connect(url)

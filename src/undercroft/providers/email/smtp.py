@@ -52,9 +52,8 @@ class SmtpProvider:
                 await client.connect()
         except (SMTPException, OSError, ValueError) as error:
             client.close()
-            raise DeliveryDeferred(
-                f"The mail server at {client.hostname} cannot be used: {_describe(error)}"
-            ) from error
+            message = f"The mail server at {client.hostname} cannot be used: {_describe(error)}"
+            raise DeliveryDeferred(message) from error
         return client
 
     async def _client(self) -> aiosmtplib.SMTP:

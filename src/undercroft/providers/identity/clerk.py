@@ -11,7 +11,6 @@ from msgspec import UNSET, UnsetType
 from undercroft.core.settings import load
 from undercroft.providers.http_client import HttpClient
 from undercroft.providers.identity.common import (
-    DELETED_PROFILE,
     create_token_verifier,
     get_with_token,
     has_subject,
@@ -45,7 +44,7 @@ class Clerk:
     async def profile(self, claims: Claims, token: str) -> Profile:  # noqa: ARG002
         user = await self._user(claims.sub) if claims.email is None else None
         if user is not None:
-            return self._of(user, parse_unix_milliseconds(user.get("updated_at")) or claims.iat)
+            return self._of(user, claims.iat)
         verified = claims.has_verified_email or load(IdentitySettings).auth_trust_email
         return Profile.of(
             self.issuer, claims.sub, email=claims.email, verified=verified, name=claims.name, at=claims.iat
@@ -53,7 +52,7 @@ class Clerk:
 
     async def lookup(self, subject: str) -> Profile | None:
         user = await self._user(subject)
-        return None if user is None else self._of(user, parse_unix_milliseconds(user.get("updated_at")) or time.time())
+        return None if user is None else self._of(user, time.time())
 
     async def _user(self, subject: str) -> dict[str, Any] | None:
         """Return a user from the Backend API; None without a secret key or for an unknown user."""
@@ -74,28 +73,18 @@ class Clerk:
         if not isinstance(user, dict) or not has_subject(user.get("id")):
             return None
         if kind == "user.deleted":
-            return ProviderEvent(
-                name, ProviderEventKind.DELETED, Profile.of(self.issuer, user["id"], **DELETED_PROFILE, at=sent_at)
-            )
+            return ProviderEvent(name, ProviderEventKind.DELETED, Profile.of(self.issuer, user["id"], at=sent_at))
         if kind in SESSION_ENDS and has_subject(user.get("user_id")):
-            profile = Profile.of(self.issuer, user["user_id"], **DELETED_PROFILE, at=sent_at)
+            profile = Profile.of(self.issuer, user["user_id"], at=sent_at)
             return ProviderEvent(name, ProviderEventKind.SESSION_ENDED, profile, session_id=user["id"])
         if kind not in ("user.created", "user.updated"):
             return None
-        return ProviderEvent(
-            name, ProviderEventKind.CHANGED, self._of(user, parse_unix_milliseconds(user.get("updated_at")) or sent_at)
-        )
+        return ProviderEvent(name, ProviderEventKind.CHANGED, self._of(user, sent_at))
 
-    def _of(self, user: Mapping[str, Any], at: float) -> Profile:
-        listed = user.get("email_addresses")
-        primary = next(
-            (
-                each
-                for each in (listed if isinstance(listed, list) else [])
-                if isinstance(each, dict) and each.get("id") == user.get("primary_email_address_id")
-            ),
-            {},
-        )
+    def _of(self, user: Mapping[str, Any], seen_at: float) -> Profile:
+        listed, primary_id = user.get("email_addresses"), user.get("primary_email_address_id")
+        addresses = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+        primary = next((each for each in addresses if each.get("id") == primary_id), {})
         verification = primary.get("verification")
         verified = isinstance(verification, dict) and verification.get("status") == "verified"
         name = " ".join(part for part in (user.get("first_name"), user.get("last_name")) if isinstance(part, str))
@@ -105,7 +94,7 @@ class Clerk:
             email=primary.get("email_address"),
             verified=verified or load(IdentitySettings).auth_trust_email,
             name=name,
-            at=at,
+            at=parse_unix_milliseconds(user.get("updated_at")) or seen_at,
             blocked_until=_blocked_until(user),
         )
 

@@ -17,9 +17,6 @@ from undercroft.providers.identity.jwks import Jwks
 from undercroft.providers.identity.profile import FOREVER, to_datetime
 from undercroft.providers.identity.tokens import TokenRules, TokenVerifier, is_valid_subject
 
-DELETED_PROFILE: Any = {"email": None, "verified": False, "name": None}
-"""Profile fields of a deleted user."""
-
 
 def create_token_verifier(
     issuer: str, jwks_uri: Callable[[], Awaitable[str]], http_client: HttpClient, **rules: Any
@@ -90,9 +87,7 @@ def verify_webhook(headers: Mapping[str, str], body: bytes, secret: str, *, pref
     webhook_id, timestamp, signatures = (
         headers.get(f"{prefix}-{name}", "") for name in ("id", "timestamp", "signature")
     )
-    if not (webhook_id and len(webhook_id) <= 256 and timestamp.isascii() and timestamp.isdigit()):
-        raise BadSignature
-    if len(timestamp) >= 16:
+    if not (0 < len(webhook_id) <= 256 and timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 16):
         raise BadSignature
     digest = hmac.new(_key(secret), f"{webhook_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     expected = f"v1,{b64encode(digest).decode()}"

@@ -65,10 +65,8 @@ class Github:
             raise IdentityProviderUnavailable from error
         token = response.content.get("access_token") if response.ok else None
         if not isinstance(token, str):
-            error_code = response.content.get("error") if isinstance(response.content, dict) else None
-            log.warning(
-                "social_sign_in.failed", provider=self.name, cause="no access token", error=str(error_code)[:100]
-            )
+            reason = response.content.get("error") if isinstance(response.content, dict) else None
+            log.warning("social_sign_in.failed", provider=self.name, cause="no access token", error=str(reason)[:100])
             raise SocialSignInFailed
         return token
 

@@ -46,11 +46,8 @@ class OpenId:
     ) -> None:
         self.name, self.label, self.issuer = name, label, issuer
         self._client_id, self._secret = client_id, secret
-        self._scopes, self._extra_parameters, self._is_email_verified = (
-            scopes,
-            dict(extra_parameters or {}),
-            is_email_verified,
-        )
+        self._scopes, self._extra_parameters = scopes, dict(extra_parameters or {})
+        self._is_email_verified = is_email_verified
         self._expected_issuer = metadata_issuer or issuer
         self._http_client = http_client
         self._discovery = Discovery(issuer, http_client, expected_issuer=metadata_issuer)

@@ -34,9 +34,9 @@ class Profile(Struct, frozen=True):
         issuer: str,
         subject: str,
         *,
-        email: object,
-        verified: bool,
-        name: object,
+        email: object = None,
+        verified: bool = False,
+        name: object = None,
         at: float | None = None,
         blocked_until: datetime | UnsetType | None = UNSET,
     ) -> "Profile":

@@ -8,7 +8,6 @@ from msgspec import UNSET
 from undercroft.core.settings import load
 from undercroft.providers.http_client import HttpClient
 from undercroft.providers.identity.common import (
-    DELETED_PROFILE,
     create_token_verifier,
     get_with_token,
     has_subject,
@@ -67,12 +66,9 @@ class Supabase:
         if not isinstance(row, dict) or not has_subject(row.get("id")):
             return None
         if is_deletion or row.get("deleted_at"):  # a hard or a soft deletion
-            return ProviderEvent(
-                name, ProviderEventKind.DELETED, Profile.of(self.issuer, row["id"], **DELETED_PROFILE, at=sent_at)
-            )
-        return ProviderEvent(
-            name, ProviderEventKind.CHANGED, self._of(row, parse_iso_time(row.get("updated_at")) or sent_at)
-        )
+            return ProviderEvent(name, ProviderEventKind.DELETED, Profile.of(self.issuer, row["id"], at=sent_at))
+        profile = self._of(row, parse_iso_time(row.get("updated_at")) or sent_at)
+        return ProviderEvent(name, ProviderEventKind.CHANGED, profile)
 
     def _of(self, row: Mapping[str, Any], at: float) -> Profile:
         metadata = row.get("raw_user_meta_data") or row.get("user_metadata")

@@ -145,9 +145,8 @@ class AttackRun:
             try:
                 await victim.get_object_id(name)
             except Exception as error:
-                error.add_note(
-                    f"This was the factory of {name}. Declare one with valid values in the module's testing.py."
-                )
+                fix = "Declare one with valid values in the module's testing.py."
+                error.add_note(f"This was the factory of {name}. {fix}")
                 raise
         return cls(app, victim, connection)
 
@@ -205,9 +204,8 @@ class AttackRun:
         body = operation.body
         for each in operation.body_ids:
             name = each[-1].removesuffix("s")
-            body = set_at_path(
-                body, each, foreign[name] if each == probe.body else str(await self._id_of(attacker, name))
-            )
+            value = foreign[name] if each == probe.body else str(await self._id_of(attacker, name))
+            body = set_at_path(body, each, value)
         headers = {TEAM_HEADER: str(team_id if probe.header else attacker.team_id)}
         headers["Authorization"] = f"Bearer {attacker.person.token}"
         how: dict[str, Any] = {} if body is None else {"json" if operation.body_kind.endswith("json") else "data": body}
