@@ -33,7 +33,8 @@ async def url(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator
 
 
 async def test_rows_with_circular_references_are_deleted_and_migration_rows_restored(url: str):
-    tables = TableCleaner(url)
+    connection = await asyncpg.connect(url)
+    tables = TableCleaner(connection)
     await tables.open()
     farmer = await asyncpg.connect(url)
     await farmer.execute("INSERT INTO hens VALUES (1); INSERT INTO eggs VALUES (1, 1); UPDATE hens SET egg = 1")
@@ -46,4 +47,4 @@ async def test_rows_with_circular_references_are_deleted_and_migration_rows_rest
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await farmer.execute("TRUNCATE eggs CASCADE")
     await farmer.close()
-    await tables.close()
+    await connection.close()

@@ -9,7 +9,7 @@ await client.post("/api/v1/auth/passkeys/sign-in", json={"passkey": key.sign(opt
 
 import json
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -17,6 +17,8 @@ from typing import Any
 import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
+
+from undercroft.core.security.tokens import encode_base64url
 
 PRESENT, VERIFIED, ATTESTED = 0x01, 0x04, 0x40
 ZERO_AAGUID = bytes(16)
@@ -61,8 +63,8 @@ class Authenticator:
         client_data_json = self._client_data("webauthn.create", options["challenge"], client_data)
         attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
         response = {
-            "clientDataJSON": base64url_encode(client_data_json),
-            "attestationObject": base64url_encode(attestation),
+            "clientDataJSON": encode_base64url(client_data_json),
+            "attestationObject": encode_base64url(attestation),
             "transports": ["usb"],
         }
         return self._credential_json(made, response)
@@ -76,10 +78,10 @@ class Authenticator:
         client_data_json = self._client_data("webauthn.get", options["challenge"], client_data)
         signature = chosen.key.sign(data + sha256(client_data_json).digest(), ec.ECDSA(SHA256()))
         response = {
-            "clientDataJSON": base64url_encode(client_data_json),
-            "authenticatorData": base64url_encode(data),
-            "signature": base64url_encode(signature),
-            "userHandle": base64url_encode(chosen.user_handle),
+            "clientDataJSON": encode_base64url(client_data_json),
+            "authenticatorData": encode_base64url(data),
+            "signature": encode_base64url(signature),
+            "userHandle": encode_base64url(chosen.user_handle),
         }
         return self._credential_json(chosen, response)
 
@@ -93,7 +95,7 @@ class Authenticator:
 
     @staticmethod
     def _credential_json(credential: Credential, response: dict[str, Any]) -> dict[str, Any]:
-        name = base64url_encode(credential.id)
+        name = encode_base64url(credential.id)
         return {"id": name, "rawId": name, "type": "public-key", "response": response, "clientExtensionResults": {}}
 
 
@@ -101,11 +103,6 @@ def cose_key(key: ec.EllipticCurvePrivateKey) -> bytes:
     """Return the public key as a COSE key (RFC 9053, 7.1): EC2, ES256, P-256."""
     numbers = key.public_key().public_numbers()
     return cbor2.dumps({1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32), -3: numbers.y.to_bytes(32)})
-
-
-def base64url_encode(data: bytes) -> str:
-    """Encode as base64url without padding."""
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def base64url_decode(text: str) -> bytes:

@@ -126,12 +126,15 @@ async def worker_database(test_settings: None, database_url: str) -> AsyncIterat
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def worker_tables(servers: "Servers", database_name: str) -> AsyncIterator["TableCleaner"]:
+    import asyncpg
+
     from undercroft.testing.tables import TableCleaner
 
-    tables = TableCleaner(servers.with_database(servers.manager_url, database_name))
+    connection = await asyncpg.connect(servers.with_database(servers.manager_url, database_name))
+    tables = TableCleaner(connection)
     await tables.open()
     yield tables
-    await tables.close()
+    await connection.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -17,54 +17,36 @@ _TRUNCATE_PROTECTED = """
 class TableCleaner:
     """Cleans the tables of a database, and restores the rows that existed after its migration (versions, keys)."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._connection: asyncpg.Connection | None = None
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
         self._dirty_tables_query = ""
         self._changed_tables_query = ""
 
     async def open(self) -> None:
         """Read the state of the freshly migrated database."""
-        self._connection = await asyncpg.connect(self._url)
-        names = [row[0] for row in await self._connection.fetch(_TABLES)]
-        filled = await self._list_filled(names)
+        names = await self._fetch_names(_TABLES)
+        filled = await self._fetch_names(_filled_query(names))
+        for name in filled:
+            await self._connection.execute(f"CREATE TEMPORARY TABLE {_backup_table(name)} AS TABLE {name}")
         self._dirty_tables_query = _filled_query([name for name in names if name not in filled])
-        await self._back_up(filled)
+        self._changed_tables_query = " UNION ALL ".join(map(_changed_query, filled))
 
     async def clean(self) -> None:
         """Delete all rows written since `open`. Raises asyncpg's error if a test left a transaction open."""
-        assert self._connection is not None
-        for query, fix in (
-            (self._dirty_tables_query, self._delete_rows),
-            (self._changed_tables_query, self._restore),
-        ):
-            names = [row[0] for row in await self._connection.fetch(query)] if query else []
-            if names:
+        for query, fix in ((self._dirty_tables_query, self._delete_rows), (self._changed_tables_query, self._restore)):
+            if names := await self._fetch_names(query):
                 await fix(names)
 
-    async def close(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
-
-    async def _list_filled(self, names: list[str]) -> list[str]:
-        assert self._connection is not None
-        return [row[0] for row in await self._connection.fetch(_filled_query(names))] if names else []
-
-    async def _back_up(self, filled: list[str]) -> None:
-        assert self._connection is not None
-        for name in filled:
-            await self._connection.execute(f"CREATE TEMPORARY TABLE {_backup_table(name)} AS TABLE {name}")
-        self._changed_tables_query = " UNION ALL ".join(map(_changed_query, filled))
+    async def _fetch_names(self, query: str) -> list[str]:
+        return [row[0] for row in await self._connection.fetch(query)] if query else []
 
     async def _restore(self, changed: list[str]) -> None:
-        assert self._connection is not None
         await self._delete_rows(changed)
         for name in changed:
             await self._connection.execute(f"INSERT INTO {name} TABLE {_backup_table(name)}")
 
     async def _delete_rows(self, dirty: list[str]) -> None:
         """Delete rows with triggers and foreign keys disabled (requires superuser), else with TRUNCATE (slower)."""
-        assert self._connection is not None
         deletes = ";".join(f"DELETE FROM {name}" for name in dirty)  # noqa: S608 - names come from the catalogue, quoted
         try:
             await self._connection.execute(
@@ -82,8 +64,7 @@ class TableCleaner:
 
     async def _switch_triggers(self, change: str) -> str:
         """Return statements that switch the triggers of append-only tables, which TRUNCATE may reach by CASCADE."""
-        assert self._connection is not None
-        guarded = [row[0] for row in await self._connection.fetch(_TRUNCATE_PROTECTED)]
+        guarded = await self._fetch_names(_TRUNCATE_PROTECTED)
         return "".join(f"ALTER TABLE {name} {change} TRIGGER USER; " for name in guarded)
 
 

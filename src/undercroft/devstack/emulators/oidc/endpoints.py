@@ -12,9 +12,9 @@ from urllib.parse import unquote_plus, urlencode
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 
+from undercroft.core.security.tokens import encode_base64url
 from undercroft.devstack.emulators.http import read_form
 from undercroft.devstack.emulators.oidc import control, dialects
-from undercroft.devstack.emulators.oidc.keys import encode_bytes
 
 if TYPE_CHECKING:
     from undercroft.devstack.emulators.oidc.issuer import Grant, OidcIssuer
@@ -181,7 +181,7 @@ def _read_client_credentials(request: Request, form: dict[str, str]) -> tuple[st
 
 
 def _s256(verifier: str) -> str:
-    return encode_bytes(hashlib.sha256(verifier.encode()).digest())
+    return encode_base64url(hashlib.sha256(verifier.encode()).digest())
 
 
 async def _endless() -> AsyncIterator[bytes]:

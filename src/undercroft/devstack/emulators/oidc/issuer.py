@@ -10,8 +10,9 @@ from typing import Any
 
 import jwt
 
-from undercroft.devstack.emulators.http import LocalServer, RequestCounts
-from undercroft.devstack.emulators.oidc.keys import Key, Keys, encode_bytes, new_ec_key
+from undercroft.core.security.tokens import encode_base64url
+from undercroft.devstack.emulators.http import LocalServer
+from undercroft.devstack.emulators.oidc.keys import Key, Keys, new_ec_key
 
 CLIENT_ID = "undercroft"
 CLIENT_SECRET = "emulator secret"  # noqa: S105
@@ -75,8 +76,8 @@ class Grant:
 
 
 @dataclass
-class OidcIssuer:
-    """An OpenID Connect issuer.
+class OidcIssuer(LocalServer):
+    """An OpenID Connect issuer. Its `url` is the issuer URL.
 
     `auto_approve` is the user to sign in without a page; if None, a page lists the users. `auth_methods` are the client
     authentication methods of the token endpoint; if None, the discovery document omits them, which means
@@ -96,26 +97,11 @@ class OidcIssuer:
     def __post_init__(self) -> None:
         from undercroft.devstack.emulators.oidc.endpoints import Endpoints
 
+        super().__init__(Endpoints(self).handle)
         self.keys = Keys()
         self.apple_key = new_ec_key()
         self.grants: dict[str, Grant] = {}
         self.access_tokens: dict[str, ProviderUser] = {}
-        self.server = LocalServer(Endpoints(self).handle)
-
-    async def start(self, port: int = 0) -> str:
-        """Start the server and return the issuer URL."""
-        return await self.server.start(port)
-
-    async def stop(self) -> None:
-        await self.server.stop()
-
-    @property
-    def url(self) -> str:
-        return self.server.url
-
-    @property
-    def traffic(self) -> RequestCounts:
-        return self.server.traffic
 
     def reset(self) -> None:
         """Remove all failures, users, grants and request counts. Keys are not changed."""
@@ -128,7 +114,7 @@ class OidcIssuer:
         self.auth_methods = AUTH_METHODS
         self.slow_response_seconds = 30.0
         self.clock_offset = 0.0
-        self.server.drop_requests()
+        self.drop_requests()
 
     def set_failures(self, *failures: str) -> None:
         """Enable exactly these failures; without arguments, disable all. Raises `ValueError` for an unknown one."""
@@ -224,6 +210,6 @@ def _forge_token(claims: dict[str, Any], headers: dict[str, str], key: Key) -> s
     import json
 
     head = {"alg": "HS256", "typ": "JWT", **headers}
-    message = ".".join(encode_bytes(json.dumps(part).encode()) for part in (head, claims))
+    message = ".".join(encode_base64url(json.dumps(part).encode()) for part in (head, claims))
     signature = hmac.new(key.public_pem, message.encode(), hashlib.sha256).digest()
-    return f"{message}.{encode_bytes(signature)}"
+    return f"{message}.{encode_base64url(signature)}"

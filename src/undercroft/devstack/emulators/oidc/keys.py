@@ -1,7 +1,6 @@
 """The issuer's signing keys. Earlier keys stay published until they are withdrawn."""
 
 import secrets
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +14,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import get_default_algorithms
-
-
-def encode_bytes(value: bytes) -> str:
-    return urlsafe_b64encode(value).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True)
