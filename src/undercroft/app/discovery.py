@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from sqlmodel import SQLModel
@@ -126,11 +126,8 @@ def list_settings_classes(extensions: Iterable[LoadedModule] = ()) -> list[type[
     ]
     files.sort(key=lambda file: (file != CORE_SETTINGS, file))
     parts = [*map(import_module, files), *(module.load_submodule("settings") for module in extensions)]
-    return [each for part in parts if part for each in defined_in(part, type) if _is_settings(each)]
-
-
-def _is_settings(declared: type) -> TypeGuard[type[SettingsBase]]:
-    return issubclass(declared, SettingsBase) and declared is not SettingsBase
+    declared = [each for part in parts if part for each in defined_in(part, type)]
+    return [each for each in declared if issubclass(each, SettingsBase) and each is not SettingsBase]
 
 
 def defined_in(part: ModuleType, kind: type[T]) -> list[T]:

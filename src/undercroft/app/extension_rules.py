@@ -2,7 +2,6 @@
 
 import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +39,11 @@ def _check_requirements(module: LoadedModule, others: tuple[LoadedModule, ...]) 
 
 def _check_imports(module: LoadedModule, others: tuple[LoadedModule, ...]) -> None:
     packages = [other.package.__name__ for other in others]
-    for file in _source_files(module):
-        for statement, message in find_forbidden_imports(_parse(file), module.package.__name__, packages):
-            raise CodeError(message, at=(str(file), statement.lineno))
-
-
-def _source_files(module: LoadedModule) -> Iterator[Path]:
     for file in sorted(module.folder.rglob("*.py")):
         if NOT_APPLICATION.isdisjoint(file.relative_to(module.folder).parts):
-            yield file
-
-
-def _parse(file: Path) -> ast.AST:
-    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+            tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+            for statement, message in find_forbidden_imports(tree, module.package.__name__, packages):
+                raise CodeError(message, at=(str(file), statement.lineno))
 
 
 def _check_templates(module: LoadedModule) -> None:

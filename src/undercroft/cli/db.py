@@ -1,8 +1,7 @@
 """`undercroft db`: manage the embedded PostgreSQL, and print SQL for roles and row-level security."""
 
 import secrets
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,12 +12,6 @@ app = typer.Typer(
     help="Manage the embedded PostgreSQL of `undercroft dev`; print SQL for roles and row-level security.",
     no_args_is_help=True,
 )
-
-
-class DatabaseRole(StrEnum):
-    APP = "app"
-    OWNER = "owner"
-    ADMIN = "admin"
 
 
 @app.command()
@@ -61,8 +54,9 @@ def status() -> None:
 @app.command()
 def url(
     role: Annotated[
-        DatabaseRole, typer.Argument(help="The role to connect as: the application, the owner or the admin API.")
-    ] = DatabaseRole.APP,
+        Literal["app", "owner", "admin"],
+        typer.Argument(help="The role to connect as: the application, the owner or the admin API."),
+    ] = "app",
 ) -> None:
     """Print the URL of the embedded database, including the password: `psql $(undercroft db url)`."""
     from undercroft.devstack.state import DevState
@@ -71,7 +65,7 @@ def url(
     state = DevState.read(STATE_FOLDER)
     if not state.roles_made:
         raise ConfigurationError("There is no embedded database yet. Start `undercroft dev` to create it.")
-    typer.echo(state.roles.url(role.value, "127.0.0.1", state.postgres_port))
+    typer.echo(state.roles.url(role, "127.0.0.1", state.postgres_port))
 
 
 @app.command()

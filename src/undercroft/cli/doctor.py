@@ -7,7 +7,6 @@ import typer
 from undercroft.core.commands import console
 
 ATTACHES = True
-"""This command uses the stack of a running `undercroft dev`."""
 
 SYMBOLS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
 

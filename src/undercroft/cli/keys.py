@@ -10,7 +10,6 @@ from undercroft.cli._database import with_database
 from undercroft.core.commands import console
 
 ATTACHES = True
-"""This command uses the stack of a running `undercroft dev`."""
 
 app = typer.Typer(help="Rotate or list the signing keys, or generate a SECRET_KEY.", no_args_is_help=True)
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from undercroft.core.db.migrations import CreatedMigration, Repair
 
 ATTACHES = True
-"""This command uses the stack of a running `undercroft dev`."""
 
 app = typer.Typer(help="Apply, inspect, create and repair database migrations.", no_args_is_help=True)
 

@@ -5,7 +5,6 @@ import typer
 from undercroft.cli._database import with_database
 
 ATTACHES = True
-"""This command uses the stack of a running `undercroft dev`."""
 
 
 def seed() -> None:

@@ -7,7 +7,6 @@ from contextvars import copy_context
 from typing import Any
 
 ATTACHES = True
-"""This command uses the stack of a running `undercroft dev`."""
 
 BANNER = """\
 Undercroft shell. Available: database, load(SettingsClass), all models by name, and run(coroutine).

@@ -9,7 +9,6 @@ from undercroft.cli._database import with_database
 from undercroft.core.errors import ConfigurationError
 
 ATTACHES = True
-"""This command uses the stack of a running `undercroft dev`."""
 
 app = typer.Typer(help="Create a superadmin, set a password, or reset two-factor authentication.", no_args_is_help=True)
 

@@ -168,10 +168,13 @@ def command_line(pid: int) -> str:
             return ""
     if WINDOWS:
         return ""
-    response = subprocess.run(
-        ["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return response.stdout.strip()
+    return ps(pid, "command=")
+
+
+def ps(pid: int, columns: str) -> str:
+    """Return columns of the process table for one process."""
+    command = ["/bin/ps", "-o", columns, "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def free_port() -> int:

@@ -3,13 +3,12 @@
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from undercroft.devstack.machine import LINUX, WINDOWS
+from undercroft.devstack.machine import LINUX, WINDOWS, ps
 from undercroft.devstack.reaper import is_alive
 
 _LAUNCHERS = {"make", "gmake", "uv"}
@@ -94,9 +93,6 @@ def _read_process(pid: int) -> tuple[int, int, str]:
             head, _, tail = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
             _, parent, group = tail.split()[:3]
             return int(parent), int(group), head.partition("(")[2]
-        line = subprocess.run(
-            ["/bin/ps", "-o", "ppid=,pgid=,comm=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
-        parent, group, name = line.stdout.split(None, 2)
+        parent, group, name = ps(pid, "ppid=,pgid=,comm=").split(None, 2)
         return int(parent), int(group), Path(name.strip()).name
     return 0, 0, ""

@@ -13,11 +13,7 @@ from undercroft.jobs.context import CurrentJob
 from undercroft.jobs.errors import InvalidArguments, InvalidTask
 
 RESERVED = frozenset({"session", "task", "delay", "at", "key", "priority"})
-POSITIONAL_ONLY_OR_VARIADIC = (
-    inspect.Parameter.POSITIONAL_ONLY,
-    inspect.Parameter.VAR_POSITIONAL,
-    inspect.Parameter.VAR_KEYWORD,
-)
+NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 class Arguments:
@@ -72,7 +68,7 @@ class Arguments:
 
     def _add_parameter(self, parameter: inspect.Parameter, hints: dict[str, Any]) -> None:
         name = parameter.name
-        if parameter.kind in POSITIONAL_ONLY_OR_VARIADIC:
+        if parameter.kind not in NAMED:
             raise InvalidTask(f"{name} must be a parameter that can be passed by keyword.")
         if name not in hints:
             raise InvalidTask(f"{name} needs a type annotation, which is used to validate arguments.")

@@ -29,19 +29,17 @@ UNFINISHED_SQL = "status IN ('queued', 'running')"
 TimestampTZ = DateTime(timezone=True)
 
 
-def _example(value: str) -> dict[str, Any]:
-    return {"examples": [value]}
-
-
 class JobBase(SQLModel):
     """The fields of a job in the admin API."""
 
     task: str = Field(
         sa_type=Text,
         description="Name of the task, prefixed with its module.",
-        schema_extra=_example("projects.export"),
+        schema_extra={"examples": ["projects.export"]},
     )
-    queue: str = Field(sa_type=Text, description="Queue that workers subscribe to.", schema_extra=_example("default"))
+    queue: str = Field(
+        sa_type=Text, description="Queue that workers subscribe to.", schema_extra={"examples": ["default"]}
+    )
     status: str = Field(default=JobStatus.QUEUED, sa_type=Text, description="Status of the job.")
     priority: int = Field(default=0, description="Priority; jobs with a higher value run first.")
     attempts: int = Field(default=0, description="Number of attempts started so far.")
@@ -51,13 +49,13 @@ class JobBase(SQLModel):
         default=None,
         sa_type=Text,
         description="Deduplication key: at most one unfinished job of a task per key.",
-        schema_extra=_example("nightly"),
+        schema_extra={"examples": ["nightly"]},
     )
     request_id: str | None = Field(
         default=None,
         sa_type=Text,
         description="ID of the request that enqueued the job.",
-        schema_extra=_example("0198f3c2-7a41-7c3e-9d55-0b6f1f2f7a10"),
+        schema_extra={"examples": ["0198f3c2-7a41-7c3e-9d55-0b6f1f2f7a10"]},
     )
     worker_id: UUID | None = Field(default=None, description="ID of the worker that ran the last attempt.")
     progress: float | None = Field(
@@ -67,7 +65,7 @@ class JobBase(SQLModel):
         default=None,
         sa_type=Text,
         description="Progress reported by the task, in words.",
-        schema_extra=_example("3 of 7 files"),
+        schema_extra={"examples": ["3 of 7 files"]},
     )
     cancel_requested: bool = Field(
         default=False, description="Whether cancellation was requested and the job has not ended yet."

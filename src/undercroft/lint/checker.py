@@ -3,7 +3,7 @@
 import re
 import tokenize
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -52,7 +52,7 @@ class Suppression:
     rule: str
     reason: str
     alone: bool
-    used: bool = field(default=False)
+    used: bool = False
 
     def covers(self, first: int, last: int, rule: str) -> bool:
         line = self.line + 1 if self.alone else self.line
