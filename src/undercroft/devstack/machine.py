@@ -184,9 +184,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
+def is_port_free(port: int) -> bool:
     """Return whether a server can listen on the port; a port in TIME_WAIT counts as free."""
-    return bind_error(port, host) is None
+    return bind_error(port, "127.0.0.1") is None
 
 
 def bind_error(port: int, host: str) -> OSError | None:

@@ -24,24 +24,16 @@ KeySet = dict[tuple[str, str], PublicKey]
 
 
 class Jwks:
-    """Caches an issuer's keys. An unknown key ID triggers at most one request in `min_interval` seconds.
+    """Caches an issuer's keys. An unknown key ID triggers at most one request in the document's minimum interval.
 
     `on_key_removed` is called when the issuer no longer publishes a cached key.
     """
 
-    def __init__(
-        self,
-        address: Callable[[], Awaitable[str]],
-        http_client: HttpClient,
-        *,
-        min_interval: float = 10,
-        max_age: float = 600,
-        on_key_removed: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, address: Callable[[], Awaitable[str]], http_client: HttpClient) -> None:
         self._get_jwks_uri = address
         self._http_client = http_client
-        self.on_key_removed = on_key_removed
-        self.document = CachedDocument("jwks", self._fetch, min_interval=min_interval, max_age=max_age)
+        self.on_key_removed: Callable[[], None] = lambda: None
+        self.document = CachedDocument("jwks", self._fetch)
 
     def get_cached_key(self, kid: str, alg: str) -> PublicKey | None:
         """Return the key if it is cached. An empty `kid` matches the only key for `alg`, if there is exactly one."""
@@ -69,8 +61,7 @@ class Jwks:
     async def get_replacement(self, key: PublicKey, alg: str) -> PublicKey | None:
         """Fetch the keys again and return the only key for `alg` if it is not `key`.
 
-        A token without a key ID does not show that it was signed with a new key. Fetches start at most once in
-        `min_interval` seconds.
+        A token without a key ID does not show that it was signed with a new key.
         """
         await self.document.refetch(newer_than=self.document.now())
         found = self.get_cached_key("", alg)

@@ -119,12 +119,9 @@ class TokenRules(Struct, frozen=True):
 class TokenVerifier:
     """Verifies tokens. Verified tokens are cached until they expire; the least recently used are evicted first."""
 
-    def __init__(
-        self, rules: TokenRules, jwks: Jwks, *, cache_size: int = 10_000, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, rules: TokenRules, jwks: Jwks, *, cache_size: int = 10_000) -> None:
         self._rules = rules
         self.jwks = jwks
-        self._clock = clock
         self._verified: LruCache[str, Claims] = LruCache(cache_size)
         self._jws = PyJWS(algorithms=[*ALGORITHMS, "HS256"])
         self._decode_header = msgspec.json.Decoder(_Header).decode
@@ -165,7 +162,7 @@ class TokenVerifier:
         claims = self._verified.find(token)
         if claims is None:
             return None
-        if claims.exp <= self._clock():
+        if claims.exp <= time.time():
             del self._verified[token]
             raise ExpiredToken
         return claims
@@ -208,7 +205,7 @@ class TokenVerifier:
         return claims
 
     def _check_claims(self, claims: Claims) -> None:
-        rules, now = self._rules, self._clock()
+        rules, now = self._rules, time.time()
         if claims.iss != rules.issuer(claims) or not is_valid_subject(claims.sub):
             raise BadToken
         if rules.audiences and not claims.audiences & rules.audiences:

@@ -48,12 +48,10 @@ class Keys:
         self.current: dict[str, Key] = {}
         self.rotate()
 
-    def rotate(self, *, withdraw: bool = False, rsa: bool = False) -> None:
-        """Sign with new keys. `withdraw` removes the earlier ones; `rsa` also creates a new RSA key."""
+    def rotate(self, *, withdraw: bool = False) -> None:
+        """Sign with new keys. `withdraw` removes the earlier ones."""
         if withdraw:
             self.published.clear()
-        if rsa:
-            self._rsa = generate_rsa(65537, 2048)
         private = {
             "RS256": self._rsa,
             "PS256": self._rsa,
