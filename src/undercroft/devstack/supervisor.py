@@ -78,7 +78,8 @@ class Supervisor:
         self._start_programs(environment)
         emulators = {name: registry.port_of(name, dev_state) for name in self.options.emulators}
         self._print(banner(self.options, project.value("DEMO_PASSWORD") or dev_state.demo_password, emulators))
-        self._run_forever()
+        while True:
+            self._poll_processes(_POLL_INTERVAL)
 
     def _start_servers(self, project: ProjectEnvironment, dev_state: DevState) -> dict[str, str]:
         """Start the servers that the project does not configure itself; return additional settings for programs."""
@@ -183,10 +184,6 @@ class Supervisor:
                 end = time.monotonic() + limit
             elif time.monotonic() > end:
                 raise _timeout_error(limit, "the API server", self._folder)
-
-    def _run_forever(self) -> None:
-        while True:
-            self._poll_processes(_POLL_INTERVAL)
 
     def _watch_files(self) -> None:
         self._is_watching = self.options.reload and self._file_watcher.start()

@@ -31,7 +31,8 @@ class CapturedJobs:
             ran = 0
             while True:
                 if future:
-                    await self._make_due()
+                    async with self._database.session() as session:
+                        await (await session.raw()).execute(DUE_NOW)
                 claimed = await worker.drain()
                 ran += claimed
                 if not claimed or not future:
@@ -46,10 +47,6 @@ class CapturedJobs:
         if job is None:
             raise LookupError(f"There is no job {job_id}.")
         return job
-
-    async def _make_due(self) -> None:
-        async with self._database.session() as session:
-            await (await session.raw()).execute(DUE_NOW)
 
 
 @contextmanager

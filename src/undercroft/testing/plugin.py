@@ -21,7 +21,8 @@ RUN_FOLDER = pytest.StashKey[Path]()
 
 def pytest_configure(config: pytest.Config) -> None:
     inherited = getattr(config, "workerinput", {}).get("undercroft_run_folder")
-    config.stash[RUN_FOLDER] = Path(inherited) if inherited else _new_folder()
+    new = Path(tempfile.gettempdir()).resolve() / f"undercroft-test-{os.getpid()}-{secrets.token_hex(4)}"
+    config.stash[RUN_FOLDER] = Path(inherited) if inherited else new
     add_project_to_path()
     if find_spec("pytest_asyncio") is not None:
         from undercroft.testing import app_fixtures, fixtures
@@ -50,7 +51,3 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     from undercroft.testing.servers import stop_servers
 
     stop_servers(folder)
-
-
-def _new_folder() -> Path:
-    return Path(tempfile.gettempdir()).resolve() / f"undercroft-test-{os.getpid()}-{secrets.token_hex(4)}"

@@ -1,21 +1,9 @@
 """The emulators that `undercroft dev --with NAME` starts, and the settings that point to them."""
 
-from collections.abc import Callable
-
 from undercroft.core.errors import ConfigurationError
 from undercroft.devstack.state import DevState
 
-
-def _oidc(state: DevState) -> dict[str, str]:
-    return {
-        "OIDC_ISSUER": f"http://127.0.0.1:{state.oidc_port}",
-        "OIDC_CLIENT_ID": "undercroft",
-        "OIDC_CLIENT_SECRET": "emulator secret",
-        "OIDC_NAME": "OIDC emulator",
-    }
-
-
-EMULATORS: dict[str, Callable[[DevState], dict[str, str]]] = {"oidc": _oidc}
+EMULATORS = ("oidc",)
 
 
 def require_known(name: str) -> None:
@@ -26,7 +14,13 @@ def require_known(name: str) -> None:
 
 def settings_of(name: str, state: DevState) -> dict[str, str]:
     """Return the settings that point to an emulator."""
-    return EMULATORS[name](state)
+    oidc = {
+        "OIDC_ISSUER": f"http://127.0.0.1:{state.oidc_port}",
+        "OIDC_CLIENT_ID": "undercroft",
+        "OIDC_CLIENT_SECRET": "emulator secret",
+        "OIDC_NAME": "OIDC emulator",
+    }
+    return {"oidc": oidc}[name]
 
 
 def port_of(name: str, state: DevState) -> int:

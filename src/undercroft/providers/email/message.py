@@ -94,7 +94,8 @@ class EmailMessage:
 
     def _header_lines(self) -> list[str]:
         addresses = {"From": (self.sender,), "To": self.to, "Cc": self.cc, "Reply-To": self.reply_to}
-        lines = [f"{name}: {_address_list(value)}" for name, value in addresses.items() if value]
+        listed = {name: ",\r\n ".join(each.header() for each in value) for name, value in addresses.items() if value}
+        lines = [f"{name}: {value}" for name, value in listed.items()]
         lines += [text_line("Subject", self.subject), f"Date: {format_datetime(self.date)}"]
         lines += [f"Message-ID: {self.message_id}"]
         if self.unsubscribe_url:
@@ -114,7 +115,3 @@ class EmailMessage:
             maintype, _, subtype = attachment.content_type.partition("/")
             body.add_attachment(attachment.content, maintype, subtype, filename=attachment.filename)
         return body
-
-
-def _address_list(addresses: tuple[Address, ...]) -> str:
-    return ",\r\n ".join(address.header() for address in addresses)

@@ -165,7 +165,8 @@ class Endpoints:
         grant = self._issuer.grants.pop(form.get("code", ""), None)
         if grant is None or grant.client_id != client_id or grant.redirect_uri != form.get("redirect_uri"):
             return None
-        if grant.challenge is not None and grant.challenge != _s256(form.get("code_verifier", "")):
+        verifier_digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+        if grant.challenge not in (None, encode_base64url(verifier_digest)):
             return None
         return grant
 
@@ -178,10 +179,6 @@ def _read_client_credentials(request: Request, form: dict[str, str]) -> tuple[st
         return unquote_plus(name), unquote_plus(secret), "client_secret_basic"
     secret = form.get("client_secret", "")
     return form.get("client_id", ""), secret, "client_secret_post" if secret else "none"
-
-
-def _s256(verifier: str) -> str:
-    return encode_base64url(hashlib.sha256(verifier.encode()).digest())
 
 
 async def _endless() -> AsyncIterator[bytes]:
