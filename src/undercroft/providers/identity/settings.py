@@ -72,23 +72,15 @@ class IdentitySettings(SettingsBase):
     @property
     def issuer(self) -> str:
         """Issuer of AUTH_PROVIDER's tokens, as in their claim `iss`; empty for `local`, OIDC_ISSUER for others."""
-        issuers = {
-            "local": "",
-            "supabase": f"{self.supabase_url}/auth/v1",
-            "clerk": self.clerk_issuer,
-        }
+        issuers = {"local": "", "supabase": f"{self.supabase_url}/auth/v1", "clerk": self.clerk_issuer}
         return issuers.get(self.auth_provider, self.oidc_issuer)
 
     @property
     def missing_setting(self) -> str | None:
         """Name of the required setting that the selected provider lacks; None if there is none."""
-        needs = {
-            "supabase": ("SUPABASE_URL", self.supabase_url),
-            "clerk": ("CLERK_ISSUER", self.clerk_issuer),
-            "oidc": ("OIDC_ISSUER", self.oidc_issuer),
-        }
-        name, value = needs.get(self.auth_provider, ("", "-"))
-        return None if value else name
+        required = {"supabase": "supabase_url", "clerk": "clerk_issuer", "oidc": "oidc_issuer"}
+        name = required.get(self.auth_provider)
+        return None if name is None or getattr(self, name) else name.upper()
 
     @model_validator(mode="after")
     def _require_complete(self) -> "IdentitySettings":
