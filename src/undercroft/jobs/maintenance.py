@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-import asyncpg
 import structlog
 
 from undercroft.core.db import Database
@@ -53,26 +52,27 @@ async def clean_up(job: CurrentJob) -> dict[str, int]:
     Runs hourly in batches, one transaction each, so that an interrupted attempt leaves less work for the next.
     """
     keep = timedelta(days=load(JobsSettings).jobs_retention_days)
-    jobs = await _delete_in_batches(job.database, lambda connection: _delete_finished(connection, keep))
-    records = await _delete_in_batches(
-        job.database,
-        lambda connection: get_engine().delete_records(connection, ENGINE_RECORD_RETENTION, DELETE_BATCH),
-    )
+    jobs = await _delete_in_batches(lambda: _delete_finished(job.database, keep))
+    records = await _delete_in_batches(lambda: _delete_records(job.database))
     async with job.session() as session:
         await (await session.raw()).execute(DELETE_STALE)
     return {"jobs": jobs, "records": records}
 
 
-async def _delete_in_batches(database: Database, delete_batch: Callable[[asyncpg.Connection], Awaitable[int]]) -> int:
+async def _delete_in_batches(delete_batch: Callable[[], Awaitable[int]]) -> int:
     """Delete batches until no rows are left; returns the total number."""
-    deleted, total = 1, 0
-    while deleted:
-        async with database.session() as session:
-            deleted = await delete_batch(await session.raw())
+    total = 0
+    while deleted := await delete_batch():
         total += deleted
     return total
 
 
-async def _delete_finished(connection: asyncpg.Connection, keep: timedelta) -> int:
-    status = await connection.execute(DELETE_FINISHED, keep, DELETE_BATCH)
+async def _delete_finished(database: Database, keep: timedelta) -> int:
+    async with database.session() as session:
+        status = await (await session.raw()).execute(DELETE_FINISHED, keep, DELETE_BATCH)
     return int(status.rpartition(" ")[2])
+
+
+async def _delete_records(database: Database) -> int:
+    async with database.session() as session:
+        return await get_engine().delete_records(await session.raw(), ENGINE_RECORD_RETENTION, DELETE_BATCH)
