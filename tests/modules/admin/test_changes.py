@@ -5,6 +5,7 @@ import csv
 import re
 from io import StringIO
 from typing import Any
+from uuid import UUID
 
 import pytest
 from httpx2 import AsyncClient, Response
@@ -12,6 +13,7 @@ from httpx2 import AsyncClient, Response
 from tests.modules.admin.conftest import Browser
 from tests.modules.audit.entries import changes_with_texts, entries
 from undercroft.core.auth import PlatformRole
+from undercroft.core.crud import resource
 from undercroft.core.db import Database
 
 SEEN = re.compile(r'name="seen" value="([0-9a-f]{64})"')
@@ -126,6 +128,24 @@ async def test_invalid_values_are_refused(browser: Browser, create_user: Any, da
         response = await admin.post(path, data={**await get_form(admin, path), "description": "", **values})
         assert response.status_code == 400
     assert await entries(database, action="project.changed") == []
+
+
+async def test_unexpected_error_is_shown_without_its_cause_and_nothing_is_saved(
+    browser: Browser, create_user: Any, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("internal detail")
+
+    admin, (_, key) = await browser(), await project(create_user)
+    path = f"/admin/project/edit/{key}"
+    form = {**await get_form(admin, path), "name": "Shop", "description": "", "status": "active"}
+    monkeypatch.setattr(resource, "record", fail)
+    response = await admin.post(path, data=form)
+    assert (response.status_code, "could not be saved" in response.text) == (400, True)
+    assert "internal detail" not in response.text
+    async with database.session() as session:
+        raw = await session.raw()
+        assert await raw.fetchval("SELECT name FROM projects WHERE id = $1", UUID(key)) == "Website"
 
 
 async def test_deleted_project_can_be_restored(browser: Browser, create_user: Any, database: Database) -> None:

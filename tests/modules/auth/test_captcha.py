@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from tests.modules.auth.users import PASSWORD, RegisteredUser, error_code, make_client, new_email, post
 from tests.modules.identities.fixtures import application
-from tests.providers.captcha.emulator import SECRET, SITE_KEY, CaptchaEmulator
+from tests.providers.captcha.emulator import SECRET, SITE_KEY, CaptchaEmulator, Failure
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.modules.auth.settings import AuthSettings
@@ -26,15 +26,21 @@ async def service() -> AsyncIterator[CaptchaEmulator]:
     await emulator.stop()
 
 
+def captcha_settings(service: CaptchaEmulator, **settings: object) -> CaptchaSettings:
+    return CaptchaSettings.model_validate(
+        {
+            "captcha_provider": "turnstile",
+            "captcha_site_key": SITE_KEY,
+            "captcha_secret": SECRET,
+            "captcha_verify_url": f"{service.server.url}/siteverify",
+            **settings,
+        }
+    )
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def guarded_app(app: Api, database: Database, service: CaptchaEmulator) -> AsyncIterator[Api]:
-    settings = CaptchaSettings(
-        captcha_provider="turnstile",
-        captcha_site_key=SITE_KEY,
-        captcha_secret=SECRET,
-        captcha_verify_url=f"{service.server.url}/siteverify",
-    )
-    async with application(database, settings, AuthSettings(magic_links=True)) as guarded_app:
+    async with application(database, captcha_settings(service), AuthSettings(magic_links=True)) as guarded_app:
         yield guarded_app
 
 
@@ -65,6 +71,24 @@ async def test_api_requires_a_solved_captcha(
     token = service.solve()
     assert (await post(guarded, path, {**body, "captcha_token": token})).status_code == status
     assert error_code(await post(guarded, path, {**body, "captcha_token": token})) == "CAPTCHA_FAILED"
+
+
+@pytest.mark.parametrize(("policy", "status"), [("refuse", 503), ("allow", 200)])
+async def test_sign_in_while_the_captcha_service_is_down_follows_the_setting(
+    app: Api, database: Database, ada: RegisteredUser, service: CaptchaEmulator, policy: str, status: int
+) -> None:
+    service.failure = Failure.DOWN
+    body = {"email": ada.email, "password": PASSWORD}
+    async with (
+        application(database, captcha_settings(service, captcha_when_down=policy)) as guarded_app,
+        make_client(guarded_app) as client,
+    ):
+        response = await post(client, "/login", {**body, "captcha_token": "any"})
+        assert response.status_code == status
+        if status == 503:
+            assert error_code(response) == "CAPTCHA_UNAVAILABLE"
+        page = await client.post("/sign-in", data={**body, FIELD: "any"}, headers=BROWSER)
+        assert ("set-cookie" in page.headers) == (policy == "allow")
 
 
 async def test_oauth2_token_endpoint_requires_a_captcha(

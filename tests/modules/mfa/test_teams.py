@@ -233,6 +233,23 @@ async def test_administrators_need_a_second_factor_when_the_setting_requires_it(
     assert (last.status_code, error_code(last)) == (409, "MFA_REQUIRED_BY_POLICY")
 
 
+async def test_administrator_needs_a_session_that_verified_the_second_factor(
+    bob: RegisteredUser, database: Database, clock: Clock
+) -> None:
+    elsewhere = await bob.sign_in_again()
+    bob_mfa = await enable_totp(bob, clock)
+    async with database.session() as session:
+        await (await session.raw()).execute("UPDATE users SET role = 'admin' WHERE email = $1", bob.email)
+    assert (await elsewhere.get("/admin/users")).status_code == 200
+    use(load(StepUpSettings).model_copy(update={"admin_requires_mfa": True}))
+    refused = await elsewhere.get("/admin/users")
+    assert (refused.status_code, error_code(refused)) == (403, "MFA_REQUIRED_FOR_ADMINS")
+    assert refused.json()["error"]["details"] == {"methods": ["code", "recovery_code", "sign_in"]}
+    assert (await elsewhere.get("/app/users/me")).status_code == 200
+    assert (await elsewhere.send("POST", "/auth/step-up", {"code": bob_mfa.app.code()})).status_code == 204
+    assert (await elsewhere.get("/admin/users")).status_code == 200
+
+
 def test_admin_mfa_is_required_by_default_only_in_production(test_settings: None) -> None:
     settings = load(CoreSettings)
     defaults = {}
