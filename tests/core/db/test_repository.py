@@ -32,6 +32,19 @@ async def fill(database: Database, owner: UserRow, *names: str) -> list[Project]
         return list(await projects.create_many(Project(name=name, team_id=owner.team_id) for name in names))
 
 
+async def test_changes_are_written_before_the_method_returns(database: Database, owner: UserRow) -> None:
+    """So that a violated constraint is raised where the caller can handle it, and other SQL sees the rows."""
+    names = "SELECT array_agg(name ORDER BY name) FROM projects"
+    async with database.session() as session:
+        projects, raw = ProjectRepository(session, owner.team_id), await session.raw()
+        await projects.create(Project(name="a", team_id=owner.team_id))
+        assert await raw.fetchval(names) == ["a"]
+        _, last = await projects.create_many(Project(name=name, team_id=owner.team_id) for name in "bc")
+        assert await raw.fetchval(names) == ["a", "b", "c"]
+        await projects.update(last, {"name": "d"})
+        assert await raw.fetchval(names) == ["a", "b", "d"]
+
+
 async def test_pages_are_stable_and_have_the_total(database: Database, owner: UserRow) -> None:
     await fill(database, owner, *(f"p{n:02}" for n in range(25)))
     async with database.read_session() as session:

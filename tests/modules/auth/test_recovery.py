@@ -4,17 +4,30 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import httpx2 as httpx
+import pytest
 import pytest_asyncio
+from click.testing import Result
 from typer.testing import CliRunner
 
-from tests.modules.auth.users import Mailbox, RegisteredUser, create_registered_user, make_client, post, sign_in
+from tests.modules.auth.users import (
+    Mailbox,
+    RegisteredUser,
+    create_registered_user,
+    make_client,
+    new_email,
+    post,
+    sign_in,
+)
 from undercroft.cli import user as user_command
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
+from undercroft.core.security.passwords import WeakPassword
+from undercroft.modules.auth import AccountCommandService
 from undercroft.modules.auth.errors import TooManyAttempts
 from undercroft.modules.auth.service.throttle import ACCOUNT, Throttle
 from undercroft.modules.sessions import SessionServices
 from undercroft.modules.sessions.service.client import Client
+from undercroft.modules.users import EmailTaken
 
 NEW_PASSWORD = "seven herons on a roof"
 OWNER_IP, THIEF_IP = "192.0.2.1", "203.0.113.77"
@@ -45,6 +58,12 @@ async def reset_password(http: httpx.AsyncClient, user: RegisteredUser, mailbox:
     assert (await post(http, "/password/forgot", {"email": user.email})).status_code == 202
     token = (await mailbox.latest(user.email)).token
     assert (await post(http, "/password/reset", {"token": token, "password": NEW_PASSWORD})).status_code == 204
+
+
+async def run_user_command(*arguments: str, password: str) -> Result:
+    return await asyncio.to_thread(
+        CliRunner().invoke, user_command.app, [*arguments, "--password-stdin"], input=f"{password}\n"
+    )
 
 
 async def test_password_reset_revokes_only_the_api_keys_of_the_user(
@@ -78,13 +97,37 @@ async def test_set_password_command_revokes_api_keys_and_notifies_the_user(
 ) -> None:
     key, other = await make_key(ada), await make_key(bea)
 
-    command = ["set-password", ada.email, "--password-stdin"]
-    done = await asyncio.to_thread(CliRunner().invoke, user_command.app, command, input=f"{NEW_PASSWORD}\n")
+    done = await run_user_command("set-password", ada.email, password=NEW_PASSWORD)
 
     assert done.exit_code == 0, done.output
     assert await api_key_status(http, key) == 401
     assert await api_key_status(http, other) == 200
     assert "was reset" in (await mailbox.latest(ada.email)).subject
+
+
+async def test_set_password_command_refuses_an_unknown_address(ada: RegisteredUser, database: Database) -> None:
+    done = await run_user_command("set-password", new_email(), password=NEW_PASSWORD)
+    assert done.exit_code == 1
+    assert "No account has the email address" in str(done.exception)
+    assert (await sign_in(ada.http, ada.email)).status_code == 200
+
+
+async def test_create_admin_command_creates_a_superadmin_who_can_sign_in(
+    http: httpx.AsyncClient, database: Database
+) -> None:
+    email = new_email()
+    weak = await run_user_command("create-admin", email, password="password123")
+    assert (weak.exit_code, type(weak.exception)) == (1, WeakPassword)
+    assert (await run_user_command("create-admin", email, "--name", "Root", password=NEW_PASSWORD)).exit_code == 0
+    signed_in = await sign_in(http, email, NEW_PASSWORD)
+    assert (signed_in.status_code, signed_in.json()["user"]["role"]) == (200, "superadmin")
+    assert signed_in.json()["user"]["full_name"] == "Root"
+
+
+async def test_account_with_a_taken_address_is_not_created(ada: RegisteredUser, database: Database) -> None:
+    with pytest.raises(EmailTaken):
+        await AccountCommandService(database).create_superadmin(email=ada.email, password=NEW_PASSWORD, full_name="")
+    assert (await sign_in(ada.http, ada.email)).json()["user"]["role"] == "user"
 
 
 async def test_deactivation_suspends_keys_and_activation_restores_them(

@@ -8,9 +8,10 @@ import httpx2 as httpx
 import pytest
 import pytest_asyncio
 from msgspec import Struct
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlmodel import col
 
+from tests.modules.audit.entries import entries
 from tests.modules.auth.users import RegisteredUser
 from tests.modules.mfa.auth_flows import INVALID_PASSKEYS, ME, fill_passkey_form, get_passkey_options
 from tests.modules.mfa.conftest import add_passkey
@@ -86,6 +87,20 @@ async def test_passkey_without_user_verification_is_refused(
     page = await flow.begin()
     refused = await flow.submit_passkey(page, key.sign(get_passkey_options(page)))
     assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
+
+
+@pytest.mark.parametrize("change", ["UPDATE users SET is_active = false", "UPDATE users SET deleted_at = now()"])
+async def test_passkey_of_an_inactive_or_deleted_user_is_refused_and_audited(
+    passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow, database: Database, change: str
+) -> None:
+    page = await flow.begin()
+    passkey = key.sign(get_passkey_options(page))
+    async with database.session() as session:
+        await session.execute(text(f"{change} WHERE email = :email"), {"email": passkey_user.email})
+    refused = await flow.submit_passkey(page, passkey)
+    assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
+    (entry,) = await entries(database, action="sign_in.failed")
+    assert entry["details"]["method"] == "passkey"
 
 
 @pytest.mark.parametrize("passkey", INVALID_PASSKEYS)

@@ -8,6 +8,7 @@ from httpx2 import AsyncClient
 from sqlalchemy import update
 from sqlmodel import col
 
+from tests.modules.audit.entries import entries
 from tests.modules.auth.users import RegisteredUser, error_code
 from tests.modules.mfa.conftest import MfaUser, add_passkey
 from undercroft.core.auth.settings import StepUpSettings
@@ -106,6 +107,21 @@ async def test_passkey_steps_up(ada: RegisteredUser, key: Authenticator, databas
     options = (await ada.send("POST", "/auth/step-up/options")).json()["options"]
     assert (await ada.send("POST", "/auth/step-up", {"passkey": key.sign(options)})).status_code == 204
     assert (await ada.send("POST", "/auth/mfa/recovery-codes")).status_code == 200
+
+
+@pytest.mark.parametrize("credential", ["code", "undecodable passkey", "unknown passkey"])
+async def test_credential_that_the_user_does_not_have_is_wrong(
+    passkey_user: RegisteredUser, key: Authenticator, database: Database, credential: str
+) -> None:
+    await expire_reauthentication(database)
+    options = (await passkey_user.send("POST", "/auth/step-up/options")).json()["options"]
+    credential_id = "AAAAA" if credential == "undecodable passkey" else "AAAAAA"
+    passkey = {"passkey": {**key.sign(options), "id": credential_id, "rawId": credential_id}}
+    body = {"code": "123456"} if credential == "code" else passkey
+    refused = await passkey_user.send("POST", "/auth/step-up", body)
+    assert (refused.status_code, error_code(refused)) == (403, "WRONG_CODE")
+    assert error_code(await passkey_user.send("POST", "/auth/mfa/recovery-codes")) == "STEP_UP_REQUIRED"
+    assert len(await entries(database, action="mfa.failed")) == 1
 
 
 async def test_wrong_codes_are_throttled(app: Api, mfa_user: MfaUser, monkeypatch: pytest.MonkeyPatch) -> None:

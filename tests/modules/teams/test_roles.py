@@ -1,11 +1,14 @@
 """Custom roles: permissions, when changes take effect, and protection against privilege escalation."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 from httpx2 import AsyncClient
 from sqlalchemy import text
 
+from tests.modules.audit.entries import entries
+from tests.modules.auth.users import Mailbox, create_registered_user
 from tests.modules.teams.requests import (
     PROJECTS,
     TEAMS,
@@ -20,6 +23,7 @@ from tests.modules.teams.requests import (
 from undercroft.core.auth.permissions import get_builtin_role_permissions, list_permissions
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
+from undercroft.core.ids import new_id
 from undercroft.modules.teams.models import TeamRole
 from undercroft.testing.statements import StatementRecorder
 
@@ -171,6 +175,38 @@ async def test_members_retain_a_renamed_role(app: Api, create_user) -> None:
     assert_success(await owner.client.patch(f"{TEAMS}/{team['id']}/roles/{role['id']}", json={"name": "watcher"}))
     assert (await list_member_roles(owner.client, team))[user.email] == "watcher"
     assert (await user.client.get(PROJECTS, headers=team_header(team))).status_code == 200
+
+
+async def test_users_of_a_domain_get_a_renamed_role(client: AsyncClient, mailbox: Mailbox) -> None:
+    owner, other = [
+        await create_registered_user(client, mailbox, f"{new_id().hex[-12:]}@{name}.example") for name in ("one", "two")
+    ]
+    teams = []
+    for each, domain in ((owner, "one.example"), (other, "two.example")):
+        team = (await each.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
+        made = await each.send("POST", f"/app/teams/{team}/roles", {"name": "reader", "permissions": ["projects:read"]})
+        claim = {"auto_join_domains": [domain], "auto_join_role": "reader"}
+        assert_success(await each.send("PATCH", f"/app/teams/{team}", claim))
+        teams.append((each, team, made.json()["id"]))
+    (_, team, role), (_, other_team, _) = teams
+    assert_success(await owner.send("PATCH", f"/app/teams/{team}/roles/{role}", {"name": "watcher"}))
+    assert (await owner.get(f"/app/teams/{team}")).json()["auto_join_role"] == "watcher"
+    assert (await other.get(f"/app/teams/{other_team}")).json()["auto_join_role"] == "reader"
+
+
+async def test_unchanged_role_or_membership_is_not_audited(app: Api, create_user, database: Database) -> None:
+    owner, user = await create_user(), await create_user()
+    team = await make_team(owner.client)
+    role = await make_role(owner.client, team, "reader", "projects:read")
+    await add_member(app, team, user, "reader")
+    path = f"{TEAMS}/{team['id']}"
+    same = {"name": "reader", "permissions": ["projects:read"]}
+    assert assert_success(await owner.client.patch(f"{path}/roles/{role['id']}", json=same))["name"] == "reader"
+    assert_success(await owner.client.patch(f"{path}/members/{user.user_id}", json={"role": "reader"}))
+    assert_success(await owner.client.post(f"{path}/transfer", json={"user_id": str(owner.user_id)}))
+    assert await list_member_roles(owner.client, team) == {owner.email: "owner", user.email: "reader"}
+    changes = [entry["action"] for entry in await entries(database) if entry["team_id"] == UUID(team["id"])]
+    assert changes == ["team.created", "role.created"]
 
 
 async def test_deleting_a_role_in_use_is_refused_with_the_counts(app: Api, create_user) -> None:

@@ -5,6 +5,7 @@ Secrets are redacted, and personal values are stored separately, so that they ca
 
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -108,7 +109,6 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _PUBLIC_FIELDS = frozenset({"token_type", "token_id", "api_key_id", "email_verified"})
-_secret_cache: dict[str, bool] = {}
 
 
 FREE_TEXT_FIELDS = frozenset(
@@ -159,14 +159,10 @@ def _has_text(name: str, value: Any) -> bool:
     return name in FREE_TEXT_FIELDS or _IDENTIFIER.fullmatch(value) is None
 
 
+@lru_cache(2048)
 def is_secret(name: str) -> bool:
     """Whether the name indicates a secret value."""
-    known = _secret_cache.get(name)
-    if known is None:
-        known = name not in _PUBLIC_FIELDS and _SECRET.search(name) is not None
-        if len(_secret_cache) < 2048:
-            _secret_cache[name] = known
-    return known
+    return name not in _PUBLIC_FIELDS and _SECRET.search(name) is not None
 
 
 def _redact(value: Any) -> Any:
