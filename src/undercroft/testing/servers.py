@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
+from undercroft.core.db.connect import open_connection
 from undercroft.core.errors import ConfigurationError
 from undercroft.devstack import data_dirs, machine, roles
 from undercroft.devstack.postgres import NON_DURABLE_SETTINGS, PostgresServer
@@ -67,18 +68,13 @@ class Servers:
     @contextlib.asynccontextmanager
     async def create_database(self, name: str, *, template: str = "template1") -> AsyncIterator[None]:
         """Create a database of the owner role, and drop it after the block."""
-        import asyncpg
-
         owner = urlsplit(self.owner_url).username
-        manager = await asyncpg.connect(self.manager_url)
-        try:
+        async with open_connection(self.manager_url) as manager:
             await manager.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER "{owner}"')
             try:
                 yield
             finally:
                 await manager.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        finally:
-            await manager.close()
 
 
 def stop_servers(folder: Path, limit: float = 15) -> None:
@@ -176,14 +172,11 @@ class ServerSupervisor:
         return Servers(postgres.url, owner, app, admin, three.database, redis_url)
 
     async def _make_template(self, servers: Servers) -> None:
-        import asyncpg
-
         from undercroft.app.migrations import upgrade_all
 
         if os.environ.get("TEST_DATABASE_URL"):
-            manager = await asyncpg.connect(servers.manager_url)
-            await manager.execute(f'CREATE DATABASE "{servers.template}"')
-            await manager.close()
+            async with open_connection(servers.manager_url) as manager:
+                await manager.execute(f'CREATE DATABASE "{servers.template}"')
             self._databases.append(servers.template)
         _configure(servers, self._folder)
         await upgrade_all(servers.owner_url)
@@ -238,15 +231,10 @@ def _configure(servers: Servers, folder: Path) -> None:
 
 async def _drop_all(url: str, template: str) -> None:
     """Also drop all clones of the template."""
-    import asyncpg
-
-    manager = await asyncpg.connect(url)
-    try:
+    async with open_connection(url) as manager:
         names = await manager.fetch("SELECT datname FROM pg_database WHERE starts_with(datname, $1)", template)
         for name in names:
             await manager.execute(f'DROP DATABASE IF EXISTS "{name["datname"]}" WITH (FORCE)')
-    finally:
-        await manager.close()
 
 
 def main() -> None:

@@ -34,12 +34,9 @@ class Clerk:
         self.issuer = settings.issuer
         authorized_parties = frozenset(settings.clerk_authorized_parties)
         self.token_verifier = create_token_verifier(
-            self.issuer, self._jwks_uri, http_client, authorized_parties=authorized_parties, accepts=_is_signed_in
+            self.issuer, http_client, authorized_parties=authorized_parties, accepts=_is_signed_in
         )
         self._http_client = http_client
-
-    async def _jwks_uri(self) -> str:
-        return f"{self.issuer}/.well-known/jwks.json"
 
     async def profile(self, claims: Claims, token: str) -> Profile:  # noqa: ARG002
         user = await self._user(claims.sub) if claims.email is None else None

@@ -19,10 +19,14 @@ from undercroft.providers.identity.tokens import TokenRules, TokenVerifier, is_v
 
 
 def create_token_verifier(
-    issuer: str, jwks_uri: Callable[[], Awaitable[str]], http_client: HttpClient, **rules: Any
+    issuer: str, http_client: HttpClient, *, jwks_uri: Callable[[], Awaitable[str]] | None = None, **rules: Any
 ) -> TokenVerifier:
-    """Create a verifier of an issuer's tokens that uses the issuer's JWKS."""
-    jwks = Jwks(jwks_uri, http_client)
+    """Create a verifier of an issuer's tokens that uses the issuer's JWKS, by default at the usual address."""
+
+    async def usual_uri() -> str:
+        return f"{issuer}/.well-known/jwks.json"
+
+    jwks = Jwks(jwks_uri or usual_uri, http_client)
     token_verifier = TokenVerifier(TokenRules(lambda _: issuer, **rules), jwks)
     jwks.on_key_removed = token_verifier.clear_cache
     return token_verifier

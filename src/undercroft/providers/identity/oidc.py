@@ -27,7 +27,7 @@ class Oidc:
         self.issuer = settings.issuer
         self._discovery = Discovery(self.issuer, http_client)
         self.token_verifier = create_token_verifier(
-            self.issuer, self._discovery.jwks_uri, http_client, audiences=audiences
+            self.issuer, http_client, jwks_uri=self._discovery.jwks_uri, audiences=audiences
         )
         self._http_client = http_client
 

@@ -33,12 +33,9 @@ class Supabase:
         self.issuer = settings.issuer
         secret = settings.supabase_jwt_secret.get_secret_value().encode() or None
         self.token_verifier = create_token_verifier(
-            self.issuer, self._jwks_uri, http_client, audiences=frozenset({"authenticated"}), secret=secret
+            self.issuer, http_client, audiences=frozenset({"authenticated"}), secret=secret
         )
         self._http_client = http_client
-
-    async def _jwks_uri(self) -> str:
-        return f"{self.issuer}/.well-known/jwks.json"
 
     async def profile(self, claims: Claims, token: str) -> Profile:
         settings = load(IdentitySettings)
