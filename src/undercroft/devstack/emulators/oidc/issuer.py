@@ -1,6 +1,8 @@
 """The state of the issuer: users, clients, keys, authorization codes and enabled failures."""
 
 import hashlib
+import hmac
+import json
 import secrets
 import time
 from collections.abc import Iterable, Mapping
@@ -206,9 +208,6 @@ class OidcIssuer(LocalServer):
 
 def _forge_token(claims: dict[str, Any], headers: dict[str, str], key: Key) -> str:
     """Sign with HS256 and the public key as the secret; a verifier that trusts `alg` accepts it (RFC 8725, 2.1)."""
-    import hmac
-    import json
-
     head = {"alg": "HS256", "typ": "JWT", **headers}
     message = ".".join(encode_base64url(json.dumps(part).encode()) for part in (head, claims))
     signature = hmac.new(key.public_pem, message.encode(), hashlib.sha256).digest()
