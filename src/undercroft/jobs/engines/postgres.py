@@ -141,9 +141,12 @@ class PostgresEngine:
         worker_id: UUID,
         stale_after: timedelta,
     ) -> list[QueueMessage]:
+        from pgqueuer.ports.repository import EntrypointExecutionParameter
+
+        unlimited = EntrypointExecutionParameter(concurrency_limit=0)
         claimed = await self._queries(connection).dequeue(
             batch_size=limit,
-            entrypoints=self._entrypoints(tasks),
+            entrypoints=dict.fromkeys(cast("Collection[Any]", tasks), unlimited),
             queue_manager_id=cast(Any, worker_id),
             global_concurrency_limit=None,
             heartbeat_timeout=stale_after,
@@ -205,18 +208,15 @@ class PostgresEngine:
         await listen(url, settings, CHANNEL, on_notification=on_notification, on_connect=on_message)
 
     @cached_property
-    def _names(self) -> "DBSettings":
-        return library_names()
-
-    @cached_property
     def _builders(self) -> dict[str, Any]:
         """Builders of the library's statements, shared by all connections."""
         from pgqueuer.adapters.persistence import qb
 
+        names = library_names()
         return {
-            "qbe": qb.QueryBuilderEnvironment(self._names),
-            "qbq": qb.QueryQueueBuilder(self._names),
-            "qbs": qb.QuerySchedulerBuilder(self._names),
+            "qbe": qb.QueryBuilderEnvironment(names),
+            "qbq": qb.QueryQueueBuilder(names),
+            "qbs": qb.QuerySchedulerBuilder(names),
         }
 
     def _queries(self, connection: asyncpg.Connection) -> "Queries":
@@ -224,13 +224,6 @@ class PostgresEngine:
         from pgqueuer.adapters.persistence.queries import Queries
 
         return Queries(AsyncpgDriver(connection), **self._builders)
-
-    @staticmethod
-    def _entrypoints(tasks: Collection[str]) -> dict[Any, Any]:
-        from pgqueuer.ports.repository import EntrypointExecutionParameter
-
-        unlimited = EntrypointExecutionParameter(concurrency_limit=0)
-        return dict.fromkeys(tasks, unlimited)
 
 
 create = PostgresEngine
