@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -60,6 +60,8 @@ TESTS_OF_PROCESSES: Mapping[str, tuple[str, ...]] = {
     "jobs": ("tests/jobs/test_killed_workers.py", "tests/jobs/test_supervision.py"),
 }
 """Tests that start the package as a program, whose lines are not recorded; they are tried last on every mutant."""
+
+CONVENTION_TESTS = "tests/architecture"
 
 MAX_TESTS = 300
 """Most tests tried on a mutant: thousands execute a line of the core. What only others catch counts as survived."""
@@ -117,7 +119,7 @@ def _run_once(folder: Path, packages: Sequence[str]) -> Set[str]:
         return set(failures.read_text().splitlines())
     print("running the tests once to record which lines each of them executes", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
-    tests = [*dict.fromkeys(test for package in packages for test in PACKAGES[package]), "tests/architecture"]
+    tests = [*dict.fromkeys(test for package in packages for test in PACKAGES[package]), CONVENTION_TESTS]
     options = ["-n", "auto", "--dist", "loadfile", "-p", "benchmarks.coverage_plugin"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, *tests]
     environment = {**os.environ, "COVERAGE_FILE": str(folder / "coverage"), "PYTHONPATH": str(ROOT)}
@@ -166,18 +168,34 @@ def _run(
 def tests_of(package: str, mutant: Mutant, lines: Lines) -> list[str]:
     """Return at most `MAX_TESTS` tests that execute the mutant's line, the nearest first; they fail soonest.
 
-    What an import executes is tried with the tests that execute anything in its file.
+    Two thirds are of the file and its package, the others of everywhere, and all from as many files as possible.
+
+    What an import executes is a declaration. It is tried with the tests that execute anything in its file and with the
+    convention tests, which read declarations and execute nothing of the file.
     """
     executed = lines.get(mutant.path, {})
     line = next((line for line in range(mutant.line, 0, -1) if line in executed), 0)
     tests = set(executed.get(line, ()))
-    if not tests or "" in tests:
+    is_declaration = not tests or "" in tests
+    if is_declaration:
         tests = set().union(*executed.values()) - {""}
-    nearest = sorted(
-        tests, key=lambda test: (mutant.path.stem not in test, not test.startswith(PACKAGES[package]), test)
-    )
-    chosen = nearest[:MAX_TESTS] or [*PACKAGES[package], "tests/architecture"]
-    return [*chosen, *TESTS_OF_PROCESSES.get(package, ())]
+    ordered = _alternate_files(tests)
+    near = [test for test in ordered if mutant.path.stem in test or test.startswith(PACKAGES[package])]
+    near.sort(key=lambda test: mutant.path.stem not in test)
+    near = near[: MAX_TESTS * 2 // 3]
+    chosen = [*near, *(test for test in ordered if test not in near)][:MAX_TESTS] or list(PACKAGES[package])
+    return [*chosen, *([CONVENTION_TESTS] if is_declaration else []), *TESTS_OF_PROCESSES.get(package, ())]
+
+
+def _alternate_files(tests: Iterable[str]) -> list[str]:
+    """Order tests so that the first of each file come before the second of any."""
+    seen: Counter[str] = Counter()
+    numbered = []
+    for test in sorted(tests):
+        file = test.partition("::")[0]
+        numbered.append((seen[file], test))
+        seen[file] += 1
+    return [test for _, test in sorted(numbered)]
 
 
 def _outcome(copy: Path, mutant: Mutant, tests: Sequence[str], limit: int) -> str:

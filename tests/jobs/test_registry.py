@@ -145,6 +145,17 @@ def test_invalid_cron_expression_names_file_line_and_task(expression: str, reaso
     assert "test_registry.daily" not in tasks()
 
 
+@pytest.mark.parametrize(
+    "name", ["send", "Mail.send", "mail.send email", "mail..send", ".send", "mail.", "m\u00e4il.send"]
+)
+def test_invalid_name_is_refused_with_an_example(name: str) -> None:
+    async def send() -> None: ...
+
+    with pytest.raises(InvalidTask, match=r"is not a valid task name\. Use one such as 'auth\.send_verification'"):
+        task(name=name)(send)
+    assert name not in tasks()
+
+
 def test_invalid_time_zone_names_file_line_and_task() -> None:
     async def daily() -> None: ...
 

@@ -9,6 +9,7 @@ import pytest_asyncio
 from click.testing import Result
 from typer.testing import CliRunner
 
+from tests.modules.audit.entries import entries
 from tests.modules.auth.users import (
     Mailbox,
     RegisteredUser,
@@ -92,8 +93,8 @@ async def test_password_reset_does_not_revoke_team_keys(
     assert (await http.get("/api/v1/app/projects", headers=bearer)).status_code == 200
 
 
-async def test_set_password_command_revokes_api_keys_and_notifies_the_user(
-    http: httpx.AsyncClient, ada: RegisteredUser, bea: RegisteredUser, mailbox: Mailbox
+async def test_set_password_command_revokes_other_access_and_notifies_the_user(
+    http: httpx.AsyncClient, ada: RegisteredUser, bea: RegisteredUser, mailbox: Mailbox, database: Database
 ) -> None:
     key, other = await make_key(ada), await make_key(bea)
 
@@ -103,6 +104,11 @@ async def test_set_password_command_revokes_api_keys_and_notifies_the_user(
     assert await api_key_status(http, key) == 401
     assert await api_key_status(http, other) == 200
     assert "was reset" in (await mailbox.latest(ada.email)).subject
+    assert (await sign_in(http, ada.email)).status_code == 401
+    assert (await sign_in(http, ada.email, NEW_PASSWORD)).status_code == 200
+    assert (await sign_in(http, bea.email)).status_code == 200
+    (entry,) = await entries(database, action="user.password_changed")
+    assert (entry["user_id"], entry["details"]) == (None, {"sessions": 1, "keys": 1})
 
 
 async def test_set_password_command_refuses_an_unknown_address(ada: RegisteredUser, database: Database) -> None:

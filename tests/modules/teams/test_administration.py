@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from httpx2 import AsyncClient
 from sqlalchemy import delete
@@ -36,6 +36,18 @@ async def test_administrator_lists_teams_of_all_users(create_user: CreateUser, a
     assert read == page["items"][0]
     members = (await admin.get(f"{TEAMS}/{created[0]['id']}/members")).json()["items"]
     assert [(each["email"], each["role"]) for each in members] == [(user.email, "owner")]
+
+
+async def test_team_without_members_has_the_count_zero(
+    create_user: CreateUser, admin: AsyncClient, database: Database
+) -> None:
+    user = await create_user()
+    empty, other = await make_team(user.client, name="Empty"), await make_team(user.client, name="Other")
+    async with database.session() as session:
+        await session.execute(delete(Membership).where(col(Membership.team_id) == UUID(empty["id"])))
+    listed = (await admin.get(TEAMS, params={"is_personal": "false"})).json()["items"]
+    assert {each["id"]: each["members"] for each in listed} == {empty["id"]: 0, other["id"]: 1}
+    assert (await admin.get(f"{TEAMS}/{empty['id']}")).json()["members"] == 0
 
 
 async def test_list_statement_count_is_independent_of_its_length(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from httpx2 import AsyncClient, Response
 
+from tests.modules.audit.entries import entries
 from tests.modules.auth.users import (
     PASSWORD,
     Mail,
@@ -288,3 +289,21 @@ async def test_deactivated_superadmin_is_activated_by_the_command(
         assert (await UserRepository(read_session).get(root.user_id)).is_active
         assert not (await UserRepository(read_session).get(bystander.user_id)).is_active
     assert await list_subjects(mailbox, root) == []
+    (entry,) = await entries(database, action="user.activated")
+    assert (entry["target_id"], entry["before"], entry["after"]) == (
+        root.user_id,
+        {"is_active": False},
+        {"is_active": True},
+    )
+
+
+async def test_promotion_by_the_command_is_audited_once(database: Database, create_user: Any) -> None:
+    user = await create_user()
+    for _ in range(2):
+        assert await AccountCommandService(database).promote_to_superadmin(user.email)
+    (entry,) = [
+        each for each in await entries(database) if each["action"].startswith("user.") and each["after"].get("role")
+    ]
+    assert (entry["action"], entry["target_id"], entry["user_id"]) == ("user.role_changed", user.user_id, None)
+    assert (entry["before"], entry["after"]) == ({"role": "user"}, {"role": "superadmin"})
+    assert not await AccountCommandService(database).promote_to_superadmin("nobody@example.com")

@@ -64,3 +64,31 @@ async def test_line_is_short_in_console_format(
     logs.flush()
 
     assert "GET 404 /api/v1/public/shelf/who?[31m" in capsys.readouterr().err
+
+
+async def test_requests_are_counted_and_timed_by_route_template(build: Build) -> None:
+    asgi_client = build(router)
+
+    async def read(sample: str) -> float:
+        reported = (await asgi_client.get("/metrics", client=("127.0.0.1", 1))).body.decode()
+        values = [line.rpartition(" ")[2] for line in reported.splitlines() if line.startswith(sample + " ")]
+        assert "BREW" not in reported
+        assert "/nowhere" not in reported
+        return float(values[0]) if values else 0
+
+    by_route = f'method="GET",route="{PATH}/text/{{size}}",status="200"'
+    samples = {
+        f"http_requests_total{{{by_route}}}": 5,
+        f"http_request_duration_seconds_count{{{by_route.rpartition(',')[0]}}}": 5,
+        'http_requests_total{method="GET",route="unmatched",status="404"}': 3,
+        f'http_requests_total{{method="OTHER",route="{PATH}/who",status="405"}}': 2,
+    }
+    before = {sample: await read(sample) for sample in samples}
+    for size in range(5):
+        await asgi_client.get(f"{PATH}/text/{size}")
+    for size in range(3):
+        await asgi_client.get(f"/nowhere/{size}")
+    for size in range(2):
+        await asgi_client(f"BREW{size}", f"{PATH}/who")
+    assert {sample: await read(sample) - before[sample] for sample in samples} == samples
+    assert await read("http_requests_in_progress") == 1
