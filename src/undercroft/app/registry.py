@@ -16,7 +16,6 @@ import structlog
 from starlette.routing import BaseRoute
 
 from undercroft.app.discovery import LoadedModule, defined_in, find_extension, find_modules, resources_of
-from undercroft.app.extension_rules import check_extension
 from undercroft.app.route_checks import check_routes, find_routers
 from undercroft.core.adapters import Adapter, Adapters
 from undercroft.core.audit import ActionHandler, AuditTrail
@@ -31,10 +30,9 @@ from undercroft.core.http import Router
 from undercroft.core.http.application import mount_route
 from undercroft.core.http.assets import Assets
 from undercroft.core.http.limits import RateLimits
-from undercroft.core.http.openapi import SecuritySchemes
 from undercroft.core.http.pages import PageTemplates
 from undercroft.core.model_classes import ForeignTables, all_model_classes
-from undercroft.core.modules import EXTENSIONS, AdminComponents, RequestHeaders, available_extensions
+from undercroft.core.modules import EXTENSIONS, AdminComponents, RequestHeaders, SecuritySchemes, available_extensions
 from undercroft.core.settings import CoreSettings, load
 from undercroft.core.statistics import Statistics, StatisticsSections
 from undercroft.core.telemetry.origin import explain_error
@@ -251,6 +249,8 @@ def skip_if_broken(extension: str) -> Iterator[None]:
 
 def _add_extension(modules: tuple[LoadedModule, ...], name: str) -> tuple[LoadedModule, ...]:
     """Return the modules with this extension, after checking it together with them."""
+    from undercroft.app.extension_rules import check_extension  # with the linter, which others do not need
+
     extension = find_extension(name)
     check_extension(extension, tuple(module for module in modules if module.is_extension))
     extended = (*modules, extension)

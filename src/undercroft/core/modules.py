@@ -46,6 +46,10 @@ class RequestHeaders(tuple[RequestHeader, ...]):
     """The request headers that the application's modules declare."""
 
 
+class SecuritySchemes(dict[str, dict[str, Any]]):
+    """OpenAPI's security schemes that the application's modules declare, by name: the ways to authenticate."""
+
+
 class Module(Struct, frozen=True, kw_only=True):
     """What a module declares about itself, as `MODULE` in its `__init__.py`.
 

@@ -23,7 +23,7 @@ from undercroft.core.http._fastapi import include, mark_routes_changed, routes_v
 from undercroft.core.http.dispatcher import Dispatcher
 from undercroft.core.http.errors import ErrorHandler
 from undercroft.core.http.limits import Limiter
-from undercroft.core.http.openapi import build_openapi, operation_id
+from undercroft.core.http.openapi.operation_ids import operation_id
 from undercroft.core.http.route_info import Surface, get_info
 from undercroft.core.http.router import Router
 from undercroft.core.http.router_options import IncludeOptions, split_options
@@ -180,6 +180,8 @@ class Api(FastAPI):
         """The OpenAPI 3.1 document, cached until routes are added."""
         version = routes_version(self.router)
         if self.openapi_schema is None or self._openapi_routes_version != version:
+            from undercroft.core.http.openapi.document import build_openapi
+
             with use_context(self.context):
                 self.openapi_schema = build_openapi(self)
             self._openapi_routes_version = version

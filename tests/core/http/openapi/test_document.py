@@ -14,13 +14,12 @@ from undercroft.core.db import RowPage
 from undercroft.core.errors import NotFound, Unauthorized
 from undercroft.core.http import Router
 from undercroft.core.http.conditional import IfMatch
-from undercroft.core.http.openapi import SecuritySchemes
 from undercroft.core.http.pagination import ListQuery, Page
 from undercroft.core.http.query import query
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.http.tags import Tag
 from undercroft.core.ids import UUID, new_id
-from undercroft.core.modules import RequestHeaders
+from undercroft.core.modules import RequestHeaders, SecuritySchemes
 from undercroft.core.settings import CoreSettings
 from undercroft.modules.sessions import MODULE
 

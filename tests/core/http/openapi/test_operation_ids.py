@@ -3,7 +3,7 @@ import pytest
 from tests.core.http.conftest import Build
 from undercroft.core.errors import CodeError
 from undercroft.core.http import Router
-from undercroft.core.http.openapi import operation_id
+from undercroft.core.http.openapi.operation_ids import operation_id
 
 
 async def endpoint() -> None: ...

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from undercroft.core.http.openapi.descriptions import properties
 from undercroft.core.http.openapi.examples import Examples, MissingExample, bodies
-from undercroft.core.http.openapi.outputs import collect_schemas
+from undercroft.core.http.openapi.schemas import collect_schemas, properties
 
 
 def find_gaps(document: Mapping[str, Any]) -> Iterator[str]:

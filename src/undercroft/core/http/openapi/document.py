@@ -34,25 +34,38 @@ from undercroft.core.http.openapi.components import (
     header,
     header_parameter,
 )
-from undercroft.core.http.openapi.descriptions import describe_parameters, describe_schemas
 from undercroft.core.http.openapi.examples import add_examples
-from undercroft.core.http.openapi.information import build_information
-from undercroft.core.http.openapi.inputs import simplify_inputs
 from undercroft.core.http.openapi.operation_ids import require_unique_ids
-from undercroft.core.http.openapi.outputs import require_returned_fields
+from undercroft.core.http.openapi.schemas import (
+    describe_parameters,
+    describe_schemas,
+    require_returned_fields,
+    simplify_inputs,
+)
 from undercroft.core.http.query import build_parameters, get_query_models
 from undercroft.core.http.route_info import get_info
 from undercroft.core.http.tags import build_tags
-from undercroft.core.modules import RequestHeaders
+from undercroft.core.modules import RequestHeaders, SecuritySchemes
+from undercroft.core.settings import CoreSettings, load
 
 if TYPE_CHECKING:
     from undercroft.core.http.application import Api
 
+DESCRIPTION = """
+**Errors.** Every error response has the schema `ErrorBody`. Programs compare `error.code`; users read `error.message`.
+
+**Retries.** Send a unique `Idempotency-Key` with a request that changes data, and the same key with each retry: the
+request is executed once.
+
+**Lists.** `page` and `size` select a page and return the total count. `cursor` and `limit` read on from the previous
+response, without a count.
+
+**Rate limits.** `X-RateLimit-Remaining` is the number of requests left. After 429, wait for the seconds in
+`Retry-After`.
+
+**Formats.** Times are RFC 3339 in UTC. IDs are UUIDs of version 7.
+""".strip()
 METHOD_ORDER = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
-
-
-class SecuritySchemes(dict[str, dict[str, Any]]):
-    """OpenAPI's security schemes of an application by name, which its modules declare: the ways to authenticate."""
 
 
 def build_openapi(app: "Api") -> dict[str, Any]:
@@ -61,7 +74,7 @@ def build_openapi(app: "Api") -> dict[str, Any]:
     require_unique_ids(routes)
     tags, groups = build_tags(routes)
     document = get_openapi(title=app.title, version=app.version, openapi_version="3.1.0", routes=app.routes, tags=tags)
-    document |= build_information(document["info"])
+    document |= _build_information(document["info"])
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemes = _security_schemes(document["paths"])
@@ -83,6 +96,15 @@ def build_openapi(app: "Api") -> dict[str, Any]:
     document["paths"] = {path: _sort_methods(item) for path, item in document["paths"].items()}
     document["x-tagGroups"] = groups
     return document
+
+
+def _build_information(info: dict[str, Any]) -> dict[str, Any]:
+    """The members `info` and `servers` of the document."""
+    settings = load(CoreSettings)
+    info = info | {"description": DESCRIPTION, "contact": {"name": settings.app_name, "url": settings.public_url}}
+    if settings.api_license:
+        info["license"] = {"name": settings.api_license, "identifier": settings.api_license}
+    return {"info": info, "servers": [{"url": settings.public_url, "description": settings.app_name}]}
 
 
 def _security_schemes(paths: Collection[str]) -> dict[str, Any]:
