@@ -108,7 +108,7 @@ async def test_set_password_command_revokes_other_access_and_notifies_the_user(
     assert (await sign_in(http, ada.email, NEW_PASSWORD)).status_code == 200
     assert (await sign_in(http, bea.email)).status_code == 200
     (entry,) = await entries(database, action="user.password_changed")
-    assert (entry["user_id"], entry["details"]) == (None, {"sessions": 1, "keys": 1})
+    assert (entry["user_id"], entry["details"]) == (None, {"sessions_revoked": 1, "keys_revoked": 1})
 
 
 async def test_set_password_command_refuses_an_unknown_address(ada: RegisteredUser, database: Database) -> None:

@@ -255,4 +255,4 @@ async def _revoke_access(session: Session, user_id: UUID) -> dict[str, int]:
     API keys of teams stay valid.
     """
     sessions = await SessionService(session).revoke_sign_ins(user_id)
-    return {"sessions": sessions, "keys": await ApiKeyRepository(session).delete_for_user(user_id)}
+    return {"sessions_revoked": sessions, "keys_revoked": await ApiKeyRepository(session).delete_for_user(user_id)}
