@@ -101,6 +101,19 @@ async def test_rows_of_another_team_are_not_found(database: Database, owner: Use
             await other_projects.lock(project.id)
 
 
+async def test_rows_of_another_team_are_neither_counted_nor_deleted(database: Database, owner: UserRow) -> None:
+    stranger = await insert_user(database)
+    await fill(database, owner, "same", "other")
+    await fill(database, stranger, "same")
+    async with database.session() as session:
+        projects = ProjectRepository(session, owner.team_id)
+        assert await projects.count_by(name="same") == 1
+        assert await projects.delete_by(name="same") == 1
+    async with database.read_session() as session:
+        assert [each.name for each in (await ProjectRepository(session, owner.team_id).list()).items] == ["other"]
+        assert await ProjectRepository(session, stranger.team_id).count_by(name="same") == 1
+
+
 async def test_row_is_created_in_the_repositorys_team(database: Database, owner: UserRow) -> None:
     stranger = await insert_user(database)
     async with database.session() as session:
@@ -164,6 +177,8 @@ async def test_repository_with_a_read_session_refuses_to_write(database: Databas
     async with database.read_session() as session:
         with pytest.raises(TypeError):
             await ProjectRepository(session, owner.team_id).create(Project(name="x", team_id=owner.team_id))
+        with pytest.raises(TypeError):
+            session.writable.add(Project(name="x", team_id=owner.team_id))
 
 
 @pytest.mark.parametrize("size", [1, 50])

@@ -99,11 +99,14 @@ async def test_failures_count_only_for_their_sign_in(
 
 
 async def test_challenge_is_used_once_for_its_purpose_and_subject(database: Database) -> None:
-    subject, lifetime = new_id(), timedelta(minutes=1)
+    subject, lifetime, purpose = new_id(), timedelta(minutes=1), ChallengePurpose.REGISTER
     async with database.session() as session:
         challenges = ChallengeRepository(session)
         for number, valid_for in enumerate((lifetime, lifetime, -lifetime)):
-            await challenges.create(bytes([number]), ChallengePurpose.REGISTER, subject, valid_for)
+            expires_at = utc_now() + valid_for
+            await challenges.create(
+                Challenge(challenge_hash=bytes([number]), purpose=purpose, subject_id=subject, expires_at=expires_at)
+            )
         uses = [
             (bytes([0]), ChallengePurpose.SIGN_IN, subject),
             (bytes([0]), ChallengePurpose.REGISTER, new_id()),

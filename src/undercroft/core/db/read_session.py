@@ -1,7 +1,7 @@
 """The session that reads without a transaction, on which `Session` builds."""
 
 from contextlib import suppress
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import asyncpg
 from sqlalchemy import Result, ScalarResult, event
@@ -16,6 +16,9 @@ from undercroft.core.db.pool import Pool
 from undercroft.core.db.statement import Statement
 from undercroft.core.db.tenancy import current_tenant, set_tenant_sql
 from undercroft.core.errors import AppError
+
+if TYPE_CHECKING:
+    from undercroft.core.db.session import Session
 
 T = TypeVar("T")
 _UNKNOWN = object()
@@ -56,6 +59,11 @@ class ReadSession:
     def rls_enabled(self) -> bool:
         """Whether row-level security is on."""
         return self._pool.rls_enabled
+
+    @property
+    def writable(self) -> "Session":
+        """This session, for code that reads with both kinds of session. Raises `TypeError` if it is no `Session`."""
+        raise TypeError("This needs a Session to write; it has a ReadSession.")
 
     async def orm(self) -> AsyncSession:
         """SQLAlchemy's session on this session's connection. Never commit or roll back through it."""

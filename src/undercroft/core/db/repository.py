@@ -15,17 +15,18 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, Row, Select, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlmodel import SQLModel
 
-from undercroft.core.db.models import Identified, SoftDeleted, TenantOwned, Timestamped, utc_now
+from undercroft.core.db.models import SoftDeleted, TenantOwned, Timestamped, utc_now
 from undercroft.core.db.read_session import ReadSession
 from undercroft.core.db.session import Session
 from undercroft.core.db.tenancy import ALL_TENANTS, current_tenant
 from undercroft.core.errors import NotFound, Unprocessable
 
-M = TypeVar("M", bound=Identified)
+M = TypeVar("M", bound=SQLModel)
 T = TypeVar("T", bound=TenantOwned)
 R = TypeVar("R")
 S = TypeVar("S")
@@ -82,7 +83,7 @@ class RowPage(Struct, Generic[R], frozen=True):
 
 class Repository(Generic[M]):
     """Queries of one model. `q` searches the `searchable` columns, `sort` takes the `sortable` ones, `-name`
-    descending.
+    descending. Only rows of `Identified` models can be found by their id.
     """
 
     model: type[M]
@@ -111,9 +112,12 @@ class Repository(Generic[M]):
         """The row with this id, or None; with `deleted` among the soft-deleted rows instead."""
         return await self._first(self._query(deleted=deleted).where(self._column("id") == key))
 
-    async def lock(self, key: UUID, *, deleted: bool = False) -> M:
-        """The row with this id, locked (FOR UPDATE) until the transaction ends. Raises `not_found`."""
-        query = self._query(deleted=deleted).where(self._column("id") == key).with_for_update()
+    async def lock(self, key: UUID, *, deleted: bool = False, no_key: bool = False) -> M:
+        """The row with this id, locked (FOR UPDATE) until the transaction ends. Raises `not_found`.
+
+        With `no_key` (FOR NO KEY UPDATE), inserts of rows that only refer to it do not wait.
+        """
+        query = self._query(deleted=deleted).where(self._column("id") == key).with_for_update(key_share=no_key)
         row = await self._first(query.execution_options(populate_existing=True))
         if row is None:
             raise self.not_found()
@@ -121,8 +125,7 @@ class Repository(Generic[M]):
 
     async def get_by(self, **values: Any) -> M | None:
         """The first row with these column values, or None."""
-        equal = [self._column(name) == value for name, value in values.items()]
-        return await self._first(self._query().where(*equal).limit(1))
+        return await self._first(self._query().where(*self._equal(values)).limit(1))
 
     async def list(self, paging: Paging = FIRST_PAGE, *where: ColumnElement[bool]) -> RowPage[M]:
         """Part of the rows, in one statement. Raises `UnknownSort`.
@@ -137,6 +140,10 @@ class Repository(Generic[M]):
     async def count(self, *where: ColumnElement[bool], deleted: bool = False) -> int:
         """The number of rows, or of soft-deleted rows."""
         return await self._count(self._query(deleted=deleted).where(*where))
+
+    async def count_by(self, **values: Any) -> int:
+        """The number of rows with these column values."""
+        return await self.count(*self._equal(values))
 
     async def create(self, row: M) -> M:
         """Insert a row immediately, so that constraint violations are raised here."""
@@ -174,6 +181,10 @@ class Repository(Generic[M]):
         await self._write_session.delete(row)
         await self._write_session.flush()
 
+    async def delete_by(self, **values: Any) -> int:
+        """Delete the rows with these column values permanently; return their number."""
+        return await self._delete(*self._equal(values))
+
     async def soft_delete(self, row: M) -> None:
         """Hide the row until it is restored."""
         await self.update(row, {"deleted_at": utc_now()})
@@ -188,6 +199,20 @@ class Repository(Generic[M]):
             raise TypeError(f"{type(self).__name__} needs a Session to write; it has a ReadSession.")
         return self._session
 
+    async def _update(self, *where: ColumnExpressionArgument[bool], **values: Any) -> int:
+        """Update these columns of all matching rows in one statement; return their number."""
+        statement = update(self.model).where(*self._accessible(where)).values(**values)
+        return await self._write_session.rowcount(statement)
+
+    async def _delete(self, *where: ColumnExpressionArgument[bool]) -> int:
+        """Delete all matching rows in one statement; return their number."""
+        return await self._write_session.rowcount(delete(self.model).where(*self._accessible(where)))
+
+    def _accessible(self, where: Iterable[ColumnExpressionArgument[bool]]) -> Sequence[ColumnExpressionArgument[bool]]:
+        """These conditions and those of `_query`, which limit the repository to some rows."""
+        limit = self._query().whereclause
+        return [*where] if limit is None else [limit, *where]
+
     def _query(self, *, deleted: bool = False) -> Select[Any]:
         """The rows that this repository may access; every query starts here."""
         query = select(self.model)
@@ -198,6 +223,9 @@ class Repository(Generic[M]):
 
     def _column(self, name: str) -> InstrumentedAttribute[Any]:
         return cast("InstrumentedAttribute[Any]", getattr(self.model, name))
+
+    def _equal(self, values: Mapping[str, Any]) -> Sequence[ColumnElement[bool]]:
+        return [self._column(name) == value for name, value in values.items()]
 
     def _search_filters(self, q: str | None) -> Sequence[ColumnElement[bool]]:
         if not q or not self.searchable:

@@ -45,6 +45,10 @@ class Session(ReadSession):
         self._locked_rows = False
         self._after_commit: list[Callable[[], None]] = []
 
+    @property
+    def writable(self) -> "Session":
+        return self
+
     def add(self, row: object) -> None:
         """Insert this row with the next statement or at the end."""
         self.add_all([row])

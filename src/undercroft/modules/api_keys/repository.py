@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, String, and_, bindparam, delete, false, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, String, and_, bindparam, false, func, or_, select, text
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -58,16 +58,16 @@ class ApiKeyRepository(Repository[ApiKey]):
     async def lock_and_count_for_user(self, user_id: UUID) -> int:
         """Count the keys of a user, and block the creation of others until the transaction ends."""
         await self._session.execute(select(col(User.id)).where(col(User.id) == user_id).with_for_update(key_share=True))
-        return await self.count(col(ApiKey.user_id) == user_id)
+        return await self.count_by(user_id=user_id)
 
     async def lock_and_count_for_team(self, team_id: UUID) -> int:
         """Count the keys of a team, and block the creation of others until the transaction ends."""
         await self._session.execute(select(col(Team.id)).where(col(Team.id) == team_id).with_for_update(key_share=True))
-        return await self.count(col(ApiKey.team_id) == team_id)
+        return await self.count_by(team_id=team_id)
 
     async def delete_for_user(self, user_id: UUID) -> int:
         """Delete all keys that act for a user; return their number."""
-        return await self._write_session.rowcount(delete(ApiKey).where(col(ApiKey.user_id) == user_id))
+        return await self.delete_by(user_id=user_id)
 
     async def lock_shared(self, key_id: UUID) -> None:
         """Lock a key, so that it cannot be revoked before the transaction ends."""

@@ -6,10 +6,10 @@ from typing import cast
 from uuid import UUID
 
 from asyncpg import Record
-from sqlalchemy import ColumnElement, String, bindparam, delete, false, func, select, text, update
+from sqlalchemy import ColumnElement, String, bindparam, delete, false, func, select, text
 from sqlmodel import col
 
-from undercroft.core.db import Database, ReadSession, Repository, Session, Statement
+from undercroft.core.db import Database, Repository, Session, Statement
 from undercroft.modules.auth.models import MailPurpose, MailRequest, MailToken, Registration
 from undercroft.modules.users import User
 
@@ -93,9 +93,8 @@ class RegistrationRepository(Repository[Registration]):
         return (await self._write_session.scalars(removed)).all()
 
 
-class MailTokenRepository:
-    def __init__(self, session: ReadSession) -> None:
-        self._session = session
+class MailTokenRepository(Repository[MailToken]):
+    model = MailToken
 
     async def subject(self, purpose: MailPurpose, token_hash: bytes) -> UUID | None:
         """Return the subject of a valid token of this purpose."""
@@ -111,7 +110,7 @@ class MailTokenRepository:
         """Assign the tokens of registrations to the new account, so that later links report that it is verified."""
         of_registrations = col(MailToken.subject_id).in_([each.id for each in registrations])
         verifying = col(MailToken.purpose) == MailPurpose.VERIFY_EMAIL
-        await self._session.execute(update(MailToken).where(of_registrations, verifying).values(subject_id=user_id))
+        await self._update(of_registrations, verifying, subject_id=user_id)
 
     async def revoke_links(self, user_id: UUID) -> None:
         """Delete a user's password reset links, sign-in links, and email changes.
@@ -124,8 +123,7 @@ class MailTokenRepository:
 
     async def consume(self, purpose: MailPurpose, *subjects: UUID) -> int:
         """Delete all tokens of a purpose and return their number. Of concurrent calls, only one deletes them."""
-        where = (col(MailToken.subject_id).in_(subjects), col(MailToken.purpose) == purpose)
-        return await cast(Session, self._session).rowcount(delete(MailToken).where(*where))
+        return await self._delete(col(MailToken.subject_id).in_(subjects), col(MailToken.purpose) == purpose)
 
 
 class MailRequestRepository(Repository[MailRequest]):
@@ -134,20 +132,15 @@ class MailRequestRepository(Repository[MailRequest]):
     async def delete_all(self, user_id: UUID, purpose: MailPurpose) -> Sequence[UUID]:
         """Delete a user's requests of a purpose and their tokens. Returns the IDs of the requests."""
         where = (col(MailRequest.user_id) == user_id, col(MailRequest.purpose) == purpose)
-        ids = (
-            await self._write_session.scalars(delete(MailRequest).where(*where).returning(col(MailRequest.id)))
-        ).all()
+        removed = delete(MailRequest).where(*where).returning(col(MailRequest.id))
+        ids: Sequence[UUID] = (await self._write_session.scalars(removed)).all()
         await MailTokenRepository(self._write_session).consume(purpose, *ids)
         return ids
-
-    async def remove(self, request_id: UUID) -> None:
-        """Delete a completed request."""
-        await self._write_session.execute(delete(MailRequest).where(col(MailRequest.id) == request_id))
 
     async def erase(self, user_id: UUID) -> None:
         """Delete all requests of a user and the tokens of their email changes."""
         await self.delete_all(user_id, MailPurpose.CONFIRM_EMAIL)
-        await self._write_session.execute(delete(MailRequest).where(col(MailRequest.user_id) == user_id))
+        await self.delete_by(user_id=user_id)
 
 
 async def delete_expired_links(session: Session, before: datetime) -> int:

@@ -35,7 +35,7 @@ async def send_mail(job: CurrentJob, *, request_id: UUID) -> None:
     await _send(job, content)
     if request is not None and request.purpose != MailPurpose.CONFIRM_EMAIL:
         async with job.session() as session:
-            await MailRequestRepository(session).remove(request_id)
+            await MailRequestRepository(session).delete_by(id=request_id)
 
 
 @cron("23 3 * * *", timeout=600)

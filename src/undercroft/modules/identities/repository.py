@@ -66,16 +66,9 @@ class IdentityRepository(Repository[ExternalIdentity]):
         query = query.order_by(col(ExternalIdentity.created_at), col(ExternalIdentity.id))
         return (await self._session.scalars(query)).all()
 
-    async def erase(self, user_id: UUID) -> int:
-        """Delete all identities of a user. Returns their number."""
-        return await self._write_session.rowcount(
-            delete(ExternalIdentity).where(col(ExternalIdentity.user_id) == user_id)
-        )
-
     async def delete_tombstones(self, before: datetime) -> int:
         """Delete tombstones of identities that were deleted before this time. Returns their number."""
-        tombstones = (col(ExternalIdentity.user_id).is_(None), col(ExternalIdentity.updated_at) < before)
-        return await self._write_session.rowcount(delete(ExternalIdentity).where(*tombstones))
+        return await self._delete(col(ExternalIdentity.user_id).is_(None), col(ExternalIdentity.updated_at) < before)
 
 
 class UserIdentityRepository(OwnedRepository[ExternalIdentity]):

@@ -31,6 +31,6 @@ async def retry_pending_emails_after_change(session: Session, event: EmailChange
 @subscribe(UserDeleted)
 async def delete_identities(session: Session, event: UserDeleted) -> None:
     """Delete the identities of a deleted account and retry accounts that wait for its address."""
-    await IdentityRepository(session).erase(event.user_id)
+    await IdentityRepository(session).delete_by(user_id=event.user_id)
     await SingleUseRepository(session).revoke_codes(event.user_id)
     await retry_pending_emails(session, event.email)

@@ -1,34 +1,24 @@
 """Queries of second factors. Each single use is one conditional statement: of concurrent uses, only one succeeds."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from undercroft.core.db import OwnedRepository, ReadSession, Session, utc_now
+from undercroft.core.db import OwnedRepository, ReadSession, Repository, Session, utc_now
 from undercroft.modules.mfa.errors import PasskeyNotFound
 from undercroft.modules.mfa.models import Challenge, ChallengePurpose, Passkey, PendingSignIn, RecoveryCode, Totp
 
 
-class _FactorRepository:
-    """Queries of a table without its own IDs. Methods that write need a `Session`."""
+class TotpRepository(Repository[Totp]):
+    model = Totp
 
-    def __init__(self, session: ReadSession) -> None:
-        self._session = session
-
-    @property
-    def _write_session(self) -> Session:
-        assert isinstance(self._session, Session)
-        return self._session
-
-
-class TotpRepository(_FactorRepository):
-    async def find(self, user_id: UUID) -> Totp | None:
-        query = select(Totp).where(col(Totp.user_id) == user_id).execution_options(populate_existing=True)
-        return (await self._session.scalars(query)).first()
+    async def find_for_user(self, user_id: UUID) -> Totp | None:
+        query = self._query().where(col(Totp.user_id) == user_id)
+        return await self._first(query.execution_options(populate_existing=True))
 
     async def begin(self, user_id: UUID, sealed: bytes) -> None:
         """Store the secret of a pending app. It replaces an earlier pending secret."""
@@ -55,29 +45,21 @@ class TotpRepository(_FactorRepository):
         """Store the same secret encrypted under another key."""
         await self._change(user_id, col(Totp.secret_sealed) == before, secret_sealed=sealed)
 
-    async def remove(self, user_id: UUID) -> None:
-        await self._write_session.execute(delete(Totp).where(col(Totp.user_id) == user_id))
-
     async def _change(self, user_id: UUID, condition: ColumnElement[bool], **values: object) -> bool:
-        changed = update(Totp).where(col(Totp.user_id) == user_id, condition).values(**values)
-        return await self._write_session.rowcount(changed) > 0
+        return await self._update(col(Totp.user_id) == user_id, condition, **values) > 0
 
 
-class RecoveryCodeRepository(_FactorRepository):
-    async def count(self, user_id: UUID) -> int:
-        query = select(func.count()).select_from(RecoveryCode).where(col(RecoveryCode.user_id) == user_id)
-        return int(await self._session.scalar(query))
+class RecoveryCodeRepository(Repository[RecoveryCode]):
+    model = RecoveryCode
 
     async def replace(self, user_id: UUID, hashes: Iterable[bytes]) -> None:
         """Replace all recovery codes of a user."""
-        await self._write_session.execute(delete(RecoveryCode).where(col(RecoveryCode.user_id) == user_id))
-        self._write_session.add_all([RecoveryCode(code_hash=each, user_id=user_id) for each in hashes])
-        await self._write_session.flush()
+        await self.delete_by(user_id=user_id)
+        await self.create_many(RecoveryCode(code_hash=each, user_id=user_id) for each in hashes)
 
     async def use(self, user_id: UUID, code_hash: bytes) -> bool:
         """Delete a code. Returns whether it existed."""
-        conditions = (col(RecoveryCode.user_id) == user_id, col(RecoveryCode.code_hash) == code_hash)
-        return await self._write_session.rowcount(delete(RecoveryCode).where(*conditions)) > 0
+        return await self.delete_by(user_id=user_id, code_hash=code_hash) > 0
 
 
 class PasskeyRepository(OwnedRepository[Passkey]):
@@ -99,16 +81,8 @@ class PasskeyRepository(OwnedRepository[Passkey]):
         Authenticators without a counter always report 0.
         """
         is_valid_count = (col(Passkey.sign_count) < sign_count) | ((col(Passkey.sign_count) == 0) & (sign_count == 0))
-        statement = update(Passkey).where(col(Passkey.id) == passkey.id, is_valid_count)
-        return (
-            await self._write_session.rowcount(
-                statement.values(sign_count=sign_count, backed_up=backed_up, last_used_at=utc_now())
-            )
-            > 0
-        )
-
-    async def erase(self) -> None:
-        await self._write_session.execute(delete(Passkey).where(col(Passkey.user_id) == self.owner_id))
+        used = {"sign_count": sign_count, "backed_up": backed_up, "last_used_at": utc_now()}
+        return await self._update(col(Passkey.id) == passkey.id, is_valid_count, **used) > 0
 
 
 async def find_credential_owner(session: ReadSession, credential_id: bytes) -> UUID | None:
@@ -119,45 +93,31 @@ async def find_credential_owner(session: ReadSession, credential_id: bytes) -> U
     return found
 
 
-class ChallengeRepository:
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    async def create(
-        self, challenge_hash: bytes, purpose: ChallengePurpose, subject_id: UUID | None, lifetime: timedelta
-    ) -> None:
-        self._session.add(
-            Challenge(
-                challenge_hash=challenge_hash, purpose=purpose, subject_id=subject_id, expires_at=utc_now() + lifetime
-            )
-        )
-        await self._session.flush()
+class ChallengeRepository(Repository[Challenge]):
+    model = Challenge
 
     async def use(self, challenge_hash: bytes, purpose: ChallengePurpose, subject_id: UUID | None) -> bool:
         """Delete an unexpired challenge of this purpose and subject. Returns whether it existed."""
-        statement = delete(Challenge).where(
+        conditions = (
             col(Challenge.challenge_hash) == challenge_hash,
             col(Challenge.purpose) == purpose.value,
             col(Challenge.subject_id).is_not_distinct_from(subject_id),
             col(Challenge.expires_at) > func.now(),
         )
-        return await self._session.rowcount(statement) > 0
+        return await self._delete(*conditions) > 0
 
 
-class PendingSignInRepository(_FactorRepository):
+class PendingSignInRepository(Repository[PendingSignIn]):
+    model = PendingSignIn
+
     async def find_by_token(self, token_hash: bytes) -> PendingSignIn | None:
         """Return the unexpired pending sign-in of this token."""
-        query = select(PendingSignIn).where(
-            col(PendingSignIn.token_hash) == token_hash, col(PendingSignIn.expires_at) > func.now()
-        )
-        return (await self._session.scalars(query.execution_options(populate_existing=True))).first()
+        valid = (col(PendingSignIn.token_hash) == token_hash, col(PendingSignIn.expires_at) > func.now())
+        return await self._first(self._query().where(*valid).execution_options(populate_existing=True))
 
     async def consume(self, pending_sign_in: PendingSignIn) -> bool:
         """Delete the pending sign-in, so that it can complete only once. Returns whether it still existed."""
-        return (
-            await self._write_session.rowcount(delete(PendingSignIn).where(col(PendingSignIn.id) == pending_sign_in.id))
-            > 0
-        )
+        return await self.delete_by(id=pending_sign_in.id) > 0
 
     async def record_failure(self, pending_sign_in: PendingSignIn, *, max_attempts: int) -> bool:
         """Count a failed attempt and delete the sign-in after `max_attempts`. Returns whether it was deleted."""
@@ -169,9 +129,6 @@ class PendingSignInRepository(_FactorRepository):
         )
         failures = await self._write_session.scalar(statement)
         return failures is not None and failures >= max_attempts and await self.consume(pending_sign_in)
-
-    async def erase(self, user_id: UUID) -> None:
-        await self._write_session.execute(delete(PendingSignIn).where(col(PendingSignIn.user_id) == user_id))
 
 
 async def delete_expired(session: Session, before: datetime) -> int:

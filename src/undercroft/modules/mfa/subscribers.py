@@ -10,7 +10,7 @@ from undercroft.modules.users import SignInsRevoked, UserDeleted
 @subscribe(SignInsRevoked)
 async def revoke_pending_sign_ins(session: Session, event: SignInsRevoked) -> None:
     """Delete pending sign-ins, so that they cannot complete."""
-    await PendingSignInRepository(session).erase(event.user_id)
+    await PendingSignInRepository(session).delete_by(user_id=event.user_id)
 
 
 @subscribe(UserDeleted)

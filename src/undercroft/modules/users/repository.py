@@ -37,11 +37,7 @@ class UserRepository(Repository[User]):
 
         Call it before locking a team: account deletion locks the user first, then the user's teams.
         """
-        query = self._query().where(col(User.id) == user_id).with_for_update(key_share=True)
-        user = await self._first(query.execution_options(populate_existing=True))
-        if user is None:
-            raise UserNotFound
-        return user
+        return await self.lock(user_id, no_key=True)
 
     async def lock_if_password_unchanged(self, user_id: UUID, password_hash: str) -> User | None:
         """Lock an active user if the password hash is still the one that was verified; else return None."""

@@ -72,7 +72,7 @@ class UserService:
             email_verified_at=utc_now(),
         )
         await self._users.create(user)
-        await publish(self._write_session, UserRegistered(user.id))
+        await publish(self._session.writable, UserRegistered(user.id))
         after = {"email": new.email, "full_name": new.full_name, "role": new.role.value}
         await self._audit("user.registered", user.id, actor_id or user.id, after=after)
         return user
@@ -113,7 +113,7 @@ class UserService:
         if is_last:
             raise LastSuperadmin
         await self._users.update(user, {"is_active": False})
-        await publish(self._write_session, UserDeactivated(user.id))
+        await publish(self._session.writable, UserDeactivated(user.id))
         await self._audit("user.deactivated", user.id, by.user_id, before=ACTIVE, after=INACTIVE)
         return user
 
@@ -180,7 +180,7 @@ class UserService:
         user = await self._users.lock(user_id)
         before = previous or user.email
         await self._users.update(user, {"email": email, "email_verified_at": utc_now()})
-        await publish(self._write_session, EmailChanged(user_id, before))
+        await publish(self._session.writable, EmailChanged(user_id, before))
         await self._audit("user.email_changed", user_id, user_id, before={"email": before}, after={"email": email})
         return before
 
@@ -193,8 +193,8 @@ class UserService:
         await self._users.update(user, _anonymized_values(user_id))
         # before the event, so that subscribers also erase the origin of this entry
         await self._audit("user.deleted", user_id, user_id, before={"deleted": False}, after={"deleted": True})
-        await publish(self._write_session, UserDeleted(user_id, email))
-        await _enqueue_erasure(self._write_session, user_id)
+        await publish(self._session.writable, UserDeleted(user_id, email))
+        await _enqueue_erasure(self._session.writable, user_id)
 
     async def _lock_with_superadmins(self, user_id: UUID) -> tuple[User, bool]:
         """Lock all superadmins, always in the same order, then the user; return whether it is the last one."""
@@ -203,12 +203,7 @@ class UserService:
 
     async def _audit(self, action: str, user_id: UUID, actor_id: UUID | None, **fields: Any) -> None:
         """Record an audit entry about a user, with these fields of `Entry`."""
-        await record(self._write_session, Entry(action, actor_id, "user", user_id, **fields))
-
-    @property
-    def _write_session(self) -> Session:
-        assert isinstance(self._session, Session)
-        return self._session
+        await record(self._session.writable, Entry(action, actor_id, "user", user_id, **fields))
 
 
 async def erase_deleted(session: Session, user_id: UUID) -> dict[str, int]:

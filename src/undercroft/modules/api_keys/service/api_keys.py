@@ -11,7 +11,7 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.auth.permissions import list_permissions
 from undercroft.core.auth.step_up import require_recent_authentication
-from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
+from undercroft.core.db import Paging, ReadSession, RowPage, utc_now
 from undercroft.core.http import PermissionDenied
 from undercroft.core.ids import new_id
 from undercroft.core.security.tokens import hash_token
@@ -179,9 +179,10 @@ class ApiKeyService:
         after: Mapping[str, Any] | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        assert isinstance(self._session, Session)
         entry = Entry(action, target_type="api_key", target_id=key.id, team_id=key.team_id)
-        await record(self._session, replace(entry, before=before or {}, after=after or {}, details=details or {}))
+        await record(
+            self._session.writable, replace(entry, before=before or {}, after=after or {}, details=details or {})
+        )
 
 
 def _audit_values(key: ApiKey) -> dict[str, Any]:

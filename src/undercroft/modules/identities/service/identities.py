@@ -7,7 +7,7 @@ from uuid import UUID
 
 from undercroft.core.audit import Actor, ActorKind, Entry, record, set_current_actor
 from undercroft.core.auth import Principal
-from undercroft.core.db import Database, Paging, ReadSession, RowPage, Session, utc_now
+from undercroft.core.db import Database, Paging, ReadSession, RowPage, utc_now
 from undercroft.core.security.tokens import constant_time_compare, encode_base64url, hash_token, new_token
 from undercroft.modules.identities.errors import (
     AccountInactive,
@@ -38,18 +38,18 @@ class IdentityService:
     """Signs in with identities, links and unlinks them. Pass a `ReadSession` to list them only."""
 
     def __init__(self, session: ReadSession) -> None:
-        self._read_session = session
+        self._session = session
 
     async def sign_in(self, provider: str, profile: Profile, client: Client) -> StartedSession:
         """Start a cookie session. Raises what `IdentityLinker.identify` raises, and `MfaRequired`."""
-        user, first_factor = await IdentityLinker(self._session, provider).identify(profile)
+        user, first_factor = await IdentityLinker(self._session.writable, provider).identify(profile)
         return await SessionService(self._session).start(user, client, SessionKind.COOKIE, first_factor=first_factor)
 
     async def create_exchange_code(self, provider: str, profile: Profile, challenge: str) -> str:
         """Create a code that an app can exchange for one minute. Raises what `IdentityLinker.identify` raises."""
-        user, first_factor = await IdentityLinker(self._session, provider).identify(profile)
+        user, first_factor = await IdentityLinker(self._session.writable, provider).identify(profile)
         code, expires_at = new_token(), utc_now() + CODE_LIFETIME
-        self._session.add(
+        self._session.writable.add(
             ExchangeCode(
                 code_hash=hash_token(code),
                 user_id=user.id,
@@ -65,7 +65,7 @@ class IdentityService:
 
         The code is used even if the verifier is wrong. Raises `InvalidExchangeCode`, `AccountInactive`, `MfaRequired`.
         """
-        exchange_code = await SingleUseRepository(self._session).consume_code(hash_token(code))
+        exchange_code = await SingleUseRepository(self._session.writable).consume_code(hash_token(code))
         if exchange_code is None or not constant_time_compare(
             exchange_code.challenge, compute_code_challenge(verifier)
         ):
@@ -91,11 +91,11 @@ class IdentityService:
         ):
             raise LinkingNeedsSession
         set_current_actor(Actor(ActorKind.USER, user_id=user_id, session_id=session_id))
-        await IdentityLinker(self._session, flow_state.provider).link(user_id, profile)
+        await IdentityLinker(self._session.writable, flow_state.provider).link(user_id, profile)
 
     async def list(self, principal: Principal, paging: Paging) -> RowPage[ExternalIdentity]:
         """List the current user's identities, most recently linked first."""
-        return await UserIdentityRepository(self._read_session, principal.user_id).list(paging)
+        return await UserIdentityRepository(self._session, principal.user_id).list(paging)
 
     async def unlink(self, principal: Principal, identity_id: UUID) -> None:
         """Unlink an identity of the current user, and end the other sessions and exchange codes that it started.
@@ -109,21 +109,15 @@ class IdentityService:
             raise LastSignInMethod
         before = {"provider": identity.provider, "issuer": identity.issuer}
         await IdentityRepository(self._session).delete(identity)
-        await SingleUseRepository(self._session).revoke_codes(user.id)
+        await SingleUseRepository(self._session.writable).revoke_codes(user.id)
         revoked = await SessionRepository(self._session).revoke_by_issuer(
             user.id, identity.issuer, except_session_id=principal.session_id_or_none
         )
         details = {"sessions_revoked": revoked}
-        await record(
-            self._session, Entry("identity.unlinked", user.id, "identity", identity_id, before=before, details=details)
-        )
+        entry = Entry("identity.unlinked", user.id, "identity", identity_id, before=before, details=details)
+        await record(self._session.writable, entry)
         provider = get_provider_label(identity.provider)
-        await notify(self._session, user.id, "identities/identity_unlinked", provider=provider)
-
-    @property
-    def _session(self) -> Session:
-        assert isinstance(self._read_session, Session)
-        return self._read_session
+        await notify(self._session.writable, user.id, "identities/identity_unlinked", provider=provider)
 
 
 async def handle_callback(

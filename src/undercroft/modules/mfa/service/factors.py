@@ -13,7 +13,7 @@ from msgspec import Struct
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.auth.settings import StepUpSettings
-from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
+from undercroft.core.db import Paging, ReadSession, RowPage, utc_now
 from undercroft.core.settings import load
 from undercroft.modules.mfa.errors import (
     MfaNotEnabled,
@@ -72,7 +72,7 @@ class FactorService:
     """The current user's factors. Pass a `Session` to change them, a `ReadSession` to read them."""
 
     def __init__(self, session: ReadSession, principal: Principal) -> None:
-        self._read_session = session
+        self._session = session
         self._principal = principal
         self._totps = TotpRepository(session)
         self._recovery_codes = RecoveryCodeRepository(session)
@@ -80,15 +80,15 @@ class FactorService:
 
     async def read(self) -> MfaRead:
         """Return the second factors and the names of the teams that require them."""
-        app = await self._totps.find(self._user_id)
+        app = await self._totps.find_for_user(self._user_id)
         has_app = app is not None and app.secret_sealed is not None
         passkeys = await self._passkeys.all()
         return MfaRead(
             enabled=has_app or bool(passkeys),
             totp=has_app,
             passkeys=[PasskeyRead.of(each) for each in passkeys],
-            recovery_codes_left=await self._recovery_codes.count(self._user_id),
-            required_by=list(await TeamRepository(self._read_session).list_names_requiring_mfa(self._user_id)),
+            recovery_codes_left=await self._recovery_codes.count_by(user_id=self._user_id),
+            required_by=list(await TeamRepository(self._session).list_names_requiring_mfa(self._user_id)),
         )
 
     async def list_passkeys(self, paging: Paging) -> RowPage[Passkey]:
@@ -104,7 +104,7 @@ class FactorService:
     async def confirm_totp(self, code: str) -> FactorChange:
         """Activate the pending authenticator app. Raises `TotpNotStarted`, `WrongCode`."""
         user = await self._lock_user()
-        app = await self._totps.find(user.id)
+        app = await self._totps.find_for_user(user.id)
         if app is None or app.pending_sealed is None or not _is_fresh(app):
             raise TotpNotStarted
         secret = TotpSecrets().open(user.id, app.pending_sealed)
@@ -114,17 +114,17 @@ class FactorService:
         await self._totps.confirm(user.id, app.pending_sealed, step)
         change = await self._sync(user)
         await self._record_change(user, "totp.enabled", change)
-        await notify(self._session, user.id, "mfa/mfa_enabled", what="an authenticator app")
+        await notify(self._session.writable, user.id, "mfa/mfa_enabled", what="an authenticator app")
         await SessionRepository(self._session).mark_reauthenticated(self._principal.session_id, passed_mfa=True)
         return change
 
     async def remove_totp(self) -> None:
         """Remove the authenticator app. Raises `TotpNotFound`, `MfaRequiredByPolicy`."""
         user = await self._lock_user()
-        app = await self._totps.find(user.id)
+        app = await self._totps.find_for_user(user.id)
         if app is None or app.secret_sealed is None:
             raise TotpNotFound
-        await self._totps.remove(user.id)
+        await self._totps.delete_by(user_id=user.id)
         change = await self._sync(user)
         await self._record_change(user, "totp.disabled", change)
         await self._notify_removed(user, change, "Your authenticator app")
@@ -135,8 +135,8 @@ class FactorService:
         if not user.second_factors:
             raise MfaNotEnabled
         codes = await self._replace_recovery_codes(user.id)
-        await record(self._session, Entry("mfa.recovery_codes_renewed", None, "user", user.id))
-        await notify(self._session, user.id, "mfa/recovery_codes_renewed")
+        await record(self._session.writable, Entry("mfa.recovery_codes_renewed", None, "user", user.id))
+        await notify(self._session.writable, user.id, "mfa/recovery_codes_renewed")
         return codes
 
     async def begin_passkey(self) -> dict[str, Any]:
@@ -145,13 +145,13 @@ class FactorService:
         if len(known) >= MAX_PASSKEYS:
             raise TooManyPasskeys
         user = await UserRepository(self._session).get(self._user_id)
-        return await PasskeyService(self._session).registration_options(user, known)
+        return await PasskeyService(self._session.writable).registration_options(user, known)
 
     async def add_passkey(self, name: str, attestation: Attestation) -> tuple[Passkey, FactorChange]:
         """Verify and store a passkey. Raises `PasskeyRefused`, `PasskeyAlreadyRegistered`, `TooManyPasskeys`."""
         user = await self._lock_user()
         try:
-            passkey = await PasskeyService(self._session).verify_registration(user.id, name, attestation)
+            passkey = await PasskeyService(self._session.writable).verify_registration(user.id, name, attestation)
         except WebAuthnError as error:
             raise PasskeyRefused from error
         if await self._passkeys.count() >= MAX_PASSKEYS:
@@ -161,7 +161,9 @@ class FactorService:
         await self._passkeys.create(passkey)
         change = await self._sync(user)
         await self._record_change(user, "passkey.added", change, passkey_id=str(passkey.id))
-        await notify(self._session, user.id, "mfa/passkey_added", passkey=name, first="yes" if change.is_first else "")
+        await notify(
+            self._session.writable, user.id, "mfa/passkey_added", passkey=name, first="yes" if change.is_first else ""
+        )
         await SessionRepository(self._session).mark_reauthenticated(self._principal.session_id, passed_mfa=True)
         return passkey, change
 
@@ -172,7 +174,7 @@ class FactorService:
         if name != before:
             await self._passkeys.update(passkey, {"name": name})
             changes: dict[str, Any] = {"before": {"name": before}, "after": {"name": name}, "personal": ("name",)}
-            await record(self._session, Entry("passkey.renamed", None, "passkey", passkey.id, **changes))
+            await record(self._session.writable, Entry("passkey.renamed", None, "passkey", passkey.id, **changes))
         return passkey
 
     async def remove_passkey(self, passkey_id: UUID) -> None:
@@ -195,14 +197,14 @@ class FactorService:
         if change.is_last:
             await self._require_removable(user)
             await self._recovery_codes.replace(user.id, [])
-            await PendingSignInRepository(self._session).erase(user.id)
+            await PendingSignInRepository(self._session).delete_by(user_id=user.id)
             await SessionRepository(self._session).clear_passed_mfa(user.id)
         if before != after:
             await UserRepository(self._session).update(user, {"second_factors": after})
         return FactorChange(before, after, await self._replace_recovery_codes(user.id)) if change.is_first else change
 
     async def _list_factors(self) -> list[str]:
-        app = await self._totps.find(self._user_id)
+        app = await self._totps.find_for_user(self._user_id)
         kinds = [Factor.TOTP.value] if app is not None and app.secret_sealed is not None else []
         return [*kinds, *([Factor.PASSKEY.value] if await self._passkeys.count() else [])]
 
@@ -219,14 +221,16 @@ class FactorService:
 
     async def _record_change(self, user: User, action: str, change: FactorChange, **details: str) -> None:
         before, after = {"second_factors": change.before}, {"second_factors": change.after}
-        await record(self._session, Entry(action, None, "user", user.id, before=before, after=after, details=details))
+        await record(
+            self._session.writable, Entry(action, None, "user", user.id, before=before, after=after, details=details)
+        )
 
     async def _notify_removed(self, user: User, change: FactorChange, what: str) -> None:
         """Notify the user that a factor was removed, or that two-factor authentication is off if it was the last."""
         if change.is_last:
-            await notify(self._session, user.id, "mfa/mfa_disabled")
+            await notify(self._session.writable, user.id, "mfa/mfa_disabled")
         else:
-            await notify(self._session, user.id, "mfa/factor_removed", what=what)
+            await notify(self._session.writable, user.id, "mfa/factor_removed", what=what)
 
     async def _lock_user(self) -> User:
         return await UserRepository(self._session).lock(self._user_id)
@@ -234,11 +238,6 @@ class FactorService:
     @property
     def _user_id(self) -> UUID:
         return self._principal.user_id
-
-    @property
-    def _session(self) -> Session:
-        assert isinstance(self._read_session, Session)
-        return self._read_session
 
 
 def _is_fresh(app: Totp) -> bool:

@@ -42,7 +42,7 @@ class FactorVerifier:
 
     async def _verify_code(self, code: str) -> bool:
         user_id, totps, secrets = self._user.id, TotpRepository(self._session), TotpSecrets()
-        app = await totps.find(user_id)
+        app = await totps.find_for_user(user_id)
         if app is None or app.secret_sealed is None:
             return False
         try:
@@ -63,7 +63,7 @@ class FactorVerifier:
         user_id, codes = self._user.id, RecoveryCodeRepository(self._session)
         if not await codes.use(user_id, hash_recovery_code(user_id, code)):
             return False
-        left = await codes.count(user_id)
+        left = await codes.count_by(user_id=user_id)
         await record(self._session, Entry("mfa.recovery_code_used", user_id, "user", user_id, details={"left": left}))
         await notify(self._session, user_id, "mfa/recovery_code_used", left=str(left))
         return True

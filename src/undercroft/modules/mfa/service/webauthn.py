@@ -13,11 +13,11 @@ from uuid import UUID
 import msgspec
 
 from undercroft.core.audit import Entry, record
-from undercroft.core.db import Session
+from undercroft.core.db import Session, utc_now
 from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import CoreSettings, load
 from undercroft.modules.mfa.errors import WebAuthnError
-from undercroft.modules.mfa.models import ChallengePurpose, Passkey
+from undercroft.modules.mfa.models import Challenge, ChallengePurpose, Passkey
 from undercroft.modules.mfa.repository import ChallengeRepository, PasskeyRepository
 from undercroft.modules.mfa.schemas import Assertion, Attestation
 from undercroft.modules.mfa.service.notifications import notify
@@ -105,7 +105,12 @@ class PasskeyService:
 
     async def _new_challenge(self, purpose: ChallengePurpose, subject_id: UUID | None) -> bytes:
         challenge = new_token()
-        await self._challenges.create(hash_token(challenge), purpose, subject_id, CHALLENGE_LIFETIME)
+        expires_at = utc_now() + CHALLENGE_LIFETIME
+        await self._challenges.create(
+            Challenge(
+                challenge_hash=hash_token(challenge), purpose=purpose, subject_id=subject_id, expires_at=expires_at
+            )
+        )
         return _decode_base64url(challenge)
 
     async def _use_challenge(self, purpose: ChallengePurpose, subject_id: UUID | None, client_data: str) -> bytes:

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, func, or_, select, text
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from undercroft.core.db import Paging, ReadSession, Repository, RowPage, Session, Statement, utc_now
+from undercroft.core.db import Paging, Repository, RowPage, Statement, utc_now
 from undercroft.core.db.last_used import LastUsedTracker
 from undercroft.core.settings import load
 from undercroft.modules.sessions.models import AuthSession, RefreshToken, SigningKey
@@ -69,61 +69,49 @@ class SessionRepository(Repository[AuthSession]):
 
         `forget_ip`: the IP address at which it started is no longer known.
         """
-        where = [col(AuthSession.id) == session_id]
-        if user_id is not None:
-            where.append(col(AuthSession.user_id) == user_id)
-        return await self._revoke(where, **({"started_ip": ""} if forget_ip else {})) > 0
+        owned = [] if user_id is None else [col(AuthSession.user_id) == user_id]
+        changes = {"started_ip": ""} if forget_ip else {}
+        return await self._revoke(col(AuthSession.id) == session_id, *owned, **changes) > 0
 
     async def revoke_all(self, user_id: UUID, *, except_session_id: UUID | None = None) -> int:
         """Revoke a user's sessions except one, and the user's impersonations. Returns their number."""
-        where = [or_(col(AuthSession.user_id) == user_id, col(AuthSession.impersonator_id) == user_id)]
-        if except_session_id is not None:
-            where.append(col(AuthSession.id) != except_session_id)
-        return await self._revoke(where)
+        own = or_(col(AuthSession.user_id) == user_id, col(AuthSession.impersonator_id) == user_id)
+        return await self._revoke(own, *_except(except_session_id))
 
     async def revoke_by_issuer(self, user_id: UUID, issuer: str, *, except_session_id: UUID | None) -> int:
         """Revoke a user's sessions that this identity provider started, except one. Returns their number."""
         where = [col(AuthSession.user_id) == user_id, col(AuthSession.issuer) == issuer]
-        if except_session_id is not None:
-            where.append(col(AuthSession.id) != except_session_id)
-        return await self._revoke(where, started_ip="")
+        return await self._revoke(*where, *_except(except_session_id), started_ip="")
 
     async def forget_known_ips(self, user_id: UUID, *, except_session_id: UUID | None = None) -> None:
         """Forget the IP addresses at which this user signed in, except that of one session."""
         where = [col(AuthSession.user_id) == user_id, col(AuthSession.started_ip) != ""]
-        if except_session_id is not None:
-            where.append(col(AuthSession.id) != except_session_id)
-        await self._write_session.execute(update(AuthSession).where(*where).values(started_ip=""))
+        await self._update(*where, *_except(except_session_id), started_ip="")
 
     async def clear_passed_mfa(self, user_id: UUID) -> None:
         """Clear `passed_mfa` of the user's sessions: a removed second factor must not count for a new one."""
-        passed = (col(AuthSession.user_id) == user_id, col(AuthSession.passed_mfa))
-        await self._write_session.execute(update(AuthSession).where(*passed).values(passed_mfa=False))
+        await self._update(col(AuthSession.user_id) == user_id, col(AuthSession.passed_mfa), passed_mfa=False)
 
     async def update_last_seen(self, session_id: UUID, *, ip: str, user_agent: str, expires_at: datetime) -> None:
         """Record the use of a session in the current transaction."""
         changes = {"last_seen_at": utc_now(), "ip": ip, "user_agent": user_agent, "expires_at": expires_at}
-        await self._session.execute(update(AuthSession).where(col(AuthSession.id) == session_id).values(**changes))
+        await self._update(col(AuthSession.id) == session_id, **changes)
 
     async def mark_reauthenticated(self, session_id: UUID, *, passed_mfa: bool) -> None:
         """Record that the user reauthenticated now; `passed_mfa` is only set, never cleared."""
         changes = {"reauthenticated_at": utc_now(), **({"passed_mfa": True} if passed_mfa else {})}
-        await self._write_session.execute(
-            update(AuthSession).where(col(AuthSession.id) == session_id).values(**changes)
-        )
-
-    async def erase(self, user_id: UUID) -> None:
-        """Delete all sessions of a user."""
-        await self._write_session.execute(delete(AuthSession).where(col(AuthSession.user_id) == user_id))
+        await self._update(col(AuthSession.id) == session_id, **changes)
 
     async def delete_expired(self, before: datetime) -> int:
         """Delete sessions that expired or were revoked before this time."""
-        ended = (col(AuthSession.expires_at) < before) | (col(AuthSession.revoked_at) < before)
-        return await self._write_session.rowcount(delete(AuthSession).where(ended))
+        return await self._delete((col(AuthSession.expires_at) < before) | (col(AuthSession.revoked_at) < before))
 
-    async def _revoke(self, where: Sequence[Any], **changes: Any) -> int:
-        revoked = update(AuthSession).where(*where, *_ACTIVE).values(revoked_at=utc_now(), **changes)
-        return await self._write_session.rowcount(revoked)
+    async def _revoke(self, *where: ColumnElement[bool], **changes: Any) -> int:
+        return await self._update(*where, *_ACTIVE, revoked_at=utc_now(), **changes)
+
+
+def _except(session_id: UUID | None) -> Sequence[ColumnElement[bool]]:
+    return [] if session_id is None else [col(AuthSession.id) != session_id]
 
 
 class LastSeen(LastUsedTracker):
@@ -143,11 +131,10 @@ class LastSeen(LastUsedTracker):
         return {"idle": load(SessionSettings).idle_timeout}
 
 
-class RefreshTokenRepository:
-    def __init__(self, session: Session) -> None:
-        self._session = session
+class RefreshTokenRepository(Repository[RefreshToken]):
+    model = RefreshToken
 
-    async def lock(self, token_hash: bytes, interval: timedelta) -> Any:
+    async def lock_for_use(self, token_hash: bytes, interval: timedelta) -> Any:
         """Lock a token and return it with its session and user; None if it is unknown.
 
         `in_reuse_interval`: whether it was used within this interval, by the clock of the database.
@@ -180,22 +167,19 @@ class RefreshTokenRepository:
         return (await self._session.execute(query)).one_or_none()
 
     async def use(self, token_hash: bytes) -> None:
-        where = col(RefreshToken.token_hash) == token_hash
-        await self._session.execute(update(RefreshToken).where(where).values(used_at=func.clock_timestamp()))
+        await self._update(col(RefreshToken.token_hash) == token_hash, used_at=func.clock_timestamp())
 
     async def find_existing(self, token_hashes: Iterable[bytes]) -> bytes | None:
-        """Return the hash of the token that exists; None if none does."""
         query = select(col(RefreshToken.token_hash)).where(col(RefreshToken.token_hash).in_(list(token_hashes)))
         return cast("bytes | None", await self._session.scalar(query))
 
     async def delete_expired(self, before: datetime) -> int:
         """Delete tokens that were used before this time."""
-        return await self._session.rowcount(delete(RefreshToken).where(col(RefreshToken.used_at) < before))
+        return await self._delete(col(RefreshToken.used_at) < before)
 
 
-class SigningKeyRepository:
-    def __init__(self, session: ReadSession) -> None:
-        self._session = session
+class SigningKeyRepository(Repository[SigningKey]):
+    model = SigningKey
 
     async def list_published(self, retired_after: datetime) -> Sequence[SigningKey]:
         """Return all keys except those retired before this time, in order of creation."""
@@ -215,13 +199,3 @@ class SigningKeyRepository:
         """Return all keys, locked against changes by other processes. The advisory lock also works without rows."""
         await self._session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("auth.signing_keys", 0))))
         return await self.all()
-
-    async def add(self, key: SigningKey) -> None:
-        session = cast(Session, self._session)
-        session.add(key)
-        await session.flush()
-
-    async def change(self, key: SigningKey, **values: Any) -> None:
-        for name, value in values.items():
-            setattr(key, name, value)
-        await cast(Session, self._session).flush()

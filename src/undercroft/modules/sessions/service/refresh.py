@@ -38,7 +38,7 @@ class RefreshTokens:
         """Return the next token of a session. Raises `InvalidRefreshToken`, `TokenReused`."""
         interval = timedelta(seconds=load(SessionSettings).refresh_reuse_interval)
         async with self._database.session() as session:
-            found = await RefreshTokenRepository(session).lock(hash_token(token), interval)
+            found = await RefreshTokenRepository(session).lock_for_use(hash_token(token), interval)
             if found is None:
                 raise InvalidRefreshToken
             if found.used_at is not None and not found.in_reuse_interval:

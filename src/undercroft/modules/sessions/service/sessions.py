@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from starlette.responses import Response
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
-from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
+from undercroft.core.db import Paging, ReadSession, RowPage, utc_now
 from undercroft.core.events import publish
-from undercroft.core.ids import new_id
 from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import load
 from undercroft.modules.sessions.errors import LocalAccountsOff, SessionNotFound
@@ -55,7 +55,7 @@ class SessionService:
     """Starts, lists and revokes sessions of users. Pass a `Session` to change them, a `ReadSession` to list them."""
 
     def __init__(self, session: ReadSession) -> None:
-        self._read_session = session
+        self._session = session
         self._sessions = SessionRepository(session)
 
     async def list_active(self, user_id: UUID, paging: Paging) -> RowPage[AuthSession]:
@@ -78,11 +78,10 @@ class SessionService:
         """
         _require_issuer(first_factor.issuer)
         if user.second_factors and not passed_mfa:
-            await raise_mfa_required(self._session, user, client, kind, first_factor)
+            await raise_mfa_required(self._session.writable, user, client, kind, first_factor)
         settings, now, secret = load(SessionSettings), utc_now(), new_token()
         ends_at = now + settings.session_lifetime
         started = AuthSession(
-            id=new_id(),
             user_id=user.id,
             kind=kind,
             cookie_hash=hash_token(secret) if kind is SessionKind.COOKIE else None,
@@ -96,13 +95,13 @@ class SessionService:
             issuer=first_factor.issuer,
             passed_mfa=passed_mfa,
         )
-        await self._add(started)
+        await self._sessions.create(started)
         if kind is SessionKind.BEARER:
-            self._session.add(RefreshToken(token_hash=hash_token(secret), session_id=started.id))
+            self._session.writable.add(RefreshToken(token_hash=hash_token(secret), session_id=started.id))
         details = {"known_device": await self._is_known_device(user, client.device)}
         entry = Entry("session.started", user.id, "session", started.id, after={"kind": kind.value}, details=details)
-        await record(self._session, entry)
-        await publish(self._session, SignedIn(user.id, first_factor))
+        await record(self._session.writable, entry)
+        await publish(self._session.writable, SignedIn(user.id, first_factor))
         return StartedSession(user.id, started.id, secret, client.device.with_account(user.email, started.id))
 
     async def start_impersonation(self, user_id: UUID, *, by: Principal, lifetime: timedelta) -> AuthSession:
@@ -112,7 +111,6 @@ class SessionService:
         """
         now = utc_now()
         started = AuthSession(
-            id=new_id(),
             user_id=user_id,
             kind=SessionKind.BEARER,
             last_seen_at=now,
@@ -123,8 +121,7 @@ class SessionService:
             impersonator_id=by.user_id,
             impersonator_session_id=by.session_id_or_none,
         )
-        await self._add(started)
-        return started
+        return await self._sessions.create(started)
 
     async def revoke_own(self, principal: Principal, session_id: UUID) -> None:
         """Revoke a session of the current user. Raises `SessionNotFound`."""
@@ -139,7 +136,7 @@ class SessionService:
         revoked = await self.revoke_all(user_id, except_session_id=principal.session_id_or_none)
         if revoked:
             after = {"revoked": True, "sessions": revoked}
-            await record(self._session, Entry("session.others_revoked", user_id, "user", user_id, after=after))
+            await record(self._session.writable, Entry("session.others_revoked", user_id, "user", user_id, after=after))
 
     async def sign_out(self, refresh_token: str) -> None:
         """Revoke the session of a refresh token; does nothing for an unknown token."""
@@ -159,12 +156,12 @@ class SessionService:
     async def revoke_sign_ins(self, user_id: UUID) -> int:
         """Revoke all sessions, links, codes and pending sign-ins of a user. Returns the number of sessions."""
         revoked = await self.revoke_all(user_id)
-        await publish(self._session, SignInsRevoked(user_id))
+        await publish(self._session.writable, SignInsRevoked(user_id))
         return revoked
 
     async def list_of_user(self, user_id: UUID, paging: Paging) -> RowPage[AuthSession]:
         """Like `list_active`, for administrators. Raises `UserNotFound`."""
-        await UserRepository(self._read_session).get(user_id)
+        await UserRepository(self._session).get(user_id)
         return await self.list_active(user_id, paging)
 
     async def revoke_of_user(self, user_id: UUID, session_id: UUID, *, by: Principal) -> None:
@@ -176,7 +173,7 @@ class SessionService:
         if not await self._sessions.revoke(session_id, user_id=user_id, forget_ip=True):
             raise SessionNotFound
         entry = Entry("session.revoked", target_type="session", target_id=session_id, person_id=user_id)
-        await record(self._session, entry)
+        await record(self._session.writable, entry)
 
     async def sign_out_user(self, user_id: UUID, *, by: Principal) -> int:
         """Revoke all sessions of a user of a lower rank than the administrator. Returns their number.
@@ -188,17 +185,8 @@ class SessionService:
         if revoked:
             details = {"sessions": revoked}
             entry = Entry("user.signed_out", target_type="user", target_id=user_id, details=details)
-            await record(self._session, entry)
+            await record(self._session.writable, entry)
         return revoked
-
-    @property
-    def _session(self) -> Session:
-        assert isinstance(self._read_session, Session)
-        return self._read_session
-
-    async def _add(self, started: AuthSession) -> None:
-        self._session.add(started)
-        await self._session.flush()
 
     async def _is_known_device(self, user: User, device: Device) -> bool:
         """Whether the device is known: the IP address at which its last session of this user started is still known.
@@ -212,10 +200,8 @@ class SessionService:
         return await self._sessions.has_known_ip(before, user.id)
 
     async def _record_revocation(self, user_id: UUID, session_id: UUID) -> None:
-        before, after = {"revoked": False}, {"revoked": True}
-        await record(
-            self._session, Entry("session.revoked", user_id, "session", session_id, before=before, after=after)
-        )
+        changed: dict[str, Any] = {"before": {"revoked": False}, "after": {"revoked": True}}
+        await record(self._session.writable, Entry("session.revoked", user_id, "session", session_id, **changed))
 
 
 def _require_issuer(issuer: str) -> None:

@@ -136,10 +136,10 @@ class SigningKeyService:
                     "The next key was published too recently; verifiers may not have it yet. Try again in "
                     f"{int(wait) + 1} seconds, or use --early if only this installation verifies tokens."
                 )
-            await keys.change(active, state=KeyState.RETIRED, retired_at=utc_now(), private_sealed=None)
-            await keys.change(upcoming, state=KeyState.ACTIVE, activated_at=utc_now())
-            next_key = self._build_row(new_key, KeyState.NEXT)
-            await keys.add(next_key)
+            retired = {"state": KeyState.RETIRED, "retired_at": utc_now(), "private_sealed": None}
+            await keys.update(active, retired)
+            await keys.update(upcoming, {"state": KeyState.ACTIVE, "activated_at": utc_now()})
+            next_key = await keys.create(self._build_row(new_key, KeyState.NEXT))
             before = {"active": active.kid, "next": upcoming.kid}
             after = {"active": upcoming.kid, "next": next_key.kid}
             await record(session, Entry("signing_keys.rotated", target_type="signing_keys", before=before, after=after))
@@ -155,9 +155,7 @@ class SigningKeyService:
             created: dict[str, str] = {}
             for state, new_key in zip((KeyState.ACTIVE, KeyState.NEXT), new_keys, strict=True):
                 if state not in present:
-                    row = self._build_row(new_key, state)
-                    await keys.add(row)
-                    created[state.value] = row.kid
+                    created[state.value] = (await keys.create(self._build_row(new_key, state))).kid
             if created:
                 await record(session, Entry("signing_keys.created", target_type="signing_keys", after=created))
 

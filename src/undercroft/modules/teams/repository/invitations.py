@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import Executable, Select, and_, delete, func, select, update
+from sqlalchemy import Executable, Select, and_, delete, func, select
 from sqlmodel import col
 
 from undercroft.core.auth.permissions import resolve_permissions
-from undercroft.core.db import Paging, Repository, RowPage
+from undercroft.core.db import OwnedRepository, Paging, RowPage
 from undercroft.modules.teams.errors import InvitationNotFound
 from undercroft.modules.teams.models import Invitation, InvitationToken, Membership, Team
 from undercroft.modules.teams.repository.members import CUSTOM_ROLE_PERMISSIONS
@@ -26,15 +26,12 @@ class Sender(Struct, frozen=True):
     permissions: frozenset[str]
 
 
-class InvitationRepository(Repository[Invitation]):
+class InvitationRepository(OwnedRepository[Invitation]):
     """Pending invitations of one team."""
 
     model = Invitation
     not_found = InvitationNotFound
-
-    def __init__(self, session: Any, team_id: UUID) -> None:
-        super().__init__(session)
-        self._team_id = team_id
+    owner_column = "team_id"
 
     async def with_inviters(self, paging: Paging) -> RowPage[Any]:
         """List one page, newest first: rows of (invitation, inviter's name)."""
@@ -53,7 +50,7 @@ class InvitationRepository(Repository[Invitation]):
 
     async def delete_pending(self, email: str) -> UUID | None:
         """Delete the pending invitation of an address; return its id."""
-        removed = delete(Invitation).where(*self._pending(), col(Invitation.email) == email)
+        removed = delete(Invitation).where(*self._accessible([col(Invitation.email) == email]))
         invitation_id: UUID | None = await self._write_session.scalar(removed.returning(col(Invitation.id)))
         return invitation_id
 
@@ -75,7 +72,7 @@ class InvitationRepository(Repository[Invitation]):
                     col(Membership.user_id) == col(Invitation.invited_by),
                 ),
             )
-            .where(*self._pending())
+            .where(*self._accessible(()))
         )
         if invitation_id is not None:
             query = query.where(col(Invitation.id) == invitation_id)
@@ -87,24 +84,13 @@ class InvitationRepository(Repository[Invitation]):
 
     async def revoke(self, invitation_ids: Sequence[UUID]) -> int:
         """Delete these pending invitations; return their number."""
-        if not invitation_ids:
-            return 0
-        return await self._write_session.rowcount(
-            delete(Invitation).where(*self._pending(), col(Invitation.id).in_(invitation_ids))
-        )
-
-    async def count_with_role(self, role: str) -> int:
-        return await self.count(col(Invitation.role) == role)
+        return await self._delete(col(Invitation.id).in_(invitation_ids)) if invitation_ids else 0
 
     async def rename_role(self, before: str, after: str) -> None:
-        renamed = update(Invitation).where(*self._pending(), col(Invitation.role) == before).values(role=after)
-        await self._write_session.execute(renamed)
-
-    def _pending(self) -> tuple[Any, ...]:
-        return (col(Invitation.team_id) == self._team_id, col(Invitation.accepted_at).is_(None))
+        await self._update(col(Invitation.role) == before, role=after)
 
     def _query(self, *, deleted: bool = False) -> Select[Any]:
-        return super()._query(deleted=deleted).where(*self._pending())
+        return super()._query(deleted=deleted).where(col(Invitation.accepted_at).is_(None))
 
 
 class InvitationDetails(Struct, frozen=True):
@@ -140,7 +126,6 @@ class InvitationTokenRepository:
         return await self._first(query.with_for_update(of=Invitation, key_share=True))
 
     async def revoke_links(self, invitation_id: UUID) -> None:
-        """Invalidate all links of an invitation."""
         await self._session.execute(delete(InvitationToken).where(col(InvitationToken.invitation_id) == invitation_id))
 
     async def delete_old(self, before: datetime) -> int:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, case, delete, func, literal_column, select, update
+from sqlalchemy import and_, case, delete, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from undercroft.core.auth.permissions import resolve_permissions
-from undercroft.core.db import Paging, Repository, RowPage, utc_now
+from undercroft.core.db import OwnedRepository, Paging, Repository, RowPage, utc_now
 from undercroft.modules.teams.errors import MemberNotFound, RoleNotFound
 from undercroft.modules.teams.models import CustomRole, Membership, RemovedMember, Team, TeamRole
 from undercroft.modules.users import User
@@ -58,13 +58,12 @@ class MembershipRepository(Repository[Membership]):
         return None if row is None else (row[0], resolve_permissions(row[0], row[1]))
 
     async def has_address(self, team_id: UUID, email: str) -> bool:
-        """Whether a member has this address."""
         query = select(col(Membership.id)).join(User, col(User.id) == col(Membership.user_id))
         member = await self._session.scalar(query.where(col(Membership.team_id) == team_id, col(User.email) == email))
         return member is not None
 
     async def size(self, team_id: UUID) -> int:
-        return await self.count(col(Membership.team_id) == team_id)
+        return await self.count_by(team_id=team_id)
 
     async def count_owners(self, team_id: UUID) -> int:
         return await self.count_with_role(team_id, TeamRole.OWNER)
@@ -74,11 +73,10 @@ class MembershipRepository(Repository[Membership]):
         return (await self._session.scalars(query.order_by(col(Membership.user_id)))).all()
 
     async def count_with_role(self, team_id: UUID, role: str) -> int:
-        return await self.count(col(Membership.team_id) == team_id, col(Membership.role) == role)
+        return await self.count_by(team_id=team_id, role=role)
 
     async def rename_role(self, team_id: UUID, before: str, after: str) -> None:
-        where = (col(Membership.team_id) == team_id, col(Membership.role) == before)
-        await self._write_session.execute(update(Membership).where(*where).values(role=after))
+        await self._update(col(Membership.team_id) == team_id, col(Membership.role) == before, role=after)
 
     async def for_user(self, user_id: UUID) -> Sequence[UUID]:
         """List the ids of all teams of a user, in lock order."""
@@ -101,28 +99,20 @@ class MembershipRepository(Repository[Membership]):
         return {row[0]: row[1] for row in rows}
 
     async def mark_removed(self, team_id: UUID, user_id: UUID) -> None:
-        """Record that the team removed the user."""
         row = insert(RemovedMember).values(team_id=team_id, user_id=user_id, created_at=utc_now())
         await self._write_session.execute(row.on_conflict_do_nothing())
 
     async def clear_removed(self, team_id: UUID, user_id: UUID) -> None:
-        """Delete the record that the team removed the user."""
         where = (col(RemovedMember.team_id) == team_id, col(RemovedMember.user_id) == user_id)
         await self._write_session.execute(delete(RemovedMember).where(*where))
 
 
-class RoleRepository(Repository[CustomRole]):
+class RoleRepository(OwnedRepository[CustomRole]):
     """Custom roles of one team."""
 
     model = CustomRole
     not_found = RoleNotFound
-
-    def __init__(self, session: Any, team_id: UUID) -> None:
-        super().__init__(session)
-        self._team_id = team_id
+    owner_column = "team_id"
 
     async def all(self) -> Sequence[CustomRole]:
         return (await self._session.scalars(self._query().order_by(col(CustomRole.name)))).all()
-
-    def _query(self, *, deleted: bool = False) -> Select[Any]:
-        return super()._query(deleted=deleted).where(col(CustomRole.team_id) == self._team_id)

@@ -63,21 +63,13 @@ class TeamRepository(Repository[Team]):
 
         Inserts of rows that only refer to the team, such as projects, do not wait (`FOR NO KEY UPDATE`).
         """
-        return await self._lock_no_key(self._query(deleted=deleted), team_id)
+        return await self.lock(team_id, deleted=deleted, no_key=True)
 
     async def lock_with_deleted(self, team_id: UUID) -> Team:
         """Lock a team, deleted or not, in the same way. Raises `TeamNotFound`."""
-        return await self._lock_no_key(select(Team), team_id)
-
-    async def _lock_no_key(self, query: Select[Any], team_id: UUID) -> Team:
-        locking = query.where(col(Team.id) == team_id).with_for_update(key_share=True)
-        team = await self._first(locking.execution_options(populate_existing=True))
-        if team is None:
-            raise TeamNotFound
-        return team
+        return await TeamAdminRepository(self._session).lock(team_id, no_key=True)
 
     async def list_names_requiring_mfa(self, user_id: UUID) -> Sequence[str]:
-        """List the names of a user's teams that require MFA."""
         query = (
             select(col(Team.name))
             .join(Membership, col(Membership.team_id) == col(Team.id))
@@ -86,7 +78,7 @@ class TeamRepository(Repository[Team]):
         return (await self._session.scalars(query.order_by(col(Team.name)))).all()
 
     async def slug_exists(self, slug: str) -> bool:
-        return await self.count(col(Team.slug) == slug) > 0
+        return await self.count_by(slug=slug) > 0
 
     async def get_personal(self, user_id: UUID) -> Team | None:
         return await self.get_by(personal_user_id=user_id)
@@ -103,7 +95,6 @@ class TeamRepository(Repository[Team]):
         return (await self._page(query, paging)).map(lambda row: row[0])
 
     async def is_offered(self, team_id: UUID, domain: str, user_id: UUID) -> bool:
-        """Whether this team is offered to the user."""
         return await self._first(self._offered_query(domain, user_id).where(col(Team.id) == team_id)) is not None
 
     def _offered_query(self, domain: str, user_id: UUID) -> Select[Any]:

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement
 
 from undercroft.core.audit import Entry, record
-from undercroft.core.db import Paging, ReadSession, RowPage, Session
+from undercroft.core.db import Paging, ReadSession, RowPage
 from undercroft.modules.teams.errors import PersonalTeam
 from undercroft.modules.teams.models import Team
 from undercroft.modules.teams.repository import MembershipRepository, TeamAdminRepository
@@ -41,19 +41,17 @@ class TeamAdminService:
 
     async def delete(self, team_id: UUID) -> None:
         """Delete a team, which is inaccessible until restored. Raises `TeamNotFound`, `PersonalTeam`."""
-        assert isinstance(self._session, Session)
         team = await self._teams.lock(team_id)
         if team.personal_user_id is not None:
             raise PersonalTeam
         if team.deleted_at is None:
             await self._teams.soft_delete(team)
             deleted = Entry("team.deleted", None, "team", team_id, team_id, {"deleted": False}, {"deleted": True})
-            await record(self._session, deleted)
+            await record(self._session.writable, deleted)
 
     async def restore(self, team_id: UUID) -> TeamWithCount:
         """Restore a team. Raises `TeamNotFound` and the errors of `restore_team`."""
-        assert isinstance(self._session, Session)
         team = await self._teams.lock(team_id)
         if team.deleted_at is not None:
-            await restore_team(self._session, team)
+            await restore_team(self._session.writable, team)
         return await self.get(team_id)

@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from undercroft.core.audit import Entry, record
-from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
+from undercroft.core.db import Paging, ReadSession, RowPage, utc_now
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.teams.errors import InvitationEmailMismatch, InvitationInvalid, JoinOfferNotFound, TeamNotFound
 from undercroft.modules.teams.models import Invitation, Team
@@ -101,7 +101,7 @@ class JoinService:
         domain = email_domain(user.email)
         if domain not in team.auto_join_domains:
             raise JoinOfferNotFound
-        await revoke_stale_claims(self._write_session, team)
+        await revoke_stale_claims(self._session.writable, team)
         if not user.email_verified or not await self._teams.is_offered(team.id, domain, user.id):
             raise JoinOfferNotFound
         return UserTeam(team, await self._accept_offer(team, user, domain))
@@ -121,7 +121,7 @@ class JoinService:
         return details.invitation
 
     async def _accept_invitation(self, team: Team, invitation: Invitation, user_id: UUID) -> None:
-        session = self._write_session
+        session = self._session.writable
         if invitation.expires_at <= utc_now() or not await is_sender_authorized(session, invitation):
             raise InvitationInvalid
         joined = await add_member(session, team, user_id, invitation.role)
@@ -135,7 +135,7 @@ class JoinService:
 
     async def _accept_offer(self, team: Team, user: User, domain: str) -> str:
         """Add the user, with the role of a pending invitation if there is one; return the role."""
-        session, details = self._write_session, {"domain": domain}
+        session, details = self._session.writable, {"domain": domain}
         invitation = await InvitationRepository(session, team.id).get_pending(user.email)
         if invitation is not None and not await is_sender_authorized(session, invitation):
             invitation = None
@@ -149,8 +149,3 @@ class JoinService:
         await notify_owners(session, team.id, "teams/member_joined", about=user.id)
         await notify(session, user.id, "teams/team_joined", team.id)
         return role
-
-    @property
-    def _write_session(self) -> Session:
-        assert isinstance(self._session, Session)
-        return self._session

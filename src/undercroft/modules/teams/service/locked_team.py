@@ -97,11 +97,10 @@ async def lock_team(session: ReadSession, principal: Principal, *permissions: st
 
     Raises `TeamNotFound` if the user is no longer a member, and the errors of `LockedTeam.require`.
     """
-    assert isinstance(session, Session)
     team = await TeamRepository(session).lock_no_key(principal.team_id)
     membership = await MembershipRepository(session).permissions(team.id, principal.user_id)
     if membership is None:
         raise TeamNotFound
-    locked = LockedTeam(session, team, principal, membership[1] & principal.permissions)
+    locked = LockedTeam(session.writable, team, principal, membership[1] & principal.permissions)
     locked.require(*permissions)
     return locked

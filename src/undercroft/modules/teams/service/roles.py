@@ -80,7 +80,7 @@ class RoleService:
         role = await self._roles.get(role_id)
         await locked.require_can_change_role(role.name)
         members = await MembershipRepository(self._session).count_with_role(locked.team.id, role.name)
-        invitations = await InvitationRepository(self._session, locked.team.id).count_with_role(role.name)
+        invitations = await InvitationRepository(self._session, locked.team.id).count_by(role=role.name)
         joining = locked.team.auto_join_role == role.name
         if members or invitations or joining:
             raise RoleInUse(details={"members": members, "invitations": invitations, "auto_join": joining})

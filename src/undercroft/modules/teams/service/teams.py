@@ -50,12 +50,11 @@ class TeamService:
 
     async def create(self, data: TeamCreate) -> UserTeam:
         """Create a team owned by the user. Raises `SlugTaken`, `UserNotFound` (deleted in the meantime)."""
-        assert isinstance(self._session, Session)
-        user_id = self._principal.user_id
-        await UserRepository(self._session).lock_no_key(user_id)
-        team = await create_team(self._session, name=data.name, slug=data.slug, owner_id=user_id)
+        session, user_id = self._session.writable, self._principal.user_id
+        await UserRepository(session).lock_no_key(user_id)
+        team = await create_team(session, name=data.name, slug=data.slug, owner_id=user_id)
         after = {"name": team.name, "slug": team.slug}
-        await record(self._session, Entry("team.created", user_id, "team", team.id, team.id, after=after))
+        await record(session, Entry("team.created", user_id, "team", team.id, team.id, after=after))
         return UserTeam(team, TeamRole.OWNER)
 
     async def update(self, data: TeamUpdate) -> UserTeam:
@@ -109,7 +108,6 @@ class TeamService:
         Raises `TeamNotFound` (not a member, or the restore period is over), `TeamRoleTooWeak`, and the errors of
         `restore_team`.
         """
-        assert isinstance(self._session, Session)
         team = await self._teams.lock_no_key(team_id, deleted=True)
         membership = await MembershipRepository(self._session).permissions(team_id, self._principal.user_id)
         if membership is None or team.deleted_at is None or team.deleted_at < restorable_since():
@@ -117,7 +115,7 @@ class TeamService:
         role, permissions = membership
         if "teams:delete" not in permissions:
             raise TeamRoleTooWeak(details={"permissions": ["teams:delete"]})
-        await restore_team(self._session, team)
+        await restore_team(self._session.writable, team)
         return UserTeam(team, role)
 
     async def _check_auto_join(self, locked: LockedTeam, after: Mapping[str, Any]) -> None:
