@@ -24,7 +24,6 @@ PAGES = SignInPages(SIGN_IN, SECOND_FACTOR, PASSKEY_SIGN_IN, safe_admin_path, ar
 
 
 def routes(guard: AdminGuard) -> list[BaseRoute]:
-    """Return the sign-in routes and the mount of the guard."""
     return [
         _route("/admin", redirect_home),
         _route(SIGN_IN, sign_in_page),
@@ -92,7 +91,6 @@ async def sign_in_with_passkey(request: Request) -> Response:
 
 
 async def sign_out(request: Request) -> Response:
-    """End the session, if there is one, and redirect to the sign-in page."""
     response = see_other(SIGN_IN)
     try:
         principal = await get_authenticator().authenticate_page(request)

@@ -63,7 +63,6 @@ async def insert_entry(session: Session, encoded: str) -> None:
 async def write_with_entry(
     session: Session, statement: Statement, encoded: str, values: dict[str, Any]
 ) -> DeferredWrite:
-    """Execute a statement that writes one row, and insert the entry if it did."""
     return await session.write_one(_with_audit_entry(statement), **values, audit=encoded)
 
 
@@ -94,7 +93,6 @@ class AuditRepository(Repository[Any]):
     model = AuditEntry
 
     async def list(self, paging: Paging = FIRST_PAGE, *where: ColumnElement[bool]) -> RowPage[Row[Any]]:
-        """List entries, newest first."""
         query = select(*COLUMNS).outerjoin(User, col(User.id) == col(AuditEntry.user_id)).where(*where)
         if paging.keyset:
             return await self._rows_after(query, paging)

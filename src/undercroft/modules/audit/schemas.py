@@ -64,7 +64,6 @@ class AuditFilter(Schema):
         return self
 
     def as_details(self) -> dict[str, Any]:
-        """Return the filters for the audit entry of the request."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True, include=set(AuditFilter.model_fields))
 
 

@@ -73,7 +73,6 @@ class RegistrationRepository(Repository[Registration]):
     model = Registration
 
     async def find_by_token(self, token_hash: bytes) -> Registration | None:
-        """Return the registration of an emailed link, if neither has expired."""
         query = (
             self._query()
             .join(MailToken, col(MailToken.subject_id) == col(Registration.id))
@@ -97,7 +96,6 @@ class MailTokenRepository(Repository[MailToken]):
     model = MailToken
 
     async def subject(self, purpose: MailPurpose, token_hash: bytes) -> UUID | None:
-        """Return the subject of a valid token of this purpose."""
         query = select(col(MailToken.subject_id)).where(*_valid_token(purpose, token_hash))
         return cast("UUID | None", await self._session.scalar(query))
 
@@ -138,13 +136,11 @@ class MailRequestRepository(Repository[MailRequest]):
         return ids
 
     async def erase(self, user_id: UUID) -> None:
-        """Delete all requests of a user and the tokens of their email changes."""
         await self.delete_all(user_id, MailPurpose.CONFIRM_EMAIL)
         await self.delete_by(user_id=user_id)
 
 
 async def delete_expired_links(session: Session, before: datetime) -> int:
-    """Delete registrations, mail requests and tokens that expired before this time."""
     removed = 0
     for model in (MailToken, Registration, MailRequest):
         removed += await session.rowcount(delete(model).where(col(model.expires_at) < before))

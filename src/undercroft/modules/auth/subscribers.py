@@ -18,7 +18,6 @@ async def revoke_links(session: Session, event: SignInsRevoked) -> None:
 
 @subscribe(UserDeleted)
 async def delete_links(session: Session, event: UserDeleted) -> None:
-    """Delete the links of a deleted account."""
     await MailTokenRepository(session).revoke_links(event.user_id)
     await MailTokenRepository(session).consume(MailPurpose.VERIFY_EMAIL, event.user_id)
     await MailRequestRepository(session).erase(event.user_id)

@@ -52,9 +52,7 @@ class IdempotencyKeyRepository:
         await self._session.fetch(_STORE, digest=digest, outcome=outcome.value, response=response)
 
     async def release(self, digest: bytes) -> None:
-        """Delete the key of a request that had no effect."""
         await self._session.fetch(_RELEASE, digest=digest)
 
     async def delete_expired(self, *, now: datetime, limit: int) -> int:
-        """Delete expired keys and return their number."""
         return len(await self._session.fetch(_DELETE_EXPIRED, now=now, limit=limit))

@@ -45,7 +45,6 @@ class IdentityRepository(Repository[ExternalIdentity]):
         return await self._first(query.with_for_update().execution_options(populate_existing=True))
 
     async def find_by_issuer(self, user_id: UUID, issuer: str) -> ExternalIdentity | None:
-        """Return the user's oldest identity at this issuer."""
         query = self._query().where(col(ExternalIdentity.user_id) == user_id, col(ExternalIdentity.issuer) == issuer)
         return await self._first(query.order_by(col(ExternalIdentity.created_at), col(ExternalIdentity.id)).limit(1))
 
@@ -61,13 +60,11 @@ class IdentityRepository(Repository[ExternalIdentity]):
         return (await self._session.scalars(query.order_by(col(ExternalIdentity.id)))).all()
 
     async def list_of_user(self, user_id: UUID) -> Sequence[ExternalIdentity]:
-        """Return all identities of a user, oldest first."""
         query = self._query().where(col(ExternalIdentity.user_id) == user_id)
         query = query.order_by(col(ExternalIdentity.created_at), col(ExternalIdentity.id))
         return (await self._session.scalars(query)).all()
 
     async def delete_tombstones(self, before: datetime) -> int:
-        """Delete tombstones of identities that were deleted before this time. Returns their number."""
         return await self._delete(col(ExternalIdentity.user_id).is_(None), col(ExternalIdentity.updated_at) < before)
 
 
@@ -95,7 +92,6 @@ class SingleUseRepository:
         return cast("ExchangeCode | None", (await self._session.scalars(statement)).one_or_none())
 
     async def revoke_codes(self, user_id: UUID) -> None:
-        """Delete the user's exchange codes."""
         await self._session.execute(delete(ExchangeCode).where(col(ExchangeCode.user_id) == user_id))
 
     async def delete_expired(self, before: datetime) -> int:
@@ -110,5 +106,4 @@ def session_mark(issuer: str, session_id: str) -> bytes:
 
 
 async def was_used(session: ReadSession, mark: bytes) -> bool:
-    """Return whether the mark is stored."""
     return await session.get(UsedMark, mark) is not None

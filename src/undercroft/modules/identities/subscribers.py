@@ -18,7 +18,6 @@ async def link_pending_identity(session: Session, event: SignedIn) -> None:
 
 @subscribe(SignInsRevoked)
 async def revoke_codes(session: Session, event: SignInsRevoked) -> None:
-    """Delete the user's exchange codes."""
     await SingleUseRepository(session).revoke_codes(event.user_id)
 
 

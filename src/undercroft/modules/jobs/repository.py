@@ -61,6 +61,5 @@ class ScheduleRepository:
 def build_filters(
     *, task: str | None, status: JobStatus | None, queue: str | None, key: str | None
 ) -> Sequence[ColumnElement[bool]]:
-    """Return a condition for each filter that is not None."""
     filters = ((Job.task, task), (Job.status, status and status.value), (Job.queue, queue), (Job.key, key))
     return [col(column) == value for column, value in filters if value is not None]

@@ -22,7 +22,6 @@ class JobReadService:
         self._session = session
 
     async def list(self, paging: Paging, *where: ColumnElement[bool]) -> RowPage[Job]:
-        """Return matching jobs, newest first by default."""
         return await JobListRepository(self._session).list(paging, *where)
 
     async def read(self, job_id: UUID) -> Job:

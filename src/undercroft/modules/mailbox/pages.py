@@ -82,7 +82,6 @@ def _open_links_in_new_tab(html: str) -> str:
 
 
 def _linkify(text: str) -> Markup:
-    """Return the text with its URLs as links."""
     parts, rest = [], text
     for link in extract_links(text):
         before, _, rest = rest.partition(link)

@@ -25,7 +25,6 @@ class MailboxRepository:
         return mails[0] if mails else None
 
     async def source(self, mail: Mail) -> str:
-        """Return the raw message."""
         return await asyncio.to_thread(lambda: mail.path.read_bytes().decode(errors="replace"))
 
     async def clear(self) -> None:

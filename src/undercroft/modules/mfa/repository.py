@@ -42,7 +42,6 @@ class TotpRepository(Repository[Totp]):
         return await self._change(user_id, col(Totp.last_step) < step, last_step=step)
 
     async def reseal(self, user_id: UUID, before: bytes, sealed: bytes) -> None:
-        """Store the same secret encrypted under another key."""
         await self._change(user_id, col(Totp.secret_sealed) == before, secret_sealed=sealed)
 
     async def _change(self, user_id: UUID, condition: ColumnElement[bool], **values: object) -> bool:
@@ -53,12 +52,10 @@ class RecoveryCodeRepository(Repository[RecoveryCode]):
     model = RecoveryCode
 
     async def replace(self, user_id: UUID, hashes: Iterable[bytes]) -> None:
-        """Replace all recovery codes of a user."""
         await self.delete_by(user_id=user_id)
         await self.create_many(RecoveryCode(code_hash=each, user_id=user_id) for each in hashes)
 
     async def use(self, user_id: UUID, code_hash: bytes) -> bool:
-        """Delete a code. Returns whether it existed."""
         return await self.delete_by(user_id=user_id, code_hash=code_hash) > 0
 
 
@@ -69,7 +66,6 @@ class PasskeyRepository(OwnedRepository[Passkey]):
     default_sort = "created_at"
 
     async def all(self) -> Sequence[Passkey]:
-        """Return all passkeys of the user, oldest first."""
         return (await self._session.scalars(self._query().order_by(col(Passkey.created_at), col(Passkey.id)))).all()
 
     async def find_by_credential_id(self, credential_id: bytes) -> Passkey | None:
@@ -86,7 +82,6 @@ class PasskeyRepository(OwnedRepository[Passkey]):
 
 
 async def find_credential_owner(session: ReadSession, credential_id: bytes) -> UUID | None:
-    """Return the ID of the user who owns this credential."""
     found: UUID | None = await session.scalar(
         select(col(Passkey.user_id)).where(col(Passkey.credential_id) == credential_id)
     )
@@ -111,7 +106,6 @@ class PendingSignInRepository(Repository[PendingSignIn]):
     model = PendingSignIn
 
     async def find_by_token(self, token_hash: bytes) -> PendingSignIn | None:
-        """Return the unexpired pending sign-in of this token."""
         valid = (col(PendingSignIn.token_hash) == token_hash, col(PendingSignIn.expires_at) > func.now())
         return await self._first(self._query().where(*valid).execution_options(populate_existing=True))
 
@@ -132,6 +126,5 @@ class PendingSignInRepository(Repository[PendingSignIn]):
 
 
 async def delete_expired(session: Session, before: datetime) -> int:
-    """Delete challenges and pending sign-ins that expired before this time. Returns the number of deleted rows."""
     challenges = await session.rowcount(delete(Challenge).where(col(Challenge.expires_at) < before))
     return challenges + await session.rowcount(delete(PendingSignIn).where(col(PendingSignIn.expires_at) < before))

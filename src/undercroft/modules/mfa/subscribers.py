@@ -15,5 +15,4 @@ async def revoke_pending_sign_ins(session: Session, event: SignInsRevoked) -> No
 
 @subscribe(UserDeleted)
 async def delete_factors(session: Session, event: UserDeleted) -> None:
-    """Delete the second factors of a deleted account."""
     await erase(session, event.user_id)

@@ -15,5 +15,4 @@ async def sign_out_everywhere(session: Session, event: UserDeactivated) -> None:
 
 @subscribe(UserDeleted)
 async def delete_sessions(session: Session, event: UserDeleted) -> None:
-    """Delete the sessions of a deleted account."""
     await SessionRepository(session).delete_by(user_id=event.user_id)

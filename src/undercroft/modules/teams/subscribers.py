@@ -61,7 +61,6 @@ async def notify_privileged_member(session: Session, entry: Entry) -> None:
 
 @on_action("role.created", "role.changed")
 async def notify_privileged_role(session: Session, entry: Entry) -> None:
-    """Notify owners of a role that exceeds the member role."""
     if exceeds_member_role(set(entry.after.get("permissions", ())) - set(entry.before.get("permissions", ()))):
         await _notify_owners(session, entry, "role", role=str(entry.after.get("name", "")))
 

@@ -72,7 +72,6 @@ class UserAddressRepository:
 
 
 def build_filters(*, role: PlatformRole | None, is_active: bool | None) -> Sequence[ColumnElement[bool]]:
-    """Build the conditions of a list request; a filter that is None matches everything."""
     where: list[ColumnElement[bool]] = []
     if role is not None:
         where.append(col(User.role) == role)

@@ -202,7 +202,6 @@ class UserService:
         return await self._users.lock(user_id), list(superadmins) == [user_id]
 
     async def _audit(self, action: str, user_id: UUID, actor_id: UUID | None, **fields: Any) -> None:
-        """Record an audit entry about a user, with these fields of `Entry`."""
         await record(self._session.writable, Entry(action, actor_id, "user", user_id, **fields))
 
 

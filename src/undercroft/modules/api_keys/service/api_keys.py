@@ -186,13 +186,11 @@ class ApiKeyService:
 
 
 def _audit_values(key: ApiKey) -> dict[str, Any]:
-    """Return the fields of a key for the audit log."""
     expires_at = key.expires_at.isoformat() if key.expires_at else None
     return {"name": key.name, "kind": key.kind.value, "scopes": key.scopes, "expires_at": expires_at}
 
 
 def _extends_access(key: ApiKey, changes: Mapping[str, Any]) -> bool:
-    """Whether these changes give a key more scopes or a later expiry."""
     scopes, expires_at = changes.get("scopes", key.scopes), changes.get("expires_at", key.expires_at)
     more = key.scopes is not None and (scopes is None or not set(scopes) <= set(key.scopes))
     longer = key.expires_at is not None and (expires_at is None or expires_at > key.expires_at)

@@ -34,7 +34,6 @@ def generate_prefix() -> str:
 
 
 def generate_key(prefix: str) -> str:
-    """Generate a key with a new secret for this prefix."""
     body = API_KEY_PREFIX + prefix + _random_string(SECRET_LENGTH)
     return body + _checksum(body)
 

@@ -29,7 +29,6 @@ class AuditLog:
         self._team_id = team_id
 
     async def list(self, filters: AuditFilter, paging: Paging) -> RowPage[dict[str, Any]]:
-        """List serialized entries, newest first."""
         team_id = filters.team_id if isinstance(filters, AdminFilter) else self._team_id
         rows = await self._entries.list(paging, *build_filters(filters, team_id=team_id))
         return rows.map(lambda row: serialize_entry(row, for_team=self._team_id is not None))

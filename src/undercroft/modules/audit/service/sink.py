@@ -44,7 +44,6 @@ def encode_entry(entry: Entry) -> tuple[dict[str, Any], str, str]:
 
 
 def build_row(entry: Entry) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the columns of an entry and the rows of personal values."""
     actor, origin = entry.actor, current_origin()
     changed: dict[str, Mapping[str, Any]] = {"before": {}, "after": {}, "details": {}}
     fields: dict[str, Mapping[str, Any]] = {}
@@ -166,7 +165,6 @@ def is_secret(name: str) -> bool:
 
 
 def _redact(value: Any) -> Any:
-    """Redact secrets and personal values in nested values."""
     if isinstance(value, Mapping):
         return {
             name: HIDDEN if is_secret(str(name)) else PERSONAL_PLACEHOLDER if name in PERSONAL_FIELDS else _redact(item)

@@ -33,7 +33,6 @@ class PasswordService:
         self._client = client
 
     async def request_reset(self, email: str) -> None:
-        """Request a password reset email for this address."""
         async with self._database.session() as session:
             await request_link_mail(
                 session, MailPurpose.RESET_PASSWORD, email, self._client, action="password.reset_requested"

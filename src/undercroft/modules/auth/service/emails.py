@@ -122,7 +122,6 @@ async def request_mail(
 
 
 async def build_verification_mail(session: Session, registration: Registration | None) -> MailContent | None:
-    """Build the email for a registration: the verification link, or a notice that the account exists."""
     if registration is None or registration.expires_at <= utc_now():
         return None
     requested = _describe_request(registration)
@@ -135,7 +134,6 @@ async def build_verification_mail(session: Session, registration: Registration |
 
 
 async def build_mail(session: Session, request: MailRequest) -> MailContent | None:
-    """Build the email for a request; None if no email is to be sent."""
     users, purpose = UserRepository(session), MailPurpose(request.purpose)
     if purpose in NOTICES:
         return await _build_notice_mail(users, purpose, request)
@@ -185,7 +183,6 @@ def page_url(page: LinkPage, token: str | None = None) -> str:
 
 
 def format_duration(lifetime: timedelta) -> str:
-    """Format a duration, such as `24 hours` or `60 minutes`."""
     minutes = round(lifetime.total_seconds() / 60)
     amount, unit = (minutes // 60, "hour") if minutes > 60 and minutes % 60 == 0 else (minutes, "minute")
     return f"{amount} {unit}{'' if amount == 1 else 's'}"
@@ -245,7 +242,6 @@ def _describe_request(request: Registration | MailRequest) -> TrustedText:
 
 
 def _describe_origin(request: MailRequest) -> TrustedText:
-    """Describe the origin of a request: `192.0.2.1 (Firefox on Linux)`; empty if unknown."""
     program = describe_user_agent(request.user_agent)
     return TrustedText(" ".join(filter(None, [request.ip, program and f"({program})"])))
 

@@ -110,7 +110,6 @@ class RegistrationService:
             return joined, await SessionService(session).start(user, self._client, SessionKind.COOKIE)
 
     async def _hash_choice(self, token: str, password: str | None) -> str | None:
-        """Hash the password that the user chose with the link; None without one."""
         if password is None:
             return None
         async with self._database.read_session() as read_session:

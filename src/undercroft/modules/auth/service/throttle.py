@@ -129,7 +129,6 @@ async def clear_failures(session: Session, email: str, client: Client) -> None:
 
 
 async def delete_expired(session: Session) -> None:
-    """Delete expired counters."""
     await ThrottleRepository(session).delete_expired(utc_now() - 2 * FAILURE_WINDOW)
 
 
@@ -156,12 +155,10 @@ def _key(rule: ThrottleRule, *parts: str) -> bytes:
 
 
 def hash_key(*parts: str) -> bytes:
-    """Return the key of a counter."""
     return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
 
 
 def _next_failures(row: Any, now: datetime) -> int:
-    """Return the number of failures including this one."""
     return 1 + (row["failures"] if row["counted_at"] > now - FAILURE_WINDOW else 0)
 
 

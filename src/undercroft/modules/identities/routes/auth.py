@@ -251,7 +251,6 @@ async def provider_form_callback(provider: ProviderName, request: Request) -> Re
 
 
 async def redirect_to_provider(connections: Connections, flow_state: OAuthFlowState) -> Response:
-    """Redirect to the provider and set the cookie of the flow."""
     url = await connections.provider(flow_state.provider).authorization_url(flow_state.flow)
     response = RedirectResponse(url, 302)
     flow_state.store(response)

@@ -70,7 +70,6 @@ class OAuthFlowState(msgspec.Struct, frozen=True):
         return stored
 
     def store(self, response: Response) -> None:
-        """Set the flow's cookie."""
         cookie = flow_cookie(self.state)
         cookie.set(response, cookie.encrypt(self), lifetime=FLOW_LIFETIME)
 

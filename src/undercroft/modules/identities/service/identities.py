@@ -94,7 +94,6 @@ class IdentityService:
         await IdentityLinker(self._session.writable, flow_state.provider).link(user_id, profile)
 
     async def list(self, principal: Principal, paging: Paging) -> RowPage[ExternalIdentity]:
-        """List the current user's identities, most recently linked first."""
         return await UserIdentityRepository(self._session, principal.user_id).list(paging)
 
     async def unlink(self, principal: Principal, identity_id: UUID) -> None:

@@ -128,7 +128,6 @@ class IdentityLinker:
         return identity
 
     async def sync(self, profile: Profile) -> User | None:
-        """Update an account from a newer profile of its issuer. Returns None if the identity is unknown."""
         identity = await self._identities.lock_by_subject(profile.issuer, profile.subject)
         if identity is None or identity.user_id is None:
             return None

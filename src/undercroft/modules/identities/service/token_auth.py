@@ -92,7 +92,6 @@ class ExternalTokenAuth:
             await self._record_impersonation(bearer, bearer.impersonator_id, principal.user_id)
 
     async def close(self) -> None:
-        """Wait for running synchronizations."""
         await asyncio.gather(*self._sync_tasks, return_exceptions=True)
 
     async def _provision(self, bearer: VerifiedToken) -> bool:

@@ -41,14 +41,12 @@ def find_step(secret: str, code: str, *, now: float | None = None) -> int | None
 
 
 def provisioning_uri(secret: str, account: str) -> str:
-    """Return the URI that the QR code contains (`otpauth://totp/…`)."""
     from pyotp import TOTP
 
     return TOTP(secret).provisioning_uri(name=account, issuer_name=load(CoreSettings).app_name)
 
 
 def qr_code(content: str) -> str:
-    """Return a QR code of the content as a `data:` URL of an SVG image."""
     import segno
 
     svg = BytesIO()

@@ -79,7 +79,6 @@ class FactorService:
         self._passkeys = PasskeyRepository(session, principal.user_id)
 
     async def read(self) -> MfaRead:
-        """Return the second factors and the names of the teams that require them."""
         app = await self._totps.find_for_user(self._user_id)
         has_app = app is not None and app.secret_sealed is not None
         passkeys = await self._passkeys.all()
@@ -92,7 +91,6 @@ class FactorService:
         )
 
     async def list_passkeys(self, paging: Paging) -> RowPage[Passkey]:
-        """List the passkeys, oldest first."""
         return await self._passkeys.list(paging)
 
     async def begin_totp(self) -> str:
@@ -226,7 +224,6 @@ class FactorService:
         )
 
     async def _notify_removed(self, user: User, change: FactorChange, what: str) -> None:
-        """Notify the user that a factor was removed, or that two-factor authentication is off if it was the last."""
         if change.is_last:
             await notify(self._session.writable, user.id, "mfa/mfa_disabled")
         else:

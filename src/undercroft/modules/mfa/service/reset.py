@@ -45,7 +45,6 @@ async def reset_by_email(database: Database, *, email: str) -> bool:
 
 
 async def erase(session: Session, user_id: UUID) -> None:
-    """Delete all stored data about a user's second factors."""
     await TotpRepository(session).delete_by(user_id=user_id)
     await PasskeyRepository(session, user_id).delete_by()
     await RecoveryCodeRepository(session).replace(user_id, [])

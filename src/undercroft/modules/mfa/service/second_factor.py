@@ -151,7 +151,6 @@ class StepUpService:
         self._session_id = principal.session_id
 
     async def options(self) -> dict[str, Any]:
-        """Return options for a browser to use one of the user's passkeys."""
         async with self._auth_services.database.session() as session:
             user_id = self._principal.user_id
             return await PasskeyService(session).authentication_options(

@@ -32,7 +32,6 @@ class FactorVerifier:
         self._subject_id = subject_id
 
     async def verify(self, credential: MfaCredential) -> bool:
-        """Return whether the credential is a second factor of the user."""
         if credential.code is not None:
             return await self._verify_code(credential.code)
         if credential.recovery_code is not None:

@@ -200,7 +200,6 @@ def _descriptors(known: list[Passkey]) -> list[Any]:
 
 
 def _verify_attestation(attestation: Attestation, challenge: bytes) -> dict[str, Any]:
-    """Return the columns of the passkey."""
     from webauthn import verify_registration_response
     from webauthn.helpers import parse_registration_credential_json
 

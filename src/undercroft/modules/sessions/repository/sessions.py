@@ -158,7 +158,6 @@ class RefreshTokenRepository(Repository[RefreshToken]):
         return (await self._session.execute(query)).one_or_none()
 
     async def find_session(self, token_hash: bytes) -> Any:
-        """Return the `session_id` and `user_id` of a token; None if it is unknown."""
         query = (
             select(col(RefreshToken.session_id), col(AuthSession.user_id))
             .join(AuthSession, col(AuthSession.id) == col(RefreshToken.session_id))
@@ -174,7 +173,6 @@ class RefreshTokenRepository(Repository[RefreshToken]):
         return cast("bytes | None", await self._session.scalar(query))
 
     async def delete_expired(self, before: datetime) -> int:
-        """Delete tokens that were used before this time."""
         return await self._delete(col(RefreshToken.used_at) < before)
 
 

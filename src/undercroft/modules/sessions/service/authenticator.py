@@ -57,7 +57,6 @@ class TokenAuthenticator:
             self._api_keys.limit_users(accounts.user_conditions)
 
     def bind_api_keys(self, api_keys: ApiKeys) -> None:
-        """Accept API keys."""
         self._api_keys = api_keys
 
     async def authenticate(self, request: HTTPConnection) -> Principal:

@@ -49,7 +49,6 @@ class InvitationRepository(OwnedRepository[Invitation]):
         return await self._first(query)
 
     async def delete_pending(self, email: str) -> UUID | None:
-        """Delete the pending invitation of an address; return its id."""
         removed = delete(Invitation).where(*self._accessible([col(Invitation.email) == email]))
         invitation_id: UUID | None = await self._write_session.scalar(removed.returning(col(Invitation.id)))
         return invitation_id
@@ -83,7 +82,6 @@ class InvitationRepository(OwnedRepository[Invitation]):
         ]
 
     async def revoke(self, invitation_ids: Sequence[UUID]) -> int:
-        """Delete these pending invitations; return their number."""
         return await self._delete(col(Invitation.id).in_(invitation_ids)) if invitation_ids else 0
 
     async def rename_role(self, before: str, after: str) -> None:
@@ -129,13 +127,11 @@ class InvitationTokenRepository:
         await self._session.execute(delete(InvitationToken).where(col(InvitationToken.invitation_id) == invitation_id))
 
     async def delete_old(self, before: datetime) -> int:
-        """Delete invitations that were accepted or expired before this time."""
         over = (col(Invitation.accepted_at) < before) | (col(Invitation.expires_at) < before)
         removed: int = await self._session.rowcount(delete(Invitation).where(over))
         return removed
 
     async def delete_accepted_by(self, user_id: UUID) -> None:
-        """Delete the invitations that a user accepted."""
         await self._session.execute(delete(Invitation).where(col(Invitation.accepted_by) == user_id))
 
     async def _first(self, query: Executable) -> InvitationDetails | None:

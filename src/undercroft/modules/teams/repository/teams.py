@@ -137,6 +137,5 @@ class TeamAdminRepository(Repository[Team]):
 
 
 def build_filters(*, is_personal: bool | None, is_deleted: bool | None) -> list[ColumnElement[bool]]:
-    """Build the conditions of an administrator's list; a filter that is None matches everything."""
     filters = ((col(Team.personal_user_id), is_personal), (col(Team.deleted_at), is_deleted))
     return [column.is_not(None) if value else column.is_(None) for column, value in filters if value is not None]

@@ -24,7 +24,6 @@ class TeamAdminService:
         self._members = MembershipRepository(session)
 
     async def list(self, paging: Paging, *where: ColumnElement[bool]) -> RowPage[TeamWithCount]:
-        """List matching teams, newest first by default."""
         teams = await self._teams.list(paging, *where)
         counts = await self._members.count_by_team([team.id for team in teams.items])
         return teams.map(lambda team: (team, counts.get(team.id, 0)))

@@ -84,7 +84,6 @@ class MemberService:
 
 
 async def is_only_owner(members: MembershipRepository, member: Membership) -> bool:
-    """Whether this member is the only owner of a locked team, which must keep one."""
     return member.role == TeamRole.OWNER and await members.count_owners(member.team_id) == 1
 
 

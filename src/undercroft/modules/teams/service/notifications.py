@@ -35,6 +35,5 @@ async def notify(
 async def notify_owners(
     session: Session, team_id: UUID, template: str, *, about: UUID | None = None, domains: Sequence[str] = ()
 ) -> None:
-    """Enqueue the email to every owner of the team."""
     for owner in await MembershipRepository(session).users_with_role(team_id, TeamRole.OWNER):
         await notify(session, owner, template, team_id, about=about, domains=domains)

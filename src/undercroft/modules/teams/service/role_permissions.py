@@ -15,7 +15,6 @@ INVITE_PERMISSION = "invitations:write"
 
 
 async def get_role_permissions(session: Session, team_id: UUID, role: str) -> frozenset[str] | None:
-    """Return the permissions of a role, or None if the team has no such role."""
     if role in BUILT_IN_ROLES:
         return get_builtin_role_permissions(role)
     custom = await RoleRepository(session, team_id).get_by(name=role)
@@ -23,7 +22,6 @@ async def get_role_permissions(session: Session, team_id: UUID, role: str) -> fr
 
 
 def exceeds_member_role(permissions: Collection[str]) -> bool:
-    """Whether any of these permissions is missing from the built-in member role."""
     return bool(set(permissions) - get_builtin_role_permissions(TeamRole.MEMBER))
 
 

@@ -26,7 +26,6 @@ class RoleService:
         self._roles = RoleRepository(session, principal.team_id)
 
     async def list(self) -> Sequence[CustomRole]:
-        """List the custom roles by name."""
         return await self._roles.all()
 
     async def create(self, data: RoleCreate) -> CustomRole:

@@ -40,12 +40,10 @@ class TeamService:
         self._teams = TeamRepository(session)
 
     async def list(self, paging: Paging, *, deleted: bool = False) -> RowPage[UserTeam]:
-        """List the user's teams, or the deleted ones that can still be restored."""
         since = restorable_since() if deleted else None
         return await self._teams.for_user(self._principal.user_id, paging, deleted_since=since)
 
     async def read(self) -> UserTeam:
-        """The current team."""
         return UserTeam(await self._teams.get(self._principal.team_id), self._principal.team_role)
 
     async def create(self, data: TeamCreate) -> UserTeam:
@@ -139,7 +137,6 @@ class TeamService:
 
 
 def restorable_since() -> datetime:
-    """Return the time before which deleted teams can no longer be restored."""
     return utc_now() - load(TeamSettings).restore_period
 
 
@@ -188,7 +185,6 @@ async def purge_abandoned(session: Session) -> None:
 
 
 async def _make_unique_slug(teams: TeamRepository, slug: str) -> str:
-    """Return the slug, with a random suffix if it is taken."""
     if not await teams.slug_exists(slug):
         return slug
     return f"{slug[:MAX_GENERATED_SLUG].rstrip('-')}-{new_id().hex[-8:]}"

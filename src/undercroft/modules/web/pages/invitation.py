@@ -48,7 +48,6 @@ class InvitationForm(LinkForm):
         return visitor
 
     async def show(self, request: Request, database: Database, error: AppError | None = None) -> Response:
-        """Render the page for the visitor's next step."""
         try:
             async with database.read_session() as session:
                 found = await JoinService(session).get_invitation(self.token)

@@ -69,7 +69,6 @@ def _admin_path(request: Request, visitor: Principal | None) -> str:
 
 
 async def _list_offers(database: Database, visitor: Principal) -> dict[str, Any]:
-    """Return the template context for the teams that the user can join."""
     async with database.read_session() as session:
         domain, teams = await JoinService(session).list_offers(visitor.user_id, Paging(size=MAX_OFFERS))
     return {

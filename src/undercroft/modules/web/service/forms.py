@@ -112,7 +112,6 @@ class PageForm(Schema):
         )
 
     def fail(self, request: Request, error: AppError) -> Response:
-        """Respond to an error of a submission: show the form again."""
         return self.render(request, error)
 
     def _find_captcha(self) -> Service | None:
@@ -157,7 +156,6 @@ class LinkForm(PageForm):
 
 
 def parse_email(text: str) -> str | None:
-    """Normalize an email address; None if it is invalid."""
     try:
         return normalize_email(text)
     except ValueError:
@@ -186,7 +184,6 @@ def sign_in_actions(next_path: str = "/") -> tuple[Action, ...]:
 
 
 def _captcha_context(service: Service | None) -> dict[str, Any]:
-    """Return the template context for the captcha: `captcha` and, if there is one, the policy `csp`."""
     if service is None:
         return {"captcha": None}
     widget = {

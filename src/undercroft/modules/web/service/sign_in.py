@@ -208,7 +208,6 @@ async def _second_factor_context(request: Request, token: str) -> dict[str, Any]
 
 
 async def _passkey_sign_in_context(request: Request) -> dict[str, Any]:
-    """Return what only `web/passkey.html` needs."""
     service = await _get_service(request)
     return _passkey_context(await service.passkey_options())
 

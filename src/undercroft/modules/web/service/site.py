@@ -34,7 +34,6 @@ class SocialLink(Struct, frozen=True):
 
 
 def safe_next_path(next_path: str) -> str:
-    """Return the path if it is a local path, else SIGN_IN_TARGET."""
     return next_path if is_local_path(next_path) else load(WebSettings).sign_in_target
 
 
