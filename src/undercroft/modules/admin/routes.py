@@ -11,7 +11,7 @@ STATISTICS = Tag("Statistics", "Platform statistics.", group="Administration")
 router = Router(surface="admin", prefix="/statistics", tag=STATISTICS)
 
 
-@router.get("", response_model=PlatformStatistics, summary="Get platform statistics")
+@router.get("", summary="Get platform statistics")
 async def read_statistics(session: ReadSessionDep) -> PlatformStatistics:
     """Returns current counts of users, teams, sessions, API keys and jobs."""
     now = utc_now()

@@ -52,7 +52,7 @@ class ApiKeyQuery(PageQuery):
     kind: KeyKind | None = None
 
 
-@router.get("", response_model=Page[ApiKeyRead], summary="List API keys", errors=(UnknownSort, PermissionDenied))
+@router.get("", summary="List API keys", errors=(UnknownSort, PermissionDenied))
 async def list_api_keys(
     query: Annotated[ApiKeyQuery, query(ApiKeyQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[ApiKeyRead]:
@@ -70,7 +70,6 @@ async def list_api_keys(
     audit="api_key.created",
     step_up=True,
     idempotency="never_store",
-    response_model=ApiKeyWithSecret,
     summary="Create an API key",
     errors=(*FIELD_ERRORS, StepUpRequired, PermissionDenied, PersonalTeamKey, TooManyApiKeys),
 )
@@ -86,7 +85,7 @@ async def create_api_key(
     return _key_response(key, text, response)
 
 
-@router.get("/{key_id}", response_model=ApiKeyRead, summary="Get an API key", errors=(ApiKeyNotFound,))
+@router.get("/{key_id}", summary="Get an API key", errors=(ApiKeyNotFound,))
 async def read_api_key(key_id: UUID, principal: CurrentPrincipal, session: ReadSessionDep) -> ApiKeyRead:
     """Returns the key without its secret."""
     return ApiKeyRead.of(await ApiKeyService(session, principal).read(key_id))
@@ -96,7 +95,6 @@ async def read_api_key(key_id: UUID, principal: CurrentPrincipal, session: ReadS
     "/{key_id}",
     audit=Audit("api_key.changed", none_when="nothing changed"),
     step_up=When("the key gains scopes or a later expiry"),
-    response_model=ApiKeyRead,
     summary="Update an API key",
     errors=(ApiKeyNotFound, StepUpRequired, PermissionDenied, *FIELD_ERRORS),
 )
@@ -112,7 +110,6 @@ async def update_api_key(
     audit="api_key.rotated",
     step_up=True,
     idempotency="never_store",
-    response_model=ApiKeyWithSecret,
     summary="Rotate an API key",
     errors=(ApiKeyNotFound, StepUpRequired, PermissionDenied, ScopesExceedRole, RotationOverlaps),
 )

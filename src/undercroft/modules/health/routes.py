@@ -28,7 +28,6 @@ async def live() -> Response:
 @public.get(
     "/ready",
     limit=None,
-    response_model=Readiness,
     summary="Readiness check",
     responses={503: {"model": Readiness, "description": "A required component is down."}},
 )

@@ -22,7 +22,6 @@ auth = Router(surface="auth", prefix="/impersonation", tag=IMPERSONATION)
     audit="impersonation.started",
     step_up=True,
     idempotency="never_store",
-    response_model=ImpersonationToken,
     summary="Impersonate a user",
     errors=(UserNotFound, ImpersonationNotAllowed, UserInactive, StepUpRequired),
 )

@@ -28,20 +28,20 @@ class JobQuery(ListQuery):
     key: str | None = Field(None, max_length=500, description="Full key. Use `q` to search for a part of it.")
 
 
-@router.get("", response_model=Page[JobRead], summary="List jobs", errors=(UnknownSort, InvalidCursor))
+@router.get("", summary="List jobs", errors=(UnknownSort, InvalidCursor))
 async def list_jobs(query: Annotated[JobQuery, query(JobQuery)], session: ReadSessionDep) -> Page[JobRead]:
     """Return jobs, newest first unless `sort` is given."""
     where = build_filters(task=query.task, status=query.status, queue=query.queue, key=query.key)
     return Page.of(await JobReadService(session).list(query.paging, *where), JobRead.model_validate)
 
 
-@router.get("/schedules", response_model=ScheduleList, summary="List schedules")
+@router.get("/schedules", summary="List schedules")
 async def list_schedules(session: ReadSessionDep) -> ScheduleList:
     """Sorted by the next run. A schedule is listed after the first start of a worker whose release contains it."""
     return ScheduleList(items=[ScheduleRead.model_validate(row) for row in await JobReadService(session).schedules()])
 
 
-@router.get("/queues", response_model=QueueList, summary="List queue depths")
+@router.get("/queues", summary="List queue depths")
 async def list_queues(session: ReadSessionDep) -> QueueList:
     """Return the number of unfinished jobs per queue and task, and the number of live workers that run each task."""
     health = await JobReadService(session).health()

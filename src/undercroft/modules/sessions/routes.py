@@ -47,7 +47,6 @@ async def read_public_keys(services: SessionServicesDep) -> Response:
     "/refresh",
     audit=Audit(none_when="the session continues", on_failure=("refresh_token.reused",)),
     idempotency="never_store",
-    response_model=TokenPair,
     summary="Refresh tokens",
     errors=(LocalAccountsOff, InvalidRefreshToken, TokenReused),
     dependencies=[require_local_accounts()],
@@ -84,13 +83,13 @@ async def logout(request: Request, session: SessionDep, body: RefreshRequest | N
     return response
 
 
-@tokens.get("/csrf", response_model=CsrfToken, summary="Get a CSRF token")
+@tokens.get("/csrf", summary="Get a CSRF token")
 async def read_csrf_token(principal: CurrentPrincipal, services: SessionServicesDep) -> CsrfToken:
     """Returns a token bound to the session. Send it as `X-CSRF-Token` with unsafe requests that use the cookie."""
     return CsrfToken(csrf_token=services.authenticator.csrf.issue(principal.session_id))
 
 
-@sessions.get("", response_model=Page[SessionRead], summary="List sessions")
+@sessions.get("", summary="List sessions")
 async def list_sessions(
     query: PageNumberQueryDep, principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[SessionRead]:
@@ -124,7 +123,7 @@ async def revoke_session(session_id: UUID, principal: CurrentPrincipal, session:
     await SessionService(session).revoke_own(principal, session_id)
 
 
-@admin.get("/sessions", response_model=Page[SessionRead], summary="List a user's sessions", errors=(UserNotFound,))
+@admin.get("/sessions", summary="List a user's sessions", errors=(UserNotFound,))
 async def list_user_sessions(
     user_id: UUID,
     query: PageNumberQueryDep,
@@ -155,7 +154,6 @@ async def revoke_user_session(
     "/sign-out",
     audit=Audit("user.signed_out", none_when="the user has no session"),
     step_up=Exempt("It only revokes access."),
-    response_model=SignedOut,
     summary="Revoke all sessions of a user",
     errors=(UserNotFound, RoleTooWeak),
 )

@@ -33,7 +33,6 @@ async def read_profile(principal: CurrentPrincipal) -> Response:
     "/me",
     audit=Audit("user.profile_changed", none_when="nothing changed"),
     step_up=Exempt("A profile grants no access."),
-    response_model=ProfileRead,
     summary="Update the current user",
 )
 async def update_profile(body: UserUpdate, principal: CurrentPrincipal, session: SessionDep) -> ProfileRead:
@@ -49,7 +48,7 @@ class UserQuery(ListQuery):
     is_active: bool | None = Field(None, description="Whether to return only active or only deactivated users.")
 
 
-@admin.get("", response_model=Page[UserAdminRead], summary="List users", errors=(UnknownSort, InvalidCursor))
+@admin.get("", summary="List users", errors=(UnknownSort, InvalidCursor))
 async def list_users(query: Annotated[UserQuery, query(UserQuery)], session: ReadSessionDep) -> Page[UserAdminRead]:
     """Returns users, newest first; `q` matches parts of email addresses and names."""
     where = build_filters(role=query.role, is_active=query.is_active)

@@ -53,7 +53,6 @@ REAUTHENTICATION_ERRORS = (WrongPassword, StepUpRequired, TooManyAttempts, TooBu
     audit="password.reset_requested",
     limit="sign_in_request",
     idempotency=Exempt("The request only sends an email."),
-    response_model=Accepted,
     summary="Request a password reset link",
     errors=CAPTCHA_ERRORS,
 )
@@ -101,7 +100,6 @@ async def change_password(body: ChangePassword, own: AccountServiceDep) -> None:
     audit=Audit("user.email_change_requested", on_failure=PASSWORD_FAILURES),
     step_up=When("always: the password in the request, plus a recent second factor if the user has one"),
     limit="sign_in",
-    response_model=Accepted,
     summary="Request an email change",
     errors=(*REAUTHENTICATION_ERRORS, DisposableEmail),
 )

@@ -89,7 +89,7 @@ CALLBACK_ERRORS = (
 )
 
 
-@identities.get("", response_model=Page[IdentityRead], summary="List the identities of the current user")
+@identities.get("", summary="List the identities of the current user")
 async def list_identities(
     query: PageNumberQueryDep, principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[IdentityRead]:
@@ -101,7 +101,6 @@ async def list_identities(
     "",
     audit=Exempt("The callback of the provider links the identity."),
     step_up=True,
-    response_model=Redirect,
     summary="Link another identity",
     errors=(UnknownProvider, ReturnUrlNotAllowed, StepUpRequired, IdentityProviderUnavailable),
 )
@@ -136,7 +135,7 @@ async def unlink(identity_id: UUID, principal: CurrentPrincipal, session: Sessio
     await IdentityService(session).unlink(principal, identity_id)
 
 
-@social.get("", response_model=Providers, summary="List sign-in providers")
+@social.get("", summary="List sign-in providers")
 async def list_providers(connections: ConnectionsDep) -> Providers:
     """Return the enabled providers in the order in which sign-in pages show their buttons."""
     listed = connections.social.values()
@@ -150,7 +149,6 @@ async def list_providers(connections: ConnectionsDep) -> Providers:
     audit=Audit("session.started", on_failure=("mfa.challenged",)),
     limit="sign_in",
     idempotency="never_store",
-    response_model=TokenPair,
     summary="Exchange a one-time code for tokens",
     errors=(InvalidExchangeCode, AccountInactive, MfaRequired),
     dependencies=[require_local_accounts()],

@@ -41,7 +41,7 @@ passkeys = Router(surface="auth", prefix="/passkeys", tag=TWO_FACTOR)
 admin = Router(surface="admin", prefix="/users", tag="Users")
 
 
-@mfa.get("", response_model=MfaRead, summary="Get the second factors of the current user")
+@mfa.get("", summary="Get the second factors of the current user")
 async def read_mfa(principal: CurrentPrincipal, session: ReadSessionDep) -> MfaRead:
     """Return the active factors, the number of unused recovery codes and the user's teams that require a second
     factor.
@@ -54,7 +54,6 @@ async def read_mfa(principal: CurrentPrincipal, session: ReadSessionDep) -> MfaR
     audit=Exempt("The app has no effect until it is confirmed."),
     step_up=True,
     idempotency="never_store",
-    response_model=TotpStarted,
     summary="Start the setup of an authenticator app",
     errors=(StepUpRequired,),
 )
@@ -71,7 +70,6 @@ async def begin_totp(principal: CurrentPrincipal, session: SessionDep) -> TotpSt
     step_up=When("the setup starts: without a pending secret there is nothing to confirm"),
     limit="sign_in",
     idempotency="never_store",
-    response_model=TotpConfirmed,
     summary="Confirm an authenticator app",
     errors=(TotpNotStarted, WrongCode),
 )
@@ -104,7 +102,6 @@ async def remove_totp(principal: CurrentPrincipal, session: SessionDep) -> None:
     audit=Audit("mfa.recovery_codes_renewed", on_failure=SECOND_FACTOR_FAILURES),
     step_up=True,
     idempotency="never_store",
-    response_model=RecoveryCodesCreated,
     summary="Generate new recovery codes",
     errors=(MfaNotEnabled, StepUpRequired),
 )
@@ -113,7 +110,7 @@ async def renew_recovery_codes(principal: CurrentPrincipal, session: SessionDep)
     return RecoveryCodesCreated(recovery_codes=await FactorService(session, principal).renew_recovery_codes())
 
 
-@passkeys.get("", response_model=Page[PasskeyRead], summary="List the passkeys of the current user")
+@passkeys.get("", summary="List the passkeys of the current user")
 async def list_passkeys(
     query: PageNumberQueryDep, principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[PasskeyRead]:
@@ -126,7 +123,6 @@ async def list_passkeys(
     audit=Exempt("It only returns a challenge."),
     step_up=True,
     idempotency=Exempt("Each response contains a new challenge."),
-    response_model=OptionsResponse,
     summary="Start the registration of a passkey",
     errors=(TooManyPasskeys, StepUpRequired),
 )
@@ -141,7 +137,6 @@ async def begin_passkey(principal: CurrentPrincipal, session: SessionDep) -> Opt
     audit="passkey.added",
     step_up=True,
     idempotency="never_store",
-    response_model=PasskeyCreated,
     summary="Add a passkey",
     errors=(PasskeyRefused, PasskeyAlreadyRegistered, TooManyPasskeys, StepUpRequired),
 )
@@ -158,7 +153,6 @@ async def add_passkey(body: PasskeyCreate, principal: CurrentPrincipal, session:
     "/{passkey_id}",
     audit=Audit("passkey.renamed", none_when="nothing changed"),
     step_up=Exempt("A name grants no access."),
-    response_model=PasskeyRead,
     summary="Rename a passkey",
     errors=(PasskeyNotFound,),
 )

@@ -29,7 +29,6 @@ step_up = Router(surface="auth", prefix="/step-up", tag=TWO_FACTOR)
     audit=Audit("session.started", optional=("mfa.recovery_code_used",), on_failure=SECOND_FACTOR_FAILURES),
     limit="sign_in",
     idempotency="never_store",
-    response_model=SignInResponse,
     summary="Complete a sign-in with a second factor",
     errors=(MfaTokenInvalid, InvalidCode, CsrfFailed, TooManyAttempts),
 )
@@ -54,7 +53,6 @@ async def verify_sign_in(
     audit=Exempt("It only returns a challenge."),
     limit="sign_in_request",
     idempotency=Exempt("Each response contains a new challenge."),
-    response_model=OptionsResponse,
     summary="Get options to use a passkey as the second factor",
     errors=(MfaTokenInvalid,),
 )
@@ -68,7 +66,6 @@ async def begin_second_factor(body: MfaToken, service: SecondFactorServiceDep) -
     audit=Exempt("It only returns a challenge."),
     limit="sign_in_request",
     idempotency=Exempt("Each response contains a new challenge."),
-    response_model=OptionsResponse,
     summary="Get options to sign in with a passkey",
     errors=(LocalAccountsOff,),
     dependencies=[require_local_accounts()],
@@ -85,7 +82,6 @@ async def begin_passkey_sign_in(service: SecondFactorServiceDep) -> OptionsRespo
     audit=Audit("session.started", on_failure=SECOND_FACTOR_FAILURES),
     limit="sign_in",
     idempotency="never_store",
-    response_model=SignInResponse,
     summary="Sign in with a passkey",
     errors=(LocalAccountsOff, InvalidPasskey, CsrfFailed),
     dependencies=[require_local_accounts()],
@@ -130,7 +126,6 @@ async def step_up_session(body: StepUp, service: StepUpServiceDep) -> None:
     step_up=Exempt("A challenge alone grants no access."),
     limit="sign_in_request",
     idempotency=Exempt("Each response contains a new challenge."),
-    response_model=OptionsResponse,
     summary="Get options to reauthenticate with a passkey",
 )
 async def begin_step_up(service: StepUpServiceDep) -> OptionsResponse:

@@ -27,7 +27,7 @@ class TeamAdminQuery(ListQuery):
     )
 
 
-@admin.get("", response_model=Page[TeamAdminRead], summary="List all teams", errors=(UnknownSort, InvalidCursor))
+@admin.get("", summary="List all teams", errors=(UnknownSort, InvalidCursor))
 async def list_all_teams(
     query: Annotated[TeamAdminQuery, query(TeamAdminQuery)], session: ReadSessionDep
 ) -> Page[TeamAdminRead]:
@@ -36,13 +36,7 @@ async def list_all_teams(
     return Page.of(await TeamAdminService(session).list(query.paging, *where), lambda row: TeamAdminRead.of(*row))
 
 
-@admin.get(
-    "/{team_id}",
-    response_model=TeamAdminRead,
-    summary="Get any team",
-    errors=(TeamNotFound,),
-    operation_id="all_teams.read",
-)
+@admin.get("/{team_id}", summary="Get any team", errors=(TeamNotFound,), operation_id="all_teams.read")
 async def read_any_team(team_id: UUID, session: ReadSessionDep) -> TeamAdminRead:
     """Returns a team, deleted or not."""
     return TeamAdminRead.of(*await TeamAdminService(session).get(team_id))
@@ -50,7 +44,6 @@ async def read_any_team(team_id: UUID, session: ReadSessionDep) -> TeamAdminRead
 
 @admin.get(
     "/{team_id}/members",
-    response_model=Page[MemberRead],
     summary="List any team's members",
     operation_id="all_teams.list_members",
     errors=(TeamNotFound,),
@@ -78,7 +71,6 @@ async def delete_any_team(team_id: UUID, session: SessionDep) -> None:
     "/{team_id}/restore",
     audit=Audit("team.restored", none_when="nothing changed"),
     step_up=Exempt("Members only regain the access that they had."),
-    response_model=TeamAdminRead,
     summary="Restore any team",
     operation_id="all_teams.restore",
     errors=(TeamNotFound, TeamWithoutOwner, SlugTaken),

@@ -45,12 +45,7 @@ public_invitations = Router(surface="public", prefix="/invitations", tag="Teams"
 offers = Router(surface="app", prefix="/join-offers", tag="Teams", team_independent=True)
 
 
-@invitations.get(
-    "",
-    permission="invitations:read",
-    response_model=Page[InvitationRead],
-    summary="List a team's invitations",
-)
+@invitations.get("", permission="invitations:read", summary="List a team's invitations")
 async def list_invitations(
     query: PageQueryDep, principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[InvitationRead]:
@@ -65,7 +60,6 @@ async def list_invitations(
     permission="invitations:write",
     audit="invitation.created",
     step_up=When("the role has permissions that members do not have"),
-    response_model=InvitationRead,
     summary="Invite a user",
     errors=(TeamRoleTooWeak, UnknownRole, AlreadyMember, SeatLimitReached, PersonalTeam, StepUpRequired),
 )
@@ -85,7 +79,6 @@ async def create_invitation(body: InvitationCreate, principal: CurrentPrincipal,
     permission="invitations:write",
     audit="invitation.resent",
     step_up=When("the role has permissions that members do not have"),
-    response_model=InvitationRead,
     summary="Resend an invitation",
     errors=(TeamRoleTooWeak, UnknownRole, InvitationNotFound, StepUpRequired),
 )
@@ -114,7 +107,6 @@ async def revoke_invitation(invitation_id: UUID, principal: CurrentPrincipal, se
     "/accept",
     audit=Audit("invitation.accepted", none_when="the user is already a member"),
     step_up=Exempt("The team granted the access with the link emailed to the caller."),
-    response_model=TeamRead,
     summary="Accept an invitation",
     errors=(InvitationInvalid, InvitationEmailMismatch, SeatLimitReached),
 )
@@ -127,7 +119,6 @@ async def accept_invitation(body: InvitationTokenBody, principal: CurrentPrincip
     "/lookup",
     audit=Exempt("It only reads."),
     idempotency=Exempt("it changes nothing; the token is in the body so that it is not logged"),
-    response_model=InvitationPreview,
     summary="Look up an invitation",
     errors=(InvitationInvalid,),
 )
@@ -145,7 +136,7 @@ async def preview_invitation(body: InvitationTokenBody, session: ReadSessionDep)
     )
 
 
-@offers.get("", response_model=Page[JoinOffer], summary="List join offers")
+@offers.get("", summary="List join offers")
 async def list_join_offers(
     query: PageNumberQueryDep, principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[JoinOffer]:
@@ -161,7 +152,6 @@ async def list_join_offers(
     "/accept",
     audit=Audit("member.joined", on_failure=("team.domains_revoked",), none_when="the user is already a member"),
     step_up=Exempt("The team granted the access to verified addresses of its domain."),
-    response_model=TeamRead,
     summary="Accept a join offer",
     errors=(JoinOfferNotFound, SeatLimitReached),
 )

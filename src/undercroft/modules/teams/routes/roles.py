@@ -39,12 +39,7 @@ BUILT_IN_DESCRIPTIONS = {
 }
 
 
-@permission_matrix.get(
-    "",
-    permission="teams:read",
-    response_model=PermissionMatrix,
-    summary="Get the permission matrix",
-)
+@permission_matrix.get("", permission="teams:read", summary="Get the permission matrix")
 async def read_permissions(principal: CurrentPrincipal, session: ReadSessionDep) -> PermissionMatrix:
     """Returns all permissions, and the permissions of each built-in and custom role of the current team."""
     permissions = [
@@ -65,7 +60,7 @@ async def read_permissions(principal: CurrentPrincipal, session: ReadSessionDep)
     return PermissionMatrix(permissions=permissions, roles=built_in + granted)
 
 
-@roles.get("", permission="teams:read", response_model=list[RoleRead], summary="List custom roles")
+@roles.get("", permission="teams:read", summary="List custom roles")
 async def list_roles(principal: CurrentPrincipal, session: ReadSessionDep) -> list[RoleRead]:
     """Returns all custom roles by name. The permission matrix also has the built-in roles."""
     return [RoleRead.of(role) for role in await RoleService(session, principal).list()]
@@ -77,7 +72,6 @@ async def list_roles(principal: CurrentPrincipal, session: ReadSessionDep) -> li
     permission="roles:write",
     audit="role.created",
     step_up=When("the role has permissions that members do not have"),
-    response_model=RoleRead,
     summary="Create a role",
     errors=(TeamRoleTooWeak, RoleTaken, UnknownPermission, StepUpRequired),
 )
@@ -91,7 +85,6 @@ async def create_role(body: RoleCreate, principal: CurrentPrincipal, session: Se
     permission="roles:write",
     audit=Audit("role.changed", none_when="nothing changed"),
     step_up=When("the role gains permissions that members do not have"),
-    response_model=RoleRead,
     summary="Update a role",
     errors=(TeamRoleTooWeak, RoleNotFound, RoleTaken, UnknownPermission, StepUpRequired),
 )

@@ -55,7 +55,7 @@ class TeamQuery(PageQuery):
     deleted: bool = Field(False, description="Whether to return deleted teams that can still be restored instead.")
 
 
-@user_teams.get("", response_model=Page[TeamRead], summary="List teams", errors=(UnknownSort,))
+@user_teams.get("", summary="List teams", errors=(UnknownSort,))
 async def list_teams(
     query: Annotated[TeamQuery, query(TeamQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[TeamRead]:
@@ -68,7 +68,6 @@ async def list_teams(
     status_code=201,
     audit="team.created",
     step_up=Exempt("A new team has no data and no other members."),
-    response_model=TeamRead,
     summary="Create a team",
     errors=(SlugTaken,),
 )
@@ -81,7 +80,7 @@ async def create_team(
     return to_team_read(created)
 
 
-@teams.get("", permission="teams:read", response_model=TeamRead, summary="Get a team")
+@teams.get("", permission="teams:read", summary="Get a team")
 async def read_team(principal: CurrentPrincipal, session: ReadSessionDep) -> TeamRead:
     """Returns the team with the role of the current user."""
     return to_team_read(await TeamService(session, principal).read())
@@ -92,7 +91,6 @@ async def read_team(principal: CurrentPrincipal, session: ReadSessionDep) -> Tea
     permission="teams:write",
     audit=Audit("team.changed", optional=("team.domains_revoked",), none_when="nothing changed"),
     step_up=When("join domains, their role or the MFA requirement change"),
-    response_model=TeamRead,
     summary="Update a team",
     errors=(
         TeamRoleTooWeak,
@@ -150,7 +148,6 @@ async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
     guard=require_in_deleted_team,
     audit="team.restored",
     step_up=Exempt("Members only regain the access that they had."),
-    response_model=TeamRead,
     summary="Restore a deleted team",
     errors=(TeamRoleTooWeak, TeamWithoutOwner, SlugTaken),
 )
@@ -159,12 +156,7 @@ async def restore_team(deleted_team_id: UUID, principal: CurrentPrincipal, sessi
     return to_team_read(await TeamService(session, principal).restore(deleted_team_id))
 
 
-@teams.get(
-    "/members",
-    permission="teams:read",
-    response_model=Page[MemberRead],
-    summary="List a team's members",
-)
+@teams.get("/members", permission="teams:read", summary="List a team's members")
 async def list_members(query: PageQueryDep, principal: CurrentPrincipal, session: ReadSessionDep) -> Page[MemberRead]:
     """Returns members with their roles, earliest first."""
     return Page.of(await MemberService(session, principal).list(query.paging), lambda row: MemberRead.of(*row))
