@@ -1,5 +1,6 @@
 """Queries for API keys."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -18,22 +19,14 @@ from undercroft.modules.users import PROFILE_COLUMNS, User
 _LOCK_SHARED = Statement(text("SELECT id FROM api_keys WHERE id = CAST(:id AS uuid) FOR SHARE"))
 
 
-class VisibleKeys:
-    """Filter for the keys that a user may see: the user's own keys, and those of a team if one is given."""
+def visible_keys(user_id: UUID, team_id: UUID | None) -> Mapping[KeyKind | None, ColumnElement[bool]]:
+    """Return the condition for the keys of each kind that a user may see, and for both kinds under None.
 
-    def __init__(self, user_id: UUID, team_id: UUID | None) -> None:
-        self._own: ColumnElement[bool] = col(ApiKey.user_id) == user_id
-        self._teams: ColumnElement[bool] = col(ApiKey.team_id) == team_id if team_id is not None else false()
-
-    def where(self, kind: KeyKind | None) -> ColumnElement[bool]:
-        """Return the condition for keys of one kind, or of both if None."""
-        match kind:
-            case KeyKind.USER:
-                return self._own
-            case KeyKind.TEAM:
-                return self._teams
-            case None:
-                return or_(self._own, self._teams)
+    These are the user's own keys, and those of a team if one is given.
+    """
+    own = col(ApiKey.user_id) == user_id
+    teams = col(ApiKey.team_id) == team_id if team_id is not None else false()
+    return {KeyKind.USER: own, KeyKind.TEAM: teams, None: or_(own, teams)}
 
 
 class ApiKeyRepository(Repository[ApiKey]):
@@ -42,12 +35,12 @@ class ApiKeyRepository(Repository[ApiKey]):
     searchable = ("name", "prefix")
     sortable = ("created_at", "name", "last_used_at", "expires_at")
 
-    async def get_visible(self, key_id: UUID, visible: VisibleKeys, *, lock: bool = False) -> ApiKey:
+    async def get_visible(self, key_id: UUID, visible: ColumnElement[bool], *, lock: bool = False) -> ApiKey:
         """Return a key, locked until the transaction ends with `lock`.
 
         Raises `ApiKeyNotFound` if it does not exist or is not visible.
         """
-        query = self._query().where(col(ApiKey.id) == key_id, visible.where(None))
+        query = self._query().where(col(ApiKey.id) == key_id, visible)
         if lock:
             query = query.with_for_update().execution_options(populate_existing=True)
         key = await self._first(query)

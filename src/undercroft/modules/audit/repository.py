@@ -6,7 +6,8 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Text, cast, func, or_, select, text
+from sqlalchemy import ColumnElement, Row, Text, cast, func, inspect, or_, select, text
+from sqlalchemy.dialects import postgresql
 from sqlmodel import col
 
 from undercroft.core.audit import ActorKind
@@ -18,26 +19,10 @@ from undercroft.modules.audit.models import AuditEntry, AuditPersonalData
 from undercroft.modules.audit.schemas import AuditFilter
 from undercroft.modules.users import User
 
-COLUMN_TYPES = {
-    "occurred_at": "timestamptz",
-    "id": "uuid",
-    "action": "text",
-    "actor_kind": "text",
-    "user_id": "uuid",
-    "session_id": "uuid",
-    "api_key_id": "uuid",
-    "impersonator_id": "uuid",
-    "job_id": "uuid",
-    "target_type": "text",
-    "target_id": "uuid",
-    "team_id": "uuid",
-    "request_id": "text",
-    "before": "jsonb",
-    "after": "jsonb",
-    "details": "jsonb",
-}
-_COLUMN_NAMES = ", ".join(COLUMN_TYPES)
-_COLUMN_DEFINITIONS = ", ".join(f"{name} {kind}" for name, kind in COLUMN_TYPES.items())
+_COLUMNS = inspect(AuditEntry).local_table.columns
+_COLUMN_NAMES = ", ".join(_COLUMNS.keys())
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_COLUMN_DEFINITIONS = ", ".join(f"{each.name} {each.type.compile(_DIALECT)}" for each in _COLUMNS)
 
 INSERT_ENTRY_CTE = f"""
 entry AS (

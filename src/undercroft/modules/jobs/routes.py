@@ -6,13 +6,13 @@ from uuid import UUID
 from pydantic import Field
 
 from undercroft.core.db import ReadSessionDep, SessionDep, UnknownSort
-from undercroft.core.http import CurrentPrincipal, Exempt, InvalidCursor, ListQuery, Page, Router, Tag
+from undercroft.core.http import Exempt, InvalidCursor, ListQuery, Page, Router, Tag
 from undercroft.core.http.query import query
 from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound
 from undercroft.jobs.models import Job, JobStatus
 from undercroft.modules.jobs.repository import JobRepository, build_filters
 from undercroft.modules.jobs.schemas import BacklogRead, JobDetail, JobRead, QueueList, ScheduleList, ScheduleRead
-from undercroft.modules.jobs.service import JobReadService, JobService
+from undercroft.modules.jobs.service import JobService
 
 JOBS = Tag("Jobs", "Background jobs, schedules and queues.", group="Administration")
 
@@ -32,26 +32,26 @@ class JobQuery(ListQuery):
 async def list_jobs(query: Annotated[JobQuery, query(JobQuery)], session: ReadSessionDep) -> Page[JobRead]:
     """Return jobs, newest first unless `sort` is given."""
     where = build_filters(task=query.task, status=query.status, queue=query.queue, key=query.key)
-    return Page.of(await JobReadService(session).list(query.paging, *where), JobRead.model_validate)
+    return Page.of(await JobService(session).list(query.paging, *where), JobRead.model_validate)
 
 
 @router.get("/schedules", summary="List schedules")
 async def list_schedules(session: ReadSessionDep) -> ScheduleList:
     """Sorted by the next run. A schedule is listed after the first start of a worker whose release contains it."""
-    return ScheduleList(items=[ScheduleRead.model_validate(row) for row in await JobReadService(session).schedules()])
+    return ScheduleList(items=[ScheduleRead.model_validate(row) for row in await JobService(session).schedules()])
 
 
 @router.get("/queues", summary="List queue depths")
 async def list_queues(session: ReadSessionDep) -> QueueList:
     """Return the number of unfinished jobs per queue and task, and the number of live workers that run each task."""
-    health = await JobReadService(session).health()
+    health = await JobService(session).health()
     return QueueList(workers=health.workers, items=[BacklogRead.model_validate(each) for each in health.backlog])
 
 
 @router.get("/{job_id:uuid}", response_model=JobDetail, summary="Get a job", errors=(JobNotFound,))
 async def read_job(job_id: UUID, session: ReadSessionDep) -> Job:
     """Return a job with its arguments, its result and the last error."""
-    return await JobReadService(session).read(job_id)
+    return await JobService(session).read(job_id)
 
 
 @router.post(
@@ -62,9 +62,9 @@ async def read_job(job_id: UUID, session: ReadSessionDep) -> Job:
     summary="Retry a job",
     errors=(JobNotFound, JobNotFinished, JobKeyTaken),
 )
-async def retry_job(job_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Job:
+async def retry_job(job_id: UUID, session: SessionDep) -> Job:
     """Queue a failed, succeeded or canceled job again with its full number of attempts."""
-    return await JobService(session, principal).retry(job_id)
+    return await JobService(session).retry(job_id)
 
 
 @router.delete(
@@ -75,8 +75,8 @@ async def retry_job(job_id: UUID, principal: CurrentPrincipal, session: SessionD
     summary="Cancel a job",
     errors=(JobNotFound, JobFinished),
 )
-async def cancel_job(job_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Job:
+async def cancel_job(job_id: UUID, session: SessionDep) -> Job:
     """Cancel a waiting job immediately. A running job is requested to stop (`cancel_requested`) and is canceled shortly
     afterwards unless it finishes first. A finished job cannot be canceled.
     """
-    return await JobService(session, principal).cancel(job_id)
+    return await JobService(session).cancel(job_id)

@@ -1,13 +1,12 @@
 """Services for the administration of jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row
 
 from undercroft.core.audit import Entry, record
-from undercroft.core.auth import Principal
 from undercroft.core.db import Paging, ReadSession, RowPage, Session
 from undercroft.jobs import control
 from undercroft.jobs.health import JobsHealth, read_health
@@ -15,8 +14,8 @@ from undercroft.jobs.models import Job
 from undercroft.modules.jobs.repository import JobListRepository, JobRepository, ScheduleRepository
 
 
-class JobReadService:
-    """Reads jobs and schedules."""
+class JobService:
+    """Jobs and schedules for administrators. Pass a `Session` to change jobs, a `ReadSession` to read."""
 
     def __init__(self, session: ReadSession) -> None:
         self._session = session
@@ -33,36 +32,18 @@ class JobReadService:
     async def schedules(self) -> Sequence[Row[Any]]:
         return await ScheduleRepository(self._session).list()
 
-
-class JobService:
-    """Retries and cancels jobs on behalf of an administrator."""
-
-    def __init__(self, session: Session, principal: Principal) -> None:
-        self._session = session
-        self._principal = principal
-
     async def retry(self, job_id: UUID) -> Job:
         """Queue a finished job again. Raises `JobNotFound`, `JobNotFinished`, `JobKeyTaken`."""
-        before = await JobRepository(self._session).lock_status(job_id)
-        job = await control.retry(self._session, job_id)
-        await self._record("job.retried", job, before)
-        return job
+        return await self._change("job.retried", control.retry, job_id)
 
     async def cancel(self, job_id: UUID) -> Job:
         """Cancel an unfinished job. Raises `JobNotFound`, `JobFinished`."""
-        before = await JobRepository(self._session).lock_status(job_id)
-        job = await control.cancel(self._session, job_id)
-        await self._record("job.canceled", job, before)
-        return job
+        return await self._change("job.canceled", control.cancel, job_id)
 
-    async def _record(self, action: str, job: Job, before: str) -> None:
-        entry = Entry(
-            action=action,
-            actor_id=self._principal.user_id_or_none,
-            target_type="job",
-            target_id=job.id,
-            before={"status": before, "cancel_requested": False},
-            after={"status": job.status, "cancel_requested": job.cancel_requested},
-            details={"task": job.task},
-        )
-        await record(self._session, entry)
+    async def _change(self, action: str, change: Callable[[Session, UUID], Awaitable[Job]], job_id: UUID) -> Job:
+        session = self._session.writable
+        before = {"status": await JobRepository(session).lock_status(job_id), "cancel_requested": False}
+        job = await change(session, job_id)
+        after, details = {"status": job.status, "cancel_requested": job.cancel_requested}, {"task": job.task}
+        await record(session, Entry(action, None, "job", job.id, before=before, after=after, details=details))
+        return job

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, CheckConstraint, DateTime, LargeBinary, Strin
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-from undercroft.core.db import Erasure, Identified, Privacy, Timestamped, utc_now
+from undercroft.core.db import CreatedAt, Erasure, Identified, Privacy, Timestamped
 from undercroft.core.validation import Name
 from undercroft.modules.sessions import SessionKind
 
@@ -107,7 +107,7 @@ class Challenge(SQLModel, table=True):
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
 
 
-class PendingSignIn(Identified, table=True):
+class PendingSignIn(Identified, CreatedAt, table=True):
     """A sign-in that waits for a second factor. Success and too many failures delete the row."""
 
     __tablename__ = "mfa_pending_sign_ins"
@@ -128,5 +128,4 @@ class PendingSignIn(Identified, table=True):
         default=None, sa_type=JSONB, nullable=True, description="The first factor of the sign-in."
     )
     failures: int = Field(default=0, nullable=False)
-    created_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)

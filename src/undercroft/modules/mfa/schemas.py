@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSche
 
 from undercroft.core.validation import Schema, single_line
 from undercroft.modules.auth import Password
-from undercroft.modules.mfa.models import NAME_LENGTH, Passkey
+from undercroft.modules.mfa.models import NAME_LENGTH
 from undercroft.modules.sessions import Kind, SessionKind, Token
 
 SEPARATOR_CATEGORIES = frozenset({"Zs", "Pd", "Cc", "Cf"})
@@ -160,15 +160,13 @@ class PasskeyUpdate(Schema):
 
 
 class PasskeyRead(Schema):
+    model_config = ConfigDict(from_attributes=True)
+
     id: UUID
     name: str
     created_at: datetime
     last_used_at: datetime | None = Field(description="Time of the last use; null if it was never used.")
     backed_up: bool = Field(description="Whether the passkey is backed up, for example in a cloud.")
-
-    @classmethod
-    def of(cls, passkey: Passkey) -> "PasskeyRead":
-        return cls.model_validate(passkey, from_attributes=True)
 
 
 class MfaRead(Schema):

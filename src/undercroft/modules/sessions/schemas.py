@@ -88,16 +88,7 @@ class SessionRead(Schema):
 
     @classmethod
     def of(cls, session: AuthSession, *, current: UUID | None) -> "SessionRead":
-        return cls(
-            id=session.id,
-            kind=SessionKind(session.kind),
-            device=device_name(session.user_agent),
-            ip=session.ip,
-            created_at=session.created_at,
-            last_seen_at=session.last_seen_at,
-            expires_at=session.expires_at,
-            current=session.id == current,
-        )
+        return cls(**session.model_dump(), device=device_name(session.user_agent), current=session.id == current)
 
 
 class Jwk(Schema):

@@ -9,7 +9,7 @@ from sqlalchemy import DateTime, Index, LargeBinary, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-from undercroft.core.db import ColumnContent, Erasure, Identified, Privacy, SoftDeleted, Timestamped, utc_now
+from undercroft.core.db import ColumnContent, CreatedAt, Erasure, Identified, Privacy, SoftDeleted, Timestamped
 from undercroft.core.validation import Name, Slug
 from undercroft.modules.users import EMAIL_LENGTH
 
@@ -102,7 +102,7 @@ class Membership(Identified, Timestamped, table=True):
 
 
 # undercroft: allow tenant-factory because no response contains its columns
-class RemovedMember(SQLModel, table=True):
+class RemovedMember(CreatedAt, table=True):
     """A user removed from a team: its domains do not offer the team again. Joining by invitation deletes the row."""
 
     __tablename__ = "team_removals"
@@ -110,7 +110,6 @@ class RemovedMember(SQLModel, table=True):
 
     team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE", primary_key=True)
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", primary_key=True, index=True)
-    created_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)
 
 
 class CustomRole(Identified, Timestamped, table=True):
@@ -158,7 +157,7 @@ class Invitation(Identified, Timestamped, table=True):
     accepted_by: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL")
 
 
-class InvitationToken(SQLModel, table=True):
+class InvitationToken(CreatedAt, table=True):
     """Hash of a link's token. Each attempt to send the email makes a new token, as the email may arrive twice."""
 
     __tablename__ = "team_invitation_tokens"
@@ -166,4 +165,3 @@ class InvitationToken(SQLModel, table=True):
 
     token_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
     invitation_id: UUID = Field(foreign_key="team_invitations.id", ondelete="CASCADE", nullable=False, index=True)
-    created_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)

@@ -16,7 +16,6 @@ from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
 from undercroft.core.db.privacy import erase_user
 from undercroft.core.events import publish
 from undercroft.core.http.user_agents import describe_user_agent
-from undercroft.core.ids import new_id
 from undercroft.core.telemetry.redaction import HIDDEN
 from undercroft.jobs import enqueue
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak
@@ -64,7 +63,6 @@ class UserService:
         """Create a user with a verified address. Raises `EmailTaken`."""
         await self._users.reserve_email(new.email)
         user = User(
-            id=new_id(),
             email=new.email,
             password_hash=new.password_hash,
             full_name=new.full_name,

@@ -5,15 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from msgspec.structs import replace
-
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.auth.permissions import list_permissions
 from undercroft.core.auth.step_up import require_recent_authentication
 from undercroft.core.db import Paging, ReadSession, RowPage, utc_now
 from undercroft.core.http import PermissionDenied
-from undercroft.core.ids import new_id
 from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
 from undercroft.modules.api_keys.errors import (
@@ -25,7 +22,7 @@ from undercroft.modules.api_keys.errors import (
     UnknownScope,
 )
 from undercroft.modules.api_keys.models import ApiKey, KeyKind
-from undercroft.modules.api_keys.repository import ApiKeyRepository, VisibleKeys
+from undercroft.modules.api_keys.repository import ApiKeyRepository, visible_keys
 from undercroft.modules.api_keys.schemas import ApiKeyCreate
 from undercroft.modules.api_keys.service.key_format import generate_key, generate_prefix
 from undercroft.modules.api_keys.settings import ApiKeySettings
@@ -42,17 +39,17 @@ class ApiKeyService:
         self._principal = principal
         self._keys = ApiKeyRepository(session)
         team_id = principal.team_id if READ in principal.permissions else None
-        self._visible = VisibleKeys(principal.user_id, team_id)
+        self._visible = visible_keys(principal.user_id, team_id)
 
     async def list_visible(self, paging: Paging, *, kind: KeyKind | None) -> RowPage[ApiKey]:
         """List visible keys. Raises `PermissionDenied` for a request of team keys without permission."""
         if kind is KeyKind.TEAM:
             self._require(READ)
-        return await self._keys.list(paging, self._visible.where(kind))
+        return await self._keys.list(paging, self._visible[kind])
 
     async def read(self, key_id: UUID) -> ApiKey:
         """Return a key. Raises `ApiKeyNotFound`."""
-        return await self._keys.get_visible(key_id, self._visible)
+        return await self._keys.get_visible(key_id, self._visible[None])
 
     async def create(self, data: ApiKeyCreate) -> tuple[ApiKey, str]:
         """Create a key; return it with its plain text, which is not stored.
@@ -65,7 +62,6 @@ class ApiKeyService:
         prefix = generate_prefix()
         text = generate_key(prefix)
         key = ApiKey(
-            id=new_id(),
             name=data.name,
             prefix=prefix,
             secret_hash=hash_token(text),
@@ -135,7 +131,7 @@ class ApiKeyService:
         await self._record("api_key.revoked", key, before={"prefix": key.prefix, **_audit_values(key)})
 
     async def _lock(self, key_id: UUID) -> ApiKey:
-        key = await self._keys.get_visible(key_id, self._visible, lock=True)
+        key = await self._keys.get_visible(key_id, self._visible[None], lock=True)
         if key.kind is KeyKind.TEAM:
             self._require(WRITE)
         return key
@@ -170,19 +166,9 @@ class ApiKeyService:
         if exceeding := set(scopes) - self._principal.permissions:
             raise ScopesExceedRole(details={"permissions": sorted(exceeding)})
 
-    async def _record(
-        self,
-        action: str,
-        key: ApiKey,
-        *,
-        before: Mapping[str, Any] | None = None,
-        after: Mapping[str, Any] | None = None,
-        details: Mapping[str, Any] | None = None,
-    ) -> None:
-        entry = Entry(action, target_type="api_key", target_id=key.id, team_id=key.team_id)
-        await record(
-            self._session.writable, replace(entry, before=before or {}, after=after or {}, details=details or {})
-        )
+    async def _record(self, action: str, key: ApiKey, **fields: Any) -> None:
+        entry = Entry(action, target_type="api_key", target_id=key.id, team_id=key.team_id, **fields)
+        await record(self._session.writable, entry)
 
 
 def _audit_values(key: ApiKey) -> dict[str, Any]:

@@ -76,26 +76,9 @@ def serialize_entry(row: Any, *, for_team: bool) -> dict[str, Any]:
 
 
 CSV_COLUMNS = (
-    "occurred_at",
-    "id",
-    "action",
-    "actor_kind",
-    "actor_user_id",
-    "actor_email",
-    "actor_full_name",
-    "actor_session_id",
-    "actor_api_key_id",
-    "actor_impersonator_id",
-    "actor_job_id",
-    "target_type",
-    "target_id",
-    "team_id",
-    "request_id",
-    "ip",
-    "user_agent",
-    "before",
-    "after",
-    "details",
+    *("occurred_at", "id", "action", "actor_kind", "actor_user_id", "actor_email", "actor_full_name"),
+    *("actor_session_id", "actor_api_key_id", "actor_impersonator_id", "actor_job_id"),
+    *("target_type", "target_id", "team_id", "request_id", "ip", "user_agent", "before", "after", "details"),
 )
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 

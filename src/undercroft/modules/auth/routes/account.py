@@ -1,7 +1,5 @@
 """Routes for passwords, email changes and account deletion."""
 
-from typing import Any
-
 from fastapi import Request, Response
 
 from undercroft.core.auth import StepUpRequired
@@ -40,9 +38,7 @@ from undercroft.modules.sessions import (
 from undercroft.modules.teams import LastOwner
 from undercroft.modules.users import EmailTaken, LastSuperadmin
 
-LOCAL_ONLY: dict[str, Any] = {"dependencies": [require_local_accounts()], "errors": (LocalAccountsOff,)}
-
-credentials = Router(surface="auth", tag="Auth", **LOCAL_ONLY)
+credentials = Router(surface="auth", tag="Auth", dependencies=[require_local_accounts()], errors=(LocalAccountsOff,))
 account = Router(surface="app", prefix="/users", tag="Profile", team_independent=True, api_keys=False)
 REAUTHENTICATION_ERRORS = (WrongPassword, StepUpRequired, TooManyAttempts, TooBusy)
 

@@ -50,7 +50,7 @@ from undercroft.modules.sessions import (
 
 SIGN_IN = Tag("Auth", "Registration, sign-in, tokens and passwords.", group="Account")
 
-sign_in = Router(surface="auth", tag=SIGN_IN)
+sign_in = Router(surface="auth", tag=SIGN_IN, dependencies=[require_local_accounts()], errors=(LocalAccountsOff,))
 magic_links = Router(surface="auth", prefix="/magic-link", tag=SIGN_IN)
 
 
@@ -61,8 +61,7 @@ magic_links = Router(surface="auth", prefix="/magic-link", tag=SIGN_IN)
     limit="sign_in_request",
     idempotency=Exempt("The request only sends an email. The link in it creates the account once."),
     summary="Register an account",
-    errors=(LocalAccountsOff, DisposableEmail, WeakPassword, *CAPTCHA_ERRORS, TooBusy),
-    dependencies=[require_local_accounts()],
+    errors=(DisposableEmail, WeakPassword, *CAPTCHA_ERRORS, TooBusy),
 )
 async def register(
     body: Register, request: Request, response: Response, client: CurrentClient, registrations: RegistrationServiceDep
@@ -84,8 +83,7 @@ async def register(
     limit="sign_in",
     idempotency="never_store",
     summary="Verify an email address and sign in",
-    errors=(LocalAccountsOff, LinkInvalid, AlreadyVerified, WeakPassword, CsrfFailed, TooBusy),
-    dependencies=[require_local_accounts()],
+    errors=(LinkInvalid, AlreadyVerified, WeakPassword, CsrfFailed, TooBusy),
 )
 async def verify_email(
     body: VerifyEmail, request: Request, response: Response, registrations: RegistrationServiceDep
@@ -115,8 +113,7 @@ async def verify_email(
     limit="sign_in_request",
     idempotency=Exempt("The request only sends an email."),
     summary="Resend the verification link",
-    errors=(LocalAccountsOff, *CAPTCHA_ERRORS),
-    dependencies=[require_local_accounts()],
+    errors=CAPTCHA_ERRORS,
 )
 async def resend_verification(body: EmailOnly, request: Request, registrations: RegistrationServiceDep) -> Accepted:
     """Sends a new verification link. The response is the same whether or not the address was registered."""
@@ -131,8 +128,7 @@ async def resend_verification(body: EmailOnly, request: Request, registrations: 
     limit="sign_in",
     idempotency="never_store",
     summary="Sign in",
-    errors=(LocalAccountsOff, InvalidCredentials, MfaRequired, CsrfFailed, *CAPTCHA_ERRORS, TooManyAttempts, TooBusy),
-    dependencies=[require_local_accounts()],
+    errors=(InvalidCredentials, MfaRequired, CsrfFailed, *CAPTCHA_ERRORS, TooManyAttempts, TooBusy),
 )
 async def login(
     body: SignInRequest, request: Request, response: Response, client: CurrentClient, auth_services: AuthServicesDep
@@ -159,8 +155,7 @@ async def login(
     limit="sign_in",
     idempotency="never_store",
     summary="Sign in with an OAuth 2.0 password grant",
-    errors=(LocalAccountsOff, InvalidCredentials, MfaRequired, CsrfFailed, *CAPTCHA_ERRORS, TooManyAttempts, TooBusy),
-    dependencies=[require_local_accounts()],
+    errors=(InvalidCredentials, MfaRequired, CsrfFailed, *CAPTCHA_ERRORS, TooManyAttempts, TooBusy),
 )
 async def token(
     form: Annotated[PasswordGrant, Form()],

@@ -241,10 +241,8 @@ async def _lock_link_owner(session: Session, user_id: UUID) -> None:
 
 async def _consume_reset_link(session: Session, token_hash: bytes, user_id: UUID) -> None:
     """Delete the link and all other reset links. Raises `LinkInvalid` if a concurrent request has deleted them."""
-    tokens = MailTokenRepository(session)
-    if await tokens.subject(MailPurpose.RESET_PASSWORD, token_hash) != user_id:
-        raise LinkInvalid
-    if not await tokens.consume(MailPurpose.RESET_PASSWORD, user_id):
+    tokens, purpose = MailTokenRepository(session), MailPurpose.RESET_PASSWORD
+    if await tokens.subject(purpose, token_hash) != user_id or not await tokens.consume(purpose, user_id):
         raise LinkInvalid
 
 

@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from msgspec import Struct
+
 from undercroft.core.audit import Entry, person_id_for_email, record
 from undercroft.core.db import Session, utc_now
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.http.user_agents import describe_user_agent
-from undercroft.core.ids import new_id
 from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import CoreSettings, load
 from undercroft.jobs import enqueue
@@ -49,15 +50,12 @@ NOTICES = (
 """Emails without a token."""
 
 
-class MailContent:
+class MailContent(Struct, frozen=True):
     """The recipient, template and template data of an email."""
 
-    __slots__ = ("data", "template", "to")
-
-    def __init__(self, to: str, template: str, **data: Any) -> None:
-        self.to = to
-        self.template = template
-        self.data = data
+    to: str
+    template: str
+    data: dict[str, Any]
 
     def __repr__(self) -> str:
         return f"<MailContent {self.template}>"
@@ -108,7 +106,6 @@ async def request_mail(
     from undercroft.modules.auth.tasks import send_mail  # imported late: callers of this module do not need the tasks
 
     request = MailRequest(
-        id=new_id(),
         purpose=purpose,
         email=email,
         user_id=user_id,
@@ -149,22 +146,11 @@ async def build_mail(session: Session, request: MailRequest) -> MailContent | No
         )
     if owner is None or not owner.is_active:
         return None
-    to = (owner.id, owner.email, purpose.value)
-    match purpose:
-        case MailPurpose.RESET_REQUIRED:
-            return _build_link_mail(session, LinkPage.RESET_PASSWORD, *to, name=owner.full_name)
-        case MailPurpose.RESET_PASSWORD:
-            return _build_link_mail(session, LinkPage.RESET_PASSWORD, *to, name=owner.full_name, requested=requested)
-        case _:
-            # Earlier links stay valid until they expire; otherwise a stranger's request would revoke the owner's link.
-            return _build_link_mail(
-                session,
-                LinkPage.MAGIC_LINK,
-                *to,
-                handle_hash=request.handle_hash,
-                name=owner.full_name,
-                requested=requested,
-            )
+    # Earlier links stay valid until they expire; otherwise a stranger's request would revoke the owner's link.
+    is_magic_link = purpose is MailPurpose.MAGIC_LINK
+    page, handle = (LinkPage.MAGIC_LINK, request.handle_hash) if is_magic_link else (LinkPage.RESET_PASSWORD, None)
+    data = {"name": owner.full_name} | ({} if purpose is MailPurpose.RESET_REQUIRED else {"requested": requested})
+    return _build_link_mail(session, page, owner.id, owner.email, purpose.value, handle_hash=handle, **data)
 
 
 def link_lifetime(purpose: MailPurpose) -> timedelta:
@@ -210,11 +196,12 @@ def _build_link_mail(
             handle_hash=handle_hash,
         )
     )
-    return MailContent(to, template, link=page_url(page, token), expires_in=format_duration(lifetime), **data)
+    link = {"link": page_url(page, token), "expires_in": format_duration(lifetime)}
+    return MailContent(to, template, link | data)
 
 
 def _build_already_registered_mail(email: str, requested: TrustedText) -> MailContent:
-    return MailContent(email, "already_registered", link=page_url(LinkPage.RESET_PASSWORD), requested=requested)
+    return MailContent(email, "already_registered", {"link": page_url(LinkPage.RESET_PASSWORD), "requested": requested})
 
 
 async def _build_notice_mail(users: UserRepository, purpose: MailPurpose, request: MailRequest) -> MailContent:
@@ -228,7 +215,7 @@ async def _build_notice_mail(users: UserRepository, purpose: MailPurpose, reques
         data["new_email"] = user.email if user else "another address"
     security_notices = (MailPurpose.PASSWORD_CHANGED, MailPurpose.PASSWORD_WAS_RESET)
     data["link"] = page_url(LinkPage.RESET_PASSWORD) if purpose in security_notices else load(CoreSettings).public_url
-    return MailContent(request.email, purpose.value, **data)
+    return MailContent(request.email, purpose.value, data)
 
 
 def _describe_request(request: Registration | MailRequest) -> TrustedText:

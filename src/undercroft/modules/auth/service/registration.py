@@ -13,7 +13,6 @@ from collections.abc import Collection, Sequence
 
 from undercroft.core.audit import Entry, person_id_for_email, record
 from undercroft.core.db import Database, ReadSession, Session, utc_now
-from undercroft.core.ids import new_id
 from undercroft.core.security.tokens import hash_token
 from undercroft.jobs import enqueue
 from undercroft.modules.auth.errors import AlreadyVerified, LinkInvalid, PasswordChoiceRequired
@@ -40,7 +39,6 @@ class RegistrationService:
 
         require_permanent_email(email)
         registration = Registration(
-            id=new_id(),
             email=email,
             full_name=full_name,
             password_hash=await hash_strong(password, email),

@@ -63,9 +63,6 @@ class SignInAttempt(Struct, frozen=True):
     own_key: bytes
     rules: dict[bytes, ThrottleRule]
 
-    def excluding(self, key: bytes) -> "SignInAttempt":
-        return SignInAttempt(self.own_key, {other: rule for other, rule in self.rules.items() if other != key})
-
 
 class Throttle:
     def __init__(self, database: Database, *, scale: float = 1) -> None:
@@ -94,7 +91,8 @@ class Throttle:
             if waits.get(account := _key(ACCOUNT, email), 0) > 0 and await SessionRepository(session).was_started_from(
                 client.ip, email=email
             ):
-                attempt = attempt.excluding(account)
+                rules = {key: rule for key, rule in attempt.rules.items() if key != account}
+                attempt = SignInAttempt(attempt.own_key, rules)
             if (max_delay := max((waits.get(key, 0) for key in attempt.rules), default=0)) > 0:
                 raise TooManyAttempts(retry_after=int(max_delay) + 1)
             failures = {key: _next_failures(rows[key], now) for key in attempt.rules}

@@ -17,7 +17,6 @@ from msgspec import UnsetType
 from undercroft.core.audit import SYSTEM, Entry, record, use_actor
 from undercroft.core.db import Session, utc_now
 from undercroft.core.errors import Conflict
-from undercroft.core.ids import new_id
 from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
 from undercroft.modules.auth import require_permanent_email
@@ -62,11 +61,9 @@ class IdentityLinker:
 
         Raises `AccountInactive`, and for new identities `EmailUnverified`, `DisposableEmail` and `IdentityConflict`.
         """
-        identity = await self._identities.lock_by_subject(profile.issuer, profile.subject)
-        if identity is not None:
-            return await self._sign_in_known(identity, profile)
-        user, is_new = await self._find_or_create_user(profile)
-        await self.link(user.id, profile, notify_user=not is_new)
+        user, first_factor = await self.identify(profile)
+        if first_factor.identity is not None:
+            await self.link(user.id, profile)
         return user
 
     async def _sign_in_known(self, identity: ExternalIdentity, profile: Profile) -> User:
@@ -106,7 +103,6 @@ class IdentityLinker:
             await self._record_use(known, profile)
             return known
         identity = ExternalIdentity(
-            id=new_id(),
             user_id=user_id,
             provider=self._provider,
             issuer=profile.issuer,
@@ -184,7 +180,10 @@ class IdentityLinker:
         """Process the deletion of a user by the issuer: delete the account, unless another identity is linked to it."""
         identity = await self._identities.lock_by_subject(profile.issuer, profile.subject)
         if identity is None:
-            await self._identities.create(self._tombstone(profile))
+            tombstone = ExternalIdentity(
+                provider=self._provider, issuer=profile.issuer, subject=profile.subject, known_at=profile.at
+            )
+            await self._identities.create(tombstone)
             return
         user_id = identity.user_id
         if user_id is None:
@@ -206,13 +205,6 @@ class IdentityLinker:
         await SessionService(self._session).revoke_sign_ins(user_id)
         if not await self._identities.list_of_user(user_id):
             await self._delete_account(user_id)
-
-    def _tombstone(self, profile: Profile) -> ExternalIdentity:
-        """Return a record of a deleted identity that was never linked to an account."""
-        issuer, subject = profile.issuer, profile.subject
-        return ExternalIdentity(
-            id=new_id(), provider=self._provider, issuer=issuer, subject=subject, known_at=profile.at
-        )
 
     async def _delete_account(self, user_id: UUID) -> None:
         """Delete the account. The account of a team's only owner or the last superadmin stays, but cannot sign in."""

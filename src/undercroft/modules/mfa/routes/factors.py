@@ -115,7 +115,7 @@ async def list_passkeys(
     query: PageNumberQueryDep, principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[PasskeyRead]:
     """Sorted by creation time, oldest first."""
-    return Page.of(await FactorService(session, principal).list_passkeys(query.paging), PasskeyRead.of)
+    return Page.of(await FactorService(session, principal).list_passkeys(query.paging), PasskeyRead.model_validate)
 
 
 @passkeys.post(
@@ -146,7 +146,7 @@ async def add_passkey(body: PasskeyCreate, principal: CurrentPrincipal, session:
     If this is the user's first factor, the response contains recovery codes, which are shown only once.
     """
     passkey, change = await FactorService(session, principal).add_passkey(body.name, body.credential)
-    return PasskeyCreated(passkey=PasskeyRead.of(passkey), recovery_codes=change.recovery_codes)
+    return PasskeyCreated(passkey=PasskeyRead.model_validate(passkey), recovery_codes=change.recovery_codes)
 
 
 @passkeys.patch(
@@ -160,7 +160,7 @@ async def rename_passkey(
     passkey_id: UUID, body: PasskeyUpdate, principal: CurrentPrincipal, session: SessionDep
 ) -> PasskeyRead:
     """Change the name of a passkey, which only its owner sees."""
-    return PasskeyRead.of(await FactorService(session, principal).rename_passkey(passkey_id, body.name))
+    return PasskeyRead.model_validate(await FactorService(session, principal).rename_passkey(passkey_id, body.name))
 
 
 @passkeys.delete(

@@ -85,7 +85,7 @@ class FactorService:
         return MfaRead(
             enabled=has_app or bool(passkeys),
             totp=has_app,
-            passkeys=[PasskeyRead.of(each) for each in passkeys],
+            passkeys=[PasskeyRead.model_validate(each) for each in passkeys],
             recovery_codes_left=await self._recovery_codes.count_by(user_id=self._user_id),
             required_by=list(await TeamRepository(self._session).list_names_requiring_mfa(self._user_id)),
         )

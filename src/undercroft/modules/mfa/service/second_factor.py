@@ -13,7 +13,6 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal, StepUpRequired
 from undercroft.core.auth.step_up import get_step_up_methods
 from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.ids import new_id
 from undercroft.core.security.tokens import constant_time_compare, hash_token, new_token
 from undercroft.modules.auth import PASSWORD_FAILURES, AuthServices, WrongPassword
 from undercroft.modules.mfa.errors import InvalidCode, InvalidPasskey, MfaTokenInvalid, WebAuthnError, WrongCode
@@ -48,7 +47,6 @@ class PendingSignInService:
     ) -> MfaRequired:
         token = new_token()
         pending_sign_in = PendingSignIn(
-            id=new_id(),
             token_hash=hash_token(token),
             user_id=user.id,
             kind=kind,

@@ -55,13 +55,11 @@ class SecondFactorProvider(Protocol):
 
         `kind` is the type of session to start after the second factor.
         """
-        ...
 
 
 class ChallengePage(Protocol):
     async def __call__(self, request: Request, error: MfaRequired, next_path: str) -> Response:
         """Render the second factor page, which redirects to a path afterwards."""
-        ...
 
 
 async def render_challenge_page(request: Request, error: MfaRequired, next_path: str) -> Response | None:
@@ -85,19 +83,15 @@ class ApiKeys(Protocol):
 
     async def authenticate(self, request: HTTPConnection, text: str) -> Principal:
         """Return the principal of a key. Raises `Unauthorized` and `TeamNotFound`."""
-        ...
 
     def verified_subject(self, text: str) -> str | None:
         """Return a name for a key that was valid before, for rate limits and without I/O; None for any other text."""
-        ...
 
     async def lock(self, session: Session, api_key_id: UUID) -> None:
         """Lock a key, so that it cannot be revoked before the transaction ends."""
-        ...
 
     def limit_users(self, conditions: UserConditions) -> None:
         """Accept only keys of users who meet these conditions."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +122,15 @@ class ExternalAccounts(Protocol):
 
     def user_conditions(self, user_id: Any) -> tuple[ColumnElement[bool], ...]:
         """Return conditions that hold while the issuer knows the user in this id column and has not blocked it."""
-        ...
 
     async def verify(self, token: str) -> VerifiedToken:
         """Raises `InvalidToken`, `TokenExpired`, and `ServiceUnavailable` if the signing key cannot be fetched."""
-        ...
 
     def subject(self, token: str) -> str | None:
         """Return the subject, using cached keys and no I/O; None if the token is invalid."""
-        ...
 
     async def provision_user(self, bearer: VerifiedToken) -> None:
         """Create the account at the user's first request. Raises `Unauthorized` and `Conflict`."""
-        ...
 
     async def sync_claims(self, bearer: VerifiedToken, principal: Principal) -> None:
         """Store claims of the token that differ from the stored ones. No I/O if none do."""
-        ...

@@ -104,7 +104,6 @@ class SeatLimit(Protocol):
 
     async def __call__(self, session: Session, team_id: UUID) -> int | None:
         """Return the number of seats of a team; None means unlimited."""
-        ...
 
 
 async def require_seat(session: Session, team_id: UUID) -> None:
