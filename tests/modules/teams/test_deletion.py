@@ -22,9 +22,9 @@ from tests.modules.teams.requests import (
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.jobs import enqueue
+from undercroft.modules.teams import TeamRepository
 from undercroft.modules.teams.errors import TeamRoleTooWeak
 from undercroft.modules.teams.models import TeamRole
-from undercroft.modules.teams.repository import TeamRepository
 from undercroft.modules.teams.service.teams import TeamService, restorable_since
 from undercroft.modules.teams.tasks import clean_up
 from undercroft.testing.jobs import CapturedJobs

@@ -23,7 +23,7 @@ from tests.modules.teams.requests import (
 from undercroft.core.db import Database, utc_now
 from undercroft.core.http.application import Api
 from undercroft.jobs import enqueue
-from undercroft.modules.teams.repository import TeamRepository
+from undercroft.modules.teams import TeamRepository
 from undercroft.modules.teams.tasks import clean_up
 from undercroft.testing.jobs import CapturedJobs
 

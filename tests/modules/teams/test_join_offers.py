@@ -24,9 +24,8 @@ from undercroft.core.db import Database, Session
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
 from undercroft.core.settings import load, use
-from undercroft.modules.teams import SeatLimit
+from undercroft.modules.teams import SeatLimit, TeamRepository
 from undercroft.modules.teams.models import Membership, TeamRole
-from undercroft.modules.teams.repository import TeamRepository
 from undercroft.modules.teams.service.members import add_member as join_team
 from undercroft.modules.teams.settings import TeamSettings
 from undercroft.testing.users import SignedInUser

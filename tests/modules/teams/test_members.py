@@ -22,8 +22,8 @@ from tests.modules.teams.requests import (
 )
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
+from undercroft.modules.teams import TeamRepository
 from undercroft.modules.teams.models import TeamRole
-from undercroft.modules.teams.repository import TeamRepository
 from undercroft.testing.jobs import CapturedJobs
 from undercroft.testing.users import SignedInUser
 

@@ -10,11 +10,11 @@ from undercroft.modules.teams.errors import LastOwner, TeamNotFound
 from undercroft.modules.teams.events import TeamPurged
 from undercroft.modules.teams.models import Membership, Team, TeamRole
 from undercroft.modules.teams.permissions import ADMINS, ALL_ROLES, OWNERS, WRITERS
-from undercroft.modules.teams.repository import CUSTOM_ROLE_PERMISSIONS, MembershipRepository, TeamRepository, UserTeam
+from undercroft.modules.teams.repository.members import CUSTOM_ROLE_PERMISSIONS, MembershipRepository
+from undercroft.modules.teams.repository.teams import TeamRepository, UserTeam
 from undercroft.modules.teams.service.joining import INVITATION_PAGE, JoinService, OpenInvitation
 from undercroft.modules.teams.service.members import SeatLimit, list_orphaned_teams
-from undercroft.modules.teams.service.mfa_requirement import is_mfa_blocked
-from undercroft.modules.teams.service.teams import create_team, enqueue_for_each_team
+from undercroft.modules.teams.service.teams import create_team, enqueue_for_each_team, is_mfa_blocked
 
 MODULE = Module(requires=("users",))
 

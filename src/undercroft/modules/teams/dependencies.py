@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from undercroft.core.db import SessionDep
 from undercroft.core.http import CurrentPrincipal, PermissionDenied, get_info
 from undercroft.modules.teams.errors import TeamNotFound
-from undercroft.modules.teams.repository import MembershipRepository
+from undercroft.modules.teams.repository.members import MembershipRepository
 
 
 async def _team_from_path(team_id: UUID) -> UUID:

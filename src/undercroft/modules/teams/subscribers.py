@@ -6,7 +6,8 @@ from undercroft.core.audit import Entry, on_action
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
 from undercroft.modules.teams.models import TeamRole
-from undercroft.modules.teams.repository import MembershipRepository, TeamRepository
+from undercroft.modules.teams.repository.members import MembershipRepository
+from undercroft.modules.teams.repository.teams import TeamRepository
 from undercroft.modules.teams.service.domains import revoke_user_claims
 from undercroft.modules.teams.service.members import leave_all_teams
 from undercroft.modules.teams.service.role_permissions import exceeds_member_role, get_role_permissions

@@ -11,7 +11,8 @@ from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import CoreSettings, load
 from undercroft.jobs import CurrentJob, cron, task
 from undercroft.modules.teams.models import InvitationToken
-from undercroft.modules.teams.repository import InvitationTokenRepository, TeamRepository
+from undercroft.modules.teams.repository.invitations import InvitationTokenRepository
+from undercroft.modules.teams.repository.teams import TeamRepository
 from undercroft.modules.teams.service.joining import INVITATION_PAGE
 from undercroft.modules.teams.service.teams import purge_team, restorable_since
 from undercroft.modules.users import UserRepository

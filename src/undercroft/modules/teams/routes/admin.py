@@ -9,7 +9,7 @@ from undercroft.core.db import ReadSessionDep, SessionDep, UnknownSort
 from undercroft.core.http import Audit, Exempt, InvalidCursor, ListQuery, Page, PageQueryDep, Router, Tag
 from undercroft.core.http.query import query
 from undercroft.modules.teams.errors import PersonalTeam, SlugTaken, TeamNotFound, TeamWithoutOwner
-from undercroft.modules.teams.repository import TeamAdminRepository, build_filters
+from undercroft.modules.teams.repository.teams import TeamAdminRepository, build_filters
 from undercroft.modules.teams.schemas import MemberRead, TeamAdminRead
 from undercroft.modules.teams.service.administration import TeamAdminService
 

@@ -35,7 +35,7 @@ from undercroft.modules.teams.errors import (
     TeamWithoutOwner,
     UnknownRole,
 )
-from undercroft.modules.teams.repository import TeamRepository, UserTeam
+from undercroft.modules.teams.repository.teams import TeamRepository, UserTeam
 from undercroft.modules.teams.schemas import MemberRead, MemberUpdate, TeamCreate, TeamRead, TeamTransfer, TeamUpdate
 from undercroft.modules.teams.service.members import MemberService
 from undercroft.modules.teams.service.teams import TeamService

@@ -9,7 +9,8 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.db import Paging, ReadSession, RowPage
 from undercroft.modules.teams.errors import PersonalTeam
 from undercroft.modules.teams.models import Team
-from undercroft.modules.teams.repository import MembershipRepository, TeamAdminRepository
+from undercroft.modules.teams.repository.members import MembershipRepository
+from undercroft.modules.teams.repository.teams import TeamAdminRepository
 from undercroft.modules.teams.service.teams import restore_team
 
 TeamWithCount = tuple[Team, int]

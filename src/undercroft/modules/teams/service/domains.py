@@ -13,7 +13,8 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.db import Session
 from undercroft.modules.teams.errors import DomainNotVerified, PublicEmailDomain
 from undercroft.modules.teams.models import Team
-from undercroft.modules.teams.repository import MembershipRepository, TeamRepository
+from undercroft.modules.teams.repository.members import MembershipRepository
+from undercroft.modules.teams.repository.teams import TeamRepository
 from undercroft.modules.teams.service.notifications import notify_owners
 from undercroft.modules.users import User
 

@@ -10,7 +10,8 @@ from undercroft.core.settings import load
 from undercroft.jobs import enqueue
 from undercroft.modules.teams.errors import AlreadyMember
 from undercroft.modules.teams.models import Invitation
-from undercroft.modules.teams.repository import InvitationRepository, InvitationTokenRepository, MembershipRepository
+from undercroft.modules.teams.repository.invitations import InvitationRepository, InvitationTokenRepository
+from undercroft.modules.teams.repository.members import MembershipRepository
 from undercroft.modules.teams.schemas import InvitationCreate
 from undercroft.modules.teams.service.locked_team import lock_team
 from undercroft.modules.teams.service.members import require_seat

@@ -13,14 +13,13 @@ from undercroft.core.db import Paging, ReadSession, RowPage, utc_now
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.teams.errors import InvitationEmailMismatch, InvitationInvalid, JoinOfferNotFound, TeamNotFound
 from undercroft.modules.teams.models import Invitation, Team
-from undercroft.modules.teams.repository import (
+from undercroft.modules.teams.repository.invitations import (
     InvitationDetails,
     InvitationRepository,
     InvitationTokenRepository,
-    MembershipRepository,
-    TeamRepository,
-    UserTeam,
 )
+from undercroft.modules.teams.repository.members import MembershipRepository
+from undercroft.modules.teams.repository.teams import TeamRepository, UserTeam
 from undercroft.modules.teams.service.domains import email_domain, revoke_stale_claims
 from undercroft.modules.teams.service.members import add_member
 from undercroft.modules.teams.service.notifications import notify, notify_owners

@@ -13,7 +13,8 @@ from undercroft.core.auth.step_up import require_recent_authentication
 from undercroft.core.db import ReadSession, Session
 from undercroft.modules.teams.errors import PersonalTeam, TeamNotFound, TeamRoleTooWeak, UnknownRole
 from undercroft.modules.teams.models import Team
-from undercroft.modules.teams.repository import MembershipRepository, TeamRepository
+from undercroft.modules.teams.repository.members import MembershipRepository
+from undercroft.modules.teams.repository.teams import TeamRepository
 from undercroft.modules.teams.service.domains import revoke_stale_claims
 from undercroft.modules.teams.service.role_permissions import (
     exceeds_member_role,

@@ -10,7 +10,9 @@ from undercroft.core.db import Paging, ReadSession, RowPage, Session
 from undercroft.core.settings import load
 from undercroft.modules.teams.errors import LastOwner, PersonalTeam, SeatLimitReached
 from undercroft.modules.teams.models import Membership, Team, TeamRole
-from undercroft.modules.teams.repository import InvitationTokenRepository, MembershipRepository, TeamRepository
+from undercroft.modules.teams.repository.invitations import InvitationTokenRepository
+from undercroft.modules.teams.repository.members import MembershipRepository
+from undercroft.modules.teams.repository.teams import TeamRepository
 from undercroft.modules.teams.service.domains import revoke_stale_claims
 from undercroft.modules.teams.service.locked_team import LockedTeam, lock_team
 from undercroft.modules.teams.service.role_permissions import revoke_unauthorized_invitations

@@ -1,12 +1,13 @@
 """Emails about teams to members, enqueued in the transaction of the change. Jobs store IDs, not names."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from undercroft.core.db import Session
 from undercroft.jobs import enqueue
 from undercroft.modules.teams.models import TeamRole
-from undercroft.modules.teams.repository import MembershipRepository
+from undercroft.modules.teams.repository.members import MembershipRepository
 
 
 async def notify(
@@ -21,19 +22,10 @@ async def notify(
     """Enqueue an email to a user about a team, optionally about another user; sent after the commit."""
     from undercroft.modules.teams.tasks import send_notification
 
-    await enqueue(
-        session,
-        send_notification,
-        user_id=user_id,
-        template=template,
-        team_id=team_id,
-        about=about,
-        domains=list(domains),
-    )
+    data: dict[str, Any] = {"template": template, "team_id": team_id, "about": about, "domains": list(domains)}
+    await enqueue(session, send_notification, user_id=user_id, **data)
 
 
-async def notify_owners(
-    session: Session, team_id: UUID, template: str, *, about: UUID | None = None, domains: Sequence[str] = ()
-) -> None:
+async def notify_owners(session: Session, team_id: UUID, template: str, **data: Any) -> None:
     for owner in await MembershipRepository(session).users_with_role(team_id, TeamRole.OWNER):
-        await notify(session, owner, template, team_id, about=about, domains=domains)
+        await notify(session, owner, template, team_id, **data)

@@ -9,7 +9,8 @@ from uuid import UUID
 from undercroft.core.auth.permissions import get_builtin_role_permissions, get_granted_permissions
 from undercroft.core.db import Session
 from undercroft.modules.teams.models import BUILT_IN_ROLES, CustomRole, Invitation, TeamRole
-from undercroft.modules.teams.repository import InvitationRepository, RoleRepository, Sender
+from undercroft.modules.teams.repository.invitations import InvitationRepository, Sender
+from undercroft.modules.teams.repository.members import RoleRepository
 
 INVITE_PERMISSION = "invitations:write"
 

@@ -9,7 +9,8 @@ from undercroft.core.auth.permissions import list_permissions
 from undercroft.core.db import ReadSession
 from undercroft.modules.teams.errors import RoleInUse, RoleTaken, UnknownPermission
 from undercroft.modules.teams.models import BUILT_IN_ROLES, CustomRole
-from undercroft.modules.teams.repository import InvitationRepository, MembershipRepository, RoleRepository
+from undercroft.modules.teams.repository.invitations import InvitationRepository
+from undercroft.modules.teams.repository.members import MembershipRepository, RoleRepository
 from undercroft.modules.teams.schemas import RoleCreate, RoleUpdate
 from undercroft.modules.teams.service.locked_team import LockedTeam, lock_team
 

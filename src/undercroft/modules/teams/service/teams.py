@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from undercroft.core.audit import Entry, changes, record
 from undercroft.core.auth import Principal
+from undercroft.core.auth.step_up import MfaRequiredByTeam, require_second_factor
 from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
 from undercroft.core.events import publish
 from undercroft.core.ids import new_id
@@ -19,11 +20,11 @@ from undercroft.jobs import Task, enqueue
 from undercroft.modules.teams.errors import SlugTaken, TeamNotFound, TeamRoleTooWeak, TeamWithoutOwner
 from undercroft.modules.teams.events import TeamPurged
 from undercroft.modules.teams.models import Membership, Team, TeamRole
-from undercroft.modules.teams.repository import MembershipRepository, TeamRepository, UserTeam
+from undercroft.modules.teams.repository.members import MembershipRepository
+from undercroft.modules.teams.repository.teams import TeamRepository, UserTeam
 from undercroft.modules.teams.schemas import TeamCreate, TeamUpdate
 from undercroft.modules.teams.service.domains import domain_claims, revoke_stale_claims
 from undercroft.modules.teams.service.locked_team import OWNER_PERMISSION, LockedTeam, lock_team
-from undercroft.modules.teams.service.mfa_requirement import check_mfa_change
 from undercroft.modules.teams.settings import TeamSettings
 from undercroft.modules.users import UserRepository
 
@@ -58,14 +59,14 @@ class TeamService:
     async def update(self, data: TeamUpdate) -> UserTeam:
         """Change the team.
 
-        Raises `SlugTaken` and the errors of `_check_auto_join`, `_domain_claims` and `check_mfa_change`.
+        Raises `SlugTaken` and the errors of `_check_auto_join`, `_check_mfa_change` and `_domain_claims`.
         """
         locked = await lock_team(self._session, self._principal)
         team = locked.team
         before, after = changes(team, data.model_dump(exclude_unset=True, exclude_none=True))
         if after:
             await self._check_auto_join(locked, after)
-            check_mfa_change(locked, self._principal, after)
+            self._check_mfa_change(locked, after)
             fields = {**after, **await self._domain_claims(locked, after)}
             with _raise_on_slug_conflict(after.get("slug")):
                 await self._teams.update(team, fields)
@@ -127,6 +128,17 @@ class TeamService:
         locked.require_not_personal()
         await locked.require_can_assign_role(after.get("auto_join_role", locked.team.auto_join_role))
 
+    def _check_mfa_change(self, locked: LockedTeam, after: Mapping[str, Any]) -> None:
+        """Require an owner to change the MFA requirement, with a second factor to turn it on.
+
+        Raises `TeamRoleTooWeak`, `PersonalTeam`, `MfaEnrollmentRequired`, `MfaRequiredByTeam`, `StepUpRequired`.
+        """
+        if "require_mfa" in after:
+            locked.require(OWNER_PERMISSION)
+            locked.require_not_personal()
+        if after.get("require_mfa"):
+            require_second_factor(self._principal, MfaRequiredByTeam)
+
     async def _domain_claims(self, locked: LockedTeam, after: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the stored fields for changed domains. Raises `DomainNotVerified`, `PublicEmailDomain`."""
         if "auto_join_domains" not in after:
@@ -134,6 +146,15 @@ class TeamService:
         await revoke_stale_claims(locked.session, locked.team)
         user = await UserRepository(self._session).get(locked.user_id)
         return domain_claims(locked.team, after["auto_join_domains"], user)
+
+
+def is_mfa_blocked(principal_row: Mapping[str, Any], *, passed_mfa: bool) -> bool:
+    """Whether the current team requires a second factor that this session or key did not verify.
+
+    `core.auth.step_up` refuses requests of a blocked principal with an error that tells the user what to do; the module
+    `mfa` refuses to remove the last factor of a member of such a team.
+    """
+    return bool(principal_row["require_mfa"]) and not passed_mfa
 
 
 def restorable_since() -> datetime:
