@@ -13,8 +13,6 @@ from undercroft.core.http import Audit, declare
 from undercroft.core.http.flash import see_other
 from undercroft.core.http.route_info import InfoOptions
 from undercroft.modules.admin.service import HOME, SIGN_IN, AdminGuard, safe_admin_path
-from undercroft.modules.auth import PASSWORD_FAILURES
-from undercroft.modules.mfa import SECOND_FACTOR_FAILURES
 from undercroft.modules.sessions import SESSION_COOKIE, SessionService, get_authenticator
 from undercroft.modules.web import PasskeyForm, SecondFactorForm, SignInForm, SignInPages
 
@@ -27,30 +25,10 @@ def routes(guard: AdminGuard) -> list[BaseRoute]:
     return [
         _route("/admin", redirect_home),
         _route(SIGN_IN, sign_in_page),
-        _route(
-            SIGN_IN,
-            sign_in,
-            "POST",
-            limit="sign_in",
-            audit=Audit(
-                "session.started", "mfa.challenged", optional=("sign_in.throttled",), on_failure=PASSWORD_FAILURES
-            ),
-        ),
-        _route(
-            SECOND_FACTOR,
-            second_factor,
-            "POST",
-            limit="sign_in",
-            audit=Audit("session.started", optional=("mfa.recovery_code_used",), on_failure=SECOND_FACTOR_FAILURES),
-        ),
+        _route(SIGN_IN, sign_in, "POST", limit="sign_in", audit=SignInForm.audit),
+        _route(SECOND_FACTOR, second_factor, "POST", limit="sign_in", audit=SecondFactorForm.audit),
         _route(SECOND_FACTOR, redirect_to_sign_in),
-        _route(
-            PASSKEY_SIGN_IN,
-            sign_in_with_passkey,
-            "POST",
-            limit="sign_in",
-            audit=Audit("session.started", none_when="the page asks for a passkey", on_failure=SECOND_FACTOR_FAILURES),
-        ),
+        _route(PASSKEY_SIGN_IN, sign_in_with_passkey, "POST", limit="sign_in", audit=PasskeyForm.audit),
         _route(PASSKEY_SIGN_IN, redirect_to_sign_in),
         _route("/admin/logout", sign_out, "POST", audit=Audit("session.revoked", none_when="there is no session")),
         declare(

@@ -105,9 +105,7 @@ class MemberRead(Schema):
 
     @classmethod
     def of(cls, member: Membership, email: str, full_name: str) -> "MemberRead":
-        return cls(
-            user_id=member.user_id, email=email, full_name=full_name, role=member.role, joined_at=member.created_at
-        )
+        return cls(**member.model_dump(), email=email, full_name=full_name, joined_at=member.created_at)
 
 
 class MemberUpdate(Schema):
@@ -229,5 +227,4 @@ class TeamAdminRead(Schema):
 
     @classmethod
     def of(cls, team: Team, members: int) -> "TeamAdminRead":
-        known = {name: getattr(team, name) for name in cls.model_fields if name != "members"}
-        return cls(**known, members=members)
+        return cls(**team.model_dump(), members=members)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Text, cast, func, select
 from sqlmodel import col
 
 from undercroft.core.auth import PlatformRole
-from undercroft.core.db import ReadSession, Repository
+from undercroft.core.db import Repository
 from undercroft.modules.users.errors import EmailTaken, UserNotFound
 from undercroft.modules.users.models import User, UserAddress
 
@@ -60,12 +60,7 @@ class UserRepository(Repository[User]):
         """List the ids of accounts deleted at or after this time."""
         return (await self._session.scalars(select(col(User.id)).where(col(User.deleted_at) >= moment))).all()
 
-
-class UserAddressRepository:
-    def __init__(self, session: ReadSession) -> None:
-        self._session = session
-
-    async def list_emails(self, user_id: UUID) -> Sequence[str]:
+    async def list_addresses(self, user_id: UUID) -> Sequence[str]:
         """List the current and former addresses of an account, except those that another account has taken."""
         query = select(col(UserAddress.email)).where(col(UserAddress.user_id) == user_id)
         return (await self._session.scalars(query)).all()

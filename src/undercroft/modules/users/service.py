@@ -21,7 +21,7 @@ from undercroft.jobs import enqueue
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak
 from undercroft.modules.users.events import EmailChanged, UserDeactivated, UserDeleted, UserErased, UserRegistered
 from undercroft.modules.users.models import User
-from undercroft.modules.users.repository import UserAddressRepository, UserRepository
+from undercroft.modules.users.repository import UserRepository
 
 ACTIVE, INACTIVE = {"is_active": True}, {"is_active": False}
 
@@ -205,7 +205,7 @@ class UserService:
 
 async def erase_deleted(session: Session, user_id: UUID) -> dict[str, int]:
     """Erase a deleted user from every table, by its privacy declaration; return the number of rows by table."""
-    addresses = await UserAddressRepository(session).list_emails(user_id)
+    addresses = await UserRepository(session).list_addresses(user_id)
     erased = await erase_user(session, user_id, addresses)
     await publish(session, UserErased(user_id))
     return erased

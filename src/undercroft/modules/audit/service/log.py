@@ -1,7 +1,7 @@
 """Read the audit log, and export it as CSV or JSON lines. An export is itself recorded, reading is not."""
 
 import csv
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -43,11 +43,11 @@ async def export(database: Database, filters: ExportQuery) -> AsyncIterator[byte
 
 async def _stream_entries(database: Database, filters: ExportQuery) -> AsyncIterator[bytes]:
     """Yield batches. Each uses its own connection, so that a slow client does not occupy one."""
-    write, position = WRITERS[filters.format](), None
+    write, position = WRITERS[filters.format], None
     while True:
         async with database.read_session() as session:
             found = await AuditLog(session).list(filters, Paging(size=BATCH_SIZE, keyset=True, after=position))
-        yield write(found.items)
+        yield write(found.items, is_first=position is None)
         position = found.next
         if position is None:
             return
@@ -83,33 +83,22 @@ CSV_COLUMNS = (
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
-def csv_writer() -> Callable[[Sequence[dict[str, Any]]], bytes]:
-    """Return a function that writes entries as CSV (RFC 4180), with a header line in its first call."""
-    headed = False
-
-    def write(entries: Sequence[dict[str, Any]]) -> bytes:
-        nonlocal headed
-        text = StringIO()
-        lines = csv.writer(text)
-        if not headed:
-            lines.writerow(CSV_COLUMNS)
-            headed = True
-        lines.writerows([_cell(value) for value in _flatten(entry)] for entry in entries)
-        return text.getvalue().encode("utf-8", "replace")
-
-    return write
+def _write_csv(entries: Sequence[dict[str, Any]], *, is_first: bool) -> bytes:
+    """Encode entries as CSV (RFC 4180), the first ones with a header line."""
+    text = StringIO()
+    lines = csv.writer(text)
+    if is_first:
+        lines.writerow(CSV_COLUMNS)
+    lines.writerows([_cell(value) for value in _flatten(entry)] for entry in entries)
+    return text.getvalue().encode("utf-8", "replace")
 
 
-def json_lines_writer() -> Callable[[Sequence[dict[str, Any]]], bytes]:
-    """Return a function that writes each entry as a line of JSON, in the form of the API."""
-
-    def write(entries: Sequence[dict[str, Any]]) -> bytes:
-        return b"".join(_encode(entry) + b"\n" for entry in entries)
-
-    return write
+def _write_json_lines(entries: Sequence[dict[str, Any]], *, is_first: bool) -> bytes:  # noqa: ARG001 - as `_write_csv`
+    """Encode each entry as a line of JSON, in the form of the API."""
+    return b"".join(_encode(entry) + b"\n" for entry in entries)
 
 
-WRITERS = {ExportFormat.CSV: csv_writer, ExportFormat.JSONL: json_lines_writer}
+WRITERS = {ExportFormat.CSV: _write_csv, ExportFormat.JSONL: _write_json_lines}
 MEDIA_TYPES = {ExportFormat.CSV: "text/csv", ExportFormat.JSONL: "application/jsonl"}
 
 

@@ -38,7 +38,13 @@ from undercroft.modules.sessions import (
 from undercroft.modules.teams import LastOwner
 from undercroft.modules.users import EmailTaken, LastSuperadmin
 
-credentials = Router(surface="auth", tag="Auth", dependencies=[require_local_accounts()], errors=(LocalAccountsOff,))
+credentials = Router(
+    surface="auth",
+    tag="Auth",
+    limit="sign_in",
+    errors=(LocalAccountsOff,),
+    dependencies=[require_local_accounts()],
+)
 account = Router(surface="app", prefix="/users", tag="Profile", team_independent=True, api_keys=False)
 REAUTHENTICATION_ERRORS = (WrongPassword, StepUpRequired, TooManyAttempts, TooBusy)
 
@@ -63,7 +69,6 @@ async def forgot_password(body: EmailOnly, request: Request, passwords: Password
     "/password/reset",
     status_code=204,
     audit="user.password_reset",
-    limit="sign_in",
     idempotency=Exempt("The link works once."),
     summary="Reset a password",
     errors=(LinkInvalid, WeakPassword, TooBusy),
@@ -79,7 +84,6 @@ async def reset_password(body: ResetPassword, response: Response, passwords: Pas
     status_code=204,
     audit=Audit("user.password_changed", on_failure=PASSWORD_FAILURES),
     step_up=When("always: the password in the request, plus a recent second factor if the user has one"),
-    limit="sign_in",
     summary="Change the password of the current user",
     errors=(*REAUTHENTICATION_ERRORS, WeakPassword),
 )
@@ -95,7 +99,6 @@ async def change_password(body: ChangePassword, own: AccountServiceDep) -> None:
     status_code=202,
     audit=Audit("user.email_change_requested", on_failure=PASSWORD_FAILURES),
     step_up=When("always: the password in the request, plus a recent second factor if the user has one"),
-    limit="sign_in",
     summary="Request an email change",
     errors=(*REAUTHENTICATION_ERRORS, DisposableEmail),
 )
@@ -115,7 +118,6 @@ async def change_email(
     "/email/confirm",
     status_code=204,
     audit=Audit("user.email_changed", repeatable=("team.domains_revoked",)),
-    limit="sign_in",
     idempotency=Exempt("The link works once."),
     summary="Confirm an email change",
     errors=(LinkInvalid, EmailTaken, ConfirmationNeedsSession),

@@ -50,8 +50,15 @@ from undercroft.modules.sessions import (
 
 SIGN_IN = Tag("Auth", "Registration, sign-in, tokens and passwords.", group="Account")
 
-sign_in = Router(surface="auth", tag=SIGN_IN, dependencies=[require_local_accounts()], errors=(LocalAccountsOff,))
-magic_links = Router(surface="auth", prefix="/magic-link", tag=SIGN_IN)
+sign_in = Router(
+    surface="auth",
+    tag=SIGN_IN,
+    limit="sign_in",
+    idempotency="never_store",
+    errors=(LocalAccountsOff,),
+    dependencies=[require_local_accounts()],
+)
+magic_links = Router(surface="auth", prefix="/magic-link", tag=SIGN_IN, limit="sign_in", idempotency="never_store")
 
 
 @sign_in.post(
@@ -80,8 +87,6 @@ async def register(
 @sign_in.post(
     "/verify-email",
     audit=Audit("user.registered", optional=("session.started",)),
-    limit="sign_in",
-    idempotency="never_store",
     summary="Verify an email address and sign in",
     errors=(LinkInvalid, AlreadyVerified, WeakPassword, CsrfFailed, TooBusy),
 )
@@ -125,8 +130,6 @@ async def resend_verification(body: EmailOnly, request: Request, registrations: 
 @sign_in.post(
     "/login",
     audit=Audit("session.started", on_failure=(*PASSWORD_FAILURES, "mfa.challenged")),
-    limit="sign_in",
-    idempotency="never_store",
     summary="Sign in",
     errors=(InvalidCredentials, MfaRequired, CsrfFailed, *CAPTCHA_ERRORS, TooManyAttempts, TooBusy),
 )
@@ -152,8 +155,6 @@ async def login(
 @sign_in.post(
     "/token",
     audit=Audit("session.started", on_failure=(*PASSWORD_FAILURES, "mfa.challenged")),
-    limit="sign_in",
-    idempotency="never_store",
     summary="Sign in with an OAuth 2.0 password grant",
     errors=(InvalidCredentials, MfaRequired, CsrfFailed, *CAPTCHA_ERRORS, TooManyAttempts, TooBusy),
 )
@@ -206,8 +207,6 @@ async def request_magic_link(
 @magic_links.post(
     "/verify",
     audit=Audit("session.started", on_failure=("mfa.challenged",)),
-    limit="sign_in",
-    idempotency="never_store",
     summary="Sign in with an emailed link",
     errors=(LinkInvalid, LinkOfAnotherDevice, MfaRequired, MagicLinksOff, LocalAccountsOff, CsrfFailed),
 )

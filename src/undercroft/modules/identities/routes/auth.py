@@ -1,6 +1,6 @@
 """The current user's identities, and social sign-in: redirect to the provider and callback."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urldefrag, urlencode
 from uuid import UUID
@@ -50,7 +50,6 @@ from undercroft.modules.identities.schemas import (
     Providers,
     Redirect,
 )
-from undercroft.modules.identities.service.connections import Connections
 from undercroft.modules.identities.service.flows import OAuthFlowState, flow_cookie
 from undercroft.modules.identities.service.identities import IdentityService, handle_callback
 from undercroft.modules.sessions import (
@@ -192,14 +191,15 @@ async def begin_provider_sign_in(
     After the callback the browser is signed in with a cookie. With `session=bearer`, an app receives a one-time code
     to exchange for tokens.
     """
-
-    async def work() -> Response:
+    try:
         if session is SessionKind.BEARER and code_challenge is None:
             raise ChallengeMissing
         flow_state = OAuthFlowState.begin(provider, return_to=return_to, kind=session, challenge=code_challenge)
-        return await redirect_to_provider(connections, flow_state)
-
-    return await with_error_page(request, work())
+        response = RedirectResponse(await connections.provider(provider).authorization_url(flow_state.flow), 302)
+        flow_state.store(response)
+        return response
+    except AppError as error:
+        return _error_page(request, error)
 
 
 @social.get(
@@ -219,13 +219,12 @@ async def provider_callback(
     """Redirect URI of the provider. A flow completes only once, and only in the browser that started it."""
     parameters = _callback_parameters(request.query_params)
     state = parameters.get("state", "")
-
-    async def work() -> Response:
+    try:
         flow_state = OAuthFlowState.resume(request, provider, state)
         profile = await handle_callback(auth_services.database, connections.provider(provider), flow_state, parameters)
-        return await _complete_flow(request, auth_services, flow_state, profile, client)
-
-    response = await with_error_page(request, work())
+        response = await _complete_flow(request, auth_services, flow_state, profile, client)
+    except AppError as error:
+        response = _error_page(request, error)
     flow_cookie(state).clear(response)
     return response
 
@@ -248,22 +247,12 @@ async def provider_form_callback(provider: ProviderName, request: Request) -> Re
     return RedirectResponse(f"{social.prefix}/{provider}/callback?{urlencode(parameters)}", 303)
 
 
-async def redirect_to_provider(connections: Connections, flow_state: OAuthFlowState) -> Response:
-    url = await connections.provider(flow_state.provider).authorization_url(flow_state.flow)
-    response = RedirectResponse(url, 302)
-    flow_state.store(response)
-    return response
-
-
-async def with_error_page(request: Request, work: Awaitable[Response]) -> Response:
-    """Return the response, or an HTML error page if the client accepts HTML and an error occurs."""
-    try:
-        return await work
-    except AppError as error:
-        if "text/html" not in request.headers.get("accept", ""):
-            raise
-        link = sign_in_link("/")
-        return failure_page(request, error, "Sign-in failed", *([Action("Sign in", link)] if link else []))
+def _error_page(request: Request, error: AppError) -> Response:
+    """Return an HTML error page if the client accepts HTML; otherwise raise the error."""
+    if "text/html" not in request.headers.get("accept", ""):
+        raise error
+    link = sign_in_link("/")
+    return failure_page(request, error, "Sign-in failed", *([Action("Sign in", link)] if link else []))
 
 
 async def _complete_flow(

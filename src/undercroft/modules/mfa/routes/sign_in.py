@@ -20,15 +20,13 @@ from undercroft.modules.sessions import (
     require_local_accounts,
 )
 
-second_factor = Router(surface="auth", tag="Auth")
+second_factor = Router(surface="auth", tag="Auth", limit="sign_in", idempotency="never_store")
 step_up = Router(surface="auth", prefix="/step-up", tag=TWO_FACTOR)
 
 
 @second_factor.post(
     "/mfa/verify",
     audit=Audit("session.started", optional=("mfa.recovery_code_used",), on_failure=SECOND_FACTOR_FAILURES),
-    limit="sign_in",
-    idempotency="never_store",
     summary="Complete a sign-in with a second factor",
     errors=(MfaTokenInvalid, InvalidCode, CsrfFailed, TooManyAttempts),
 )
@@ -80,8 +78,6 @@ async def begin_passkey_sign_in(service: SecondFactorServiceDep) -> OptionsRespo
 @second_factor.post(
     "/passkeys/sign-in",
     audit=Audit("session.started", on_failure=SECOND_FACTOR_FAILURES),
-    limit="sign_in",
-    idempotency="never_store",
     summary="Sign in with a passkey",
     errors=(LocalAccountsOff, InvalidPasskey, CsrfFailed),
     dependencies=[require_local_accounts()],

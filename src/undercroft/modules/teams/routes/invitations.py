@@ -125,15 +125,8 @@ async def accept_invitation(body: InvitationTokenBody, principal: CurrentPrincip
 async def preview_invitation(body: InvitationTokenBody, session: ReadSessionDep) -> InvitationPreview:
     """Returns the invitation of an emailed link. The token authorizes the request."""
     opened = await JoinService(session).get_invitation(body.token.get_secret_value())
-    details, invitation = opened.details, opened.details.invitation
-    return InvitationPreview(
-        team_name=details.team_name,
-        inviter=details.inviter,
-        email=invitation.email,
-        role=invitation.role,
-        expires_at=invitation.expires_at,
-        has_account=opened.has_account,
-    )
+    shown = {"team_name": opened.details.team_name, "inviter": opened.details.inviter}
+    return InvitationPreview(**opened.details.invitation.model_dump(), **shown, has_account=opened.has_account)
 
 
 @offers.get("", summary="List join offers")

@@ -52,11 +52,8 @@ async def read_permissions(principal: CurrentPrincipal, session: ReadSessionDep)
         )
         for role, text in BUILT_IN_DESCRIPTIONS.items()
     ]
-    own = [RoleRead.of(role) for role in await RoleService(session, principal).list()]
-    granted = [
-        RoleGrants(name=role.name, description=role.description, built_in=False, permissions=role.permissions)
-        for role in own
-    ]
+    custom = await RoleService(session, principal).list()
+    granted = [RoleGrants(**RoleRead.of(role).model_dump(), built_in=False) for role in custom]
     return PermissionMatrix(permissions=permissions, roles=built_in + granted)
 
 

@@ -12,12 +12,10 @@ from undercroft.core.http.flash import see_other
 from undercroft.core.http.local_paths import MAX_PATH_LENGTH
 from undercroft.modules.auth import (
     LINK_SENT_MESSAGE,
-    PASSWORD_FAILURES,
     LinkOfAnotherDevice,
     LinkPage,
     MagicLinkServiceDep,
 )
-from undercroft.modules.mfa import SECOND_FACTOR_FAILURES
 from undercroft.modules.sessions import (
     SESSION_COOKIE,
     CurrentClient,
@@ -73,7 +71,7 @@ async def sign_in_page(
 
 @local_router.post(
     SIGN_IN_PAGE,
-    audit=Audit("session.started", "mfa.challenged", optional=("sign_in.throttled",), on_failure=PASSWORD_FAILURES),
+    audit=SignInForm.audit,
     limit="sign_in",
     idempotency=Exempt("HTML forms cannot send the header."),
 )
@@ -83,7 +81,7 @@ async def sign_in(request: Request, form: Annotated[SignInForm, Form()]) -> Resp
 
 @sign_in_router.post(
     SECOND_FACTOR_PAGE,
-    audit=Audit("session.started", optional=("mfa.recovery_code_used",), on_failure=SECOND_FACTOR_FAILURES),
+    audit=SecondFactorForm.audit,
     limit="sign_in",
     idempotency=Exempt("A code and a challenge work once."),
 )
@@ -93,7 +91,7 @@ async def verify_second_factor(request: Request, form: Annotated[SecondFactorFor
 
 @local_router.post(
     PASSKEY_PAGE,
-    audit=Audit("session.started", none_when="the page asks for a passkey", on_failure=SECOND_FACTOR_FAILURES),
+    audit=PasskeyForm.audit,
     limit="sign_in",
     idempotency=Exempt("A challenge works once."),
 )

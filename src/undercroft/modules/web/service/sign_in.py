@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from fastapi import Request, Response
 from msgspec import Struct
@@ -16,10 +16,11 @@ from pydantic import Field, ValidationError
 
 from undercroft.core.context import current_context
 from undercroft.core.errors import AppError
-from undercroft.core.http import asset_url, build_csp
+from undercroft.core.http import Audit, asset_url, build_csp
 from undercroft.core.http.flash import see_other
-from undercroft.modules.auth import AuthServices, InvalidCredentials, TooManyAttempts
+from undercroft.modules.auth import PASSWORD_FAILURES, AuthServices, InvalidCredentials, TooManyAttempts
 from undercroft.modules.mfa import (
+    SECOND_FACTOR_FAILURES,
     Assertion,
     Factor,
     InvalidCode,
@@ -59,6 +60,9 @@ class SignInStep(PageForm):
     of this site sent it.
     """
 
+    audit: ClassVar[Audit]
+    """The audit entries of the route that handles the form."""
+
     next_path: NextPath = ""
 
     def check_origin(self, request: Request) -> None:
@@ -67,6 +71,7 @@ class SignInStep(PageForm):
 
 class SignInForm(SignInStep):
     template, has_captcha = "sign_in", True
+    audit = Audit("session.started", "mfa.challenged", optional=("sign_in.throttled",), on_failure=PASSWORD_FAILURES)
 
     email: EmailField = ""
     password: PasswordField = ""
@@ -76,6 +81,7 @@ class SecondFactorForm(SignInStep):
     """Has one of a TOTP code, a recovery code and the response of a passkey (JSON)."""
 
     template = "second_factor"
+    audit = Audit("session.started", optional=("mfa.recovery_code_used",), on_failure=SECOND_FACTOR_FAILURES)
 
     mfa_token: TokenField = ""
     code: CodeField = ""
@@ -87,6 +93,7 @@ class PasskeyForm(SignInStep):
     """Without the response of a passkey, the form asks for one."""
 
     template = "passkey"
+    audit = Audit("session.started", none_when="the page asks for a passkey", on_failure=SECOND_FACTOR_FAILURES)
 
     passkey: PasskeyField = ""
 
@@ -185,7 +192,7 @@ class SignInPages(Struct, frozen=True):
         return self._render(request, form, error, action=self.second_factor_page, **context)
 
     async def _ask_for_passkey(self, request: Request, form: PasskeyForm, error: AppError | None = None) -> Response:
-        context = await _passkey_sign_in_context(request)
+        context = _passkey_context(await (await _get_service(request)).passkey_options())
         return self._render(request, form, error, action=self.passkey_page, sign_in=self.page, **context)
 
     def _render(self, request: Request, form: SignInStep, error: AppError | None, **context: Any) -> Response:
@@ -205,11 +212,6 @@ async def _second_factor_context(request: Request, token: str) -> dict[str, Any]
     if Factor.PASSKEY not in factors:
         return context
     return {**context, **_passkey_context(await service.options(token))}
-
-
-async def _passkey_sign_in_context(request: Request) -> dict[str, Any]:
-    service = await _get_service(request)
-    return _passkey_context(await service.passkey_options())
 
 
 async def finish_sign_in(
