@@ -49,19 +49,19 @@ class ApiKey(Identified, Timestamped, table=True):
 
     name: Name = Field(max_length=100, description="Purpose of the key, at most 100 characters.")
     expires_at: datetime | None = Field(
-        default=None, sa_type=TIMESTAMP, nullable=True, description="Expiry time; null if the key does not expire."
+        default=None, sa_type=TIMESTAMP, description="Expiry time; null if the key does not expire."
     )
     prefix: str = Field(
         max_length=PREFIX_LENGTH, unique=True, description="Characters after `uc_`, which identify the key."
     )
-    secret_hash: bytes = Field(sa_type=LargeBinary, nullable=False, repr=False)
-    previous_hash: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
-    previous_until: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
-    user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="CASCADE", nullable=True)
-    team_id: UUID | None = Field(default=None, foreign_key="teams.id", ondelete="CASCADE", nullable=True)
-    created_by: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL", nullable=True)
-    scopes: list[str] | None = Field(default=None, sa_type=ARRAY(String(SCOPE_LENGTH)), nullable=True)
-    last_used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    secret_hash: bytes = Field(sa_type=LargeBinary, repr=False)
+    previous_hash: bytes | None = Field(default=None, sa_type=LargeBinary, repr=False)
+    previous_until: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="CASCADE")
+    team_id: UUID | None = Field(default=None, foreign_key="teams.id", ondelete="CASCADE")
+    created_by: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL")
+    scopes: list[str] | None = Field(default=None, sa_type=ARRAY(String(SCOPE_LENGTH)))
+    last_used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     last_used_ip: str = Field(default="", max_length=45)
 
     @property

@@ -18,7 +18,7 @@ TIMESTAMP: Any = DateTime(timezone=True)
 class RequestOriginMixin(SQLModel):
     """The device, IP address and user agent of a request, which the email about it mentions."""
 
-    handle_hash: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
+    handle_hash: bytes | None = Field(default=None, sa_type=LargeBinary, repr=False)
     ip: str = Field(default="", max_length=45, sa_column_kwargs={"server_default": ""})
     user_agent: str = Field(default="", max_length=USER_AGENT_LENGTH, sa_column_kwargs={"server_default": ""})
 
@@ -34,10 +34,10 @@ class Registration(Identified, CreatedAt, RequestOriginMixin, table=True):
         erasures=(Erasure("email", ColumnContent.EMAIL),),
     )
 
-    email: str = Field(max_length=EMAIL_LENGTH, index=True, nullable=False)
+    email: str = Field(max_length=EMAIL_LENGTH, index=True)
     full_name: str = Field(default="", max_length=NAME_LENGTH)
-    password_hash: str = Field(max_length=256, repr=False, nullable=False)
-    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
+    password_hash: str = Field(max_length=256, repr=False)
+    expires_at: datetime = Field(sa_type=TIMESTAMP, index=True)
 
 
 class MailPurpose(StrEnum):
@@ -70,11 +70,11 @@ class MailRequest(Identified, CreatedAt, RequestOriginMixin, table=True):
         ),
     )
 
-    purpose: MailPurpose = Field(sa_type=String(24), nullable=False)
-    email: str = Field(max_length=EMAIL_LENGTH, index=True, nullable=False)
+    purpose: MailPurpose = Field(sa_type=String(24))
+    email: str = Field(max_length=EMAIL_LENGTH, index=True)
     full_name: str = Field(default="", max_length=NAME_LENGTH)
-    user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="CASCADE", nullable=True, index=True)
-    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
+    user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="CASCADE", index=True)
+    expires_at: datetime = Field(sa_type=TIMESTAMP, index=True)
 
 
 class MailToken(CreatedAt, table=True):
@@ -85,16 +85,12 @@ class MailToken(CreatedAt, table=True):
     __table_args__: Any = (Index("ix_auth_mail_tokens_subject_id_purpose", "subject_id", "purpose"),)
 
     token_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
-    purpose: MailPurpose = Field(sa_type=String(24), nullable=False)
-    subject_id: UUID = Field(nullable=False)
+    purpose: MailPurpose = Field(sa_type=String(24))
+    subject_id: UUID
     handle_hash: bytes | None = Field(
-        default=None,
-        sa_type=LargeBinary,
-        nullable=True,
-        repr=False,
-        description="Hash of the requesting device's handle.",
+        default=None, sa_type=LargeBinary, repr=False, description="Hash of the requesting device's handle."
     )
-    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
+    expires_at: datetime = Field(sa_type=TIMESTAMP, index=True)
 
 
 class ThrottleCounter(SQLModel, table=True):
@@ -104,6 +100,6 @@ class ThrottleCounter(SQLModel, table=True):
     __privacy__ = Privacy("none: the keys are hashes", "two hours after the last failure")
 
     key: bytes = Field(sa_type=LargeBinary, primary_key=True)
-    failures: int = Field(default=0, nullable=False)
-    counted_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
-    blocked_until: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    failures: int = Field(default=0)
+    counted_at: datetime = Field(sa_type=TIMESTAMP, index=True)
+    blocked_until: datetime | None = Field(default=None, sa_type=TIMESTAMP)

@@ -19,8 +19,8 @@ class IdempotencyKey(SQLModel, table=True):
     )
 
     digest: bytes = Field(sa_type=LargeBinary, primary_key=True, description="Digest of the key and its owner.")
-    request: bytes = Field(sa_type=LargeBinary, nullable=False, description="HMAC of the request.")
-    outcome: IdempotencyOutcome = Field(sa_type=String(10), nullable=False)
-    response: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
-    created_at: datetime = Field(sa_type=_TIMESTAMP, nullable=False)
-    expires_at: datetime = Field(sa_type=_TIMESTAMP, nullable=False, index=True)
+    request: bytes = Field(sa_type=LargeBinary, description="HMAC of the request.")
+    outcome: IdempotencyOutcome = Field(sa_type=String(10))
+    response: bytes | None = Field(default=None, sa_type=LargeBinary, repr=False)
+    created_at: datetime = Field(sa_type=_TIMESTAMP)
+    expires_at: datetime = Field(sa_type=_TIMESTAMP, index=True)

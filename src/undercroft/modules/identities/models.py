@@ -39,25 +39,23 @@ class ExternalIdentity(Identified, Timestamped, table=True):
         ),
     )
 
-    user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="CASCADE", nullable=True)
+    user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="CASCADE")
     provider: str = Field(max_length=20, description="Name of the provider by which it was linked.")
     issuer: str = Field(max_length=ISSUER_LENGTH)
     subject: str = Field(max_length=SUBJECT_LENGTH, description="Permanent ID of the user at the issuer.")
     email: str | None = Field(default=None, max_length=EMAIL_LENGTH, description="Address last reported by the issuer.")
-    email_verified: bool = Field(default=False, nullable=False)
+    email_verified: bool = Field(default=False)
     known_at: datetime | None = Field(
-        default=None, sa_type=TIMESTAMP, nullable=True, description="Time of the stored profile at the issuer."
+        default=None, sa_type=TIMESTAMP, description="Time of the stored profile at the issuer."
     )
     pending_email: str | None = Field(
         default=None, max_length=EMAIL_LENGTH, description="New address of the user while another account has it."
     )
-    blocked_until: datetime | None = Field(
-        default=None, sa_type=TIMESTAMP, nullable=True, description="End of a block by the issuer."
-    )
+    blocked_until: datetime | None = Field(default=None, sa_type=TIMESTAMP, description="End of a block by the issuer.")
     block_known_at: datetime | None = Field(
-        default=None, sa_type=TIMESTAMP, nullable=True, description="Time of `blocked_until` at the issuer."
+        default=None, sa_type=TIMESTAMP, description="Time of `blocked_until` at the issuer."
     )
-    last_used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    last_used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
 
 
 class UsedMark(SQLModel, table=True):
@@ -67,7 +65,7 @@ class UsedMark(SQLModel, table=True):
     __privacy__ = Privacy("no user", "until the mark expires")
 
     mark: bytes = Field(sa_type=LargeBinary, primary_key=True)
-    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
+    expires_at: datetime = Field(sa_type=TIMESTAMP, index=True)
 
 
 class ExchangeCode(SQLModel, table=True):
@@ -83,9 +81,9 @@ class ExchangeCode(SQLModel, table=True):
     )
 
     code_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
-    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)
-    challenge: str = Field(sa_type=String(43), nullable=False)
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
+    challenge: str = Field(sa_type=String(43))
     first_factor: dict[str, Any] | None = Field(
-        default=None, sa_type=JSONB, nullable=True, description="The first factor of the sign-in."
+        default=None, sa_type=JSONB, description="The first factor of the sign-in."
     )
-    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
+    expires_at: datetime = Field(sa_type=TIMESTAMP, index=True)

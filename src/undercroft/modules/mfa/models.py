@@ -32,16 +32,15 @@ class Totp(SQLModel, table=True):
     __table_args__: Any = (CheckConstraint("(secret_sealed IS NULL) = (confirmed_at IS NULL)", "confirmed"),)
 
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", primary_key=True)
-    secret_sealed: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
-    confirmed_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    secret_sealed: bytes | None = Field(default=None, sa_type=LargeBinary, repr=False)
+    confirmed_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     last_step: int = Field(
         default=0,
         sa_type=BigInteger,
-        nullable=False,
         description="Time step of the last used code; codes of this or an earlier step are rejected.",
     )
-    pending_sealed: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
-    pending_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    pending_sealed: bytes | None = Field(default=None, sa_type=LargeBinary, repr=False)
+    pending_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
 
 
 class RecoveryCode(SQLModel, table=True):
@@ -51,7 +50,7 @@ class RecoveryCode(SQLModel, table=True):
     __privacy__ = Privacy("the user", "until it is used or renewed", erasures=(Erasure("user_id"),))
 
     code_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
-    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
 
 
 class Passkey(Identified, Timestamped, table=True):
@@ -66,24 +65,19 @@ class Passkey(Identified, Timestamped, table=True):
         erasures=(Erasure("user_id"),),
     )
 
-    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)
-    name: Name = Field(max_length=NAME_LENGTH, nullable=False)
-    credential_id: bytes = Field(sa_type=LargeBinary, unique=True, nullable=False, repr=False)
-    public_key: bytes = Field(sa_type=LargeBinary, nullable=False, repr=False, description="COSE key (RFC 9052).")
-    sign_count: int = Field(
-        default=0, sa_type=BigInteger, nullable=False, description="Signature counter at the last use."
-    )
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
+    name: Name = Field(max_length=NAME_LENGTH)
+    credential_id: bytes = Field(sa_type=LargeBinary, unique=True, repr=False)
+    public_key: bytes = Field(sa_type=LargeBinary, repr=False, description="COSE key (RFC 9052).")
+    sign_count: int = Field(default=0, sa_type=BigInteger, description="Signature counter at the last use.")
     transports: list[str] = Field(
         default_factory=list,
         sa_type=ARRAY(String(16)),
         sa_column_kwargs={"server_default": text("'{}'")},
-        nullable=False,
         description="Transports by which browsers reach the authenticator.",
     )
-    backed_up: bool = Field(
-        default=False, nullable=False, description="Whether the passkey is backed up, for example in a cloud."
-    )
-    last_used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    backed_up: bool = Field(default=False, description="Whether the passkey is backed up, for example in a cloud.")
+    last_used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
 
 
 class ChallengePurpose(StrEnum):
@@ -102,9 +96,9 @@ class Challenge(SQLModel, table=True):
     __privacy__ = Privacy("the user", "some minutes", non_personal=("purpose",), erasures=(Erasure("subject_id"),))
 
     challenge_hash: bytes = Field(sa_type=LargeBinary, primary_key=True)
-    purpose: ChallengePurpose = Field(sa_type=String(16), nullable=False)
-    subject_id: UUID | None = Field(default=None, nullable=True)
-    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
+    purpose: ChallengePurpose = Field(sa_type=String(16))
+    subject_id: UUID | None = Field(default=None)
+    expires_at: datetime = Field(sa_type=TIMESTAMP, index=True)
 
 
 class PendingSignIn(Identified, CreatedAt, table=True):
@@ -115,17 +109,16 @@ class PendingSignIn(Identified, CreatedAt, table=True):
         "the user", "some minutes", personal=("first_factor",), non_personal=("kind",), erasures=(Erasure("user_id"),)
     )
 
-    token_hash: bytes = Field(sa_type=LargeBinary, unique=True, nullable=False, repr=False)
-    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)
-    kind: SessionKind = Field(sa_type=String(8), nullable=False)
+    token_hash: bytes = Field(sa_type=LargeBinary, unique=True, repr=False)
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
+    kind: SessionKind = Field(sa_type=String(8))
     password_digest: bytes = Field(
         sa_type=LargeBinary,
-        nullable=False,
         repr=False,
         description="Digest of the password hash; a changed password invalidates the sign-in.",
     )
     first_factor: dict[str, Any] | None = Field(
-        default=None, sa_type=JSONB, nullable=True, description="The first factor of the sign-in."
+        default=None, sa_type=JSONB, description="The first factor of the sign-in."
     )
-    failures: int = Field(default=0, nullable=False)
-    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
+    failures: int = Field(default=0)
+    expires_at: datetime = Field(sa_type=TIMESTAMP, index=True)

@@ -36,9 +36,7 @@ class AuthSession(Identified, CreatedAt, table=True):
         Index("ix_auth_sessions_user_id_created_at", "user_id", "created_at"),
         Index("ix_auth_sessions_expires_at", "expires_at"),
         Index(
-            "ix_auth_sessions_impersonator_id",
-            "impersonator_id",
-            postgresql_where=text("impersonator_id IS NOT NULL"),
+            "ix_auth_sessions_impersonator_id", "impersonator_id", postgresql_where=text("impersonator_id IS NOT NULL")
         ),
         Index(
             "ix_auth_sessions_impersonator_session_id",
@@ -47,9 +45,9 @@ class AuthSession(Identified, CreatedAt, table=True):
         ),
     )
 
-    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False)
-    kind: SessionKind = Field(sa_type=String(8), nullable=False)
-    cookie_hash: bytes | None = Field(default=None, sa_type=LargeBinary, unique=True, nullable=True, repr=False)
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE")
+    kind: SessionKind = Field(sa_type=String(8))
+    cookie_hash: bytes | None = Field(default=None, sa_type=LargeBinary, unique=True, repr=False)
     ip: str = Field(default="", max_length=45, description="IP address of the last use.")
     started_ip: str = Field(
         default="",
@@ -58,15 +56,12 @@ class AuthSession(Identified, CreatedAt, table=True):
         description="IP address of the sign-in, known to the account; empty once it is no longer trusted.",
     )
     user_agent: str = Field(default="", max_length=USER_AGENT_LENGTH)
-    last_seen_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)
-    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, description="Expiry; extended by use.")
-    ends_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, description="Latest possible expiry.")
-    revoked_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    last_seen_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP)
+    expires_at: datetime = Field(sa_type=TIMESTAMP, description="Expiry; extended by use.")
+    ends_at: datetime = Field(sa_type=TIMESTAMP, description="Latest possible expiry.")
+    revoked_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     reauthenticated_at: datetime | None = Field(
-        default=None,
-        sa_type=TIMESTAMP,
-        nullable=True,
-        description="Time of the last authentication with a password or factor.",
+        default=None, sa_type=TIMESTAMP, description="Time of the last authentication with a password or factor."
     )
     issuer: str = Field(
         default="",
@@ -76,7 +71,6 @@ class AuthSession(Identified, CreatedAt, table=True):
     )
     passed_mfa: bool = Field(
         default=False,
-        nullable=False,
         sa_column_kwargs={"server_default": text("false")},
         description="Whether the user has used a second factor in this session.",
     )
@@ -84,14 +78,12 @@ class AuthSession(Identified, CreatedAt, table=True):
         default=None,
         foreign_key="users.id",
         ondelete="CASCADE",
-        nullable=True,
         description="The impersonating administrator; such a session has a fixed expiry and is hidden from the user.",
     )
     impersonator_session_id: UUID | None = Field(
         default=None,
         foreign_key="auth_sessions.id",
         ondelete="CASCADE",
-        nullable=True,
         description="The administrator's session, which ends this one; empty for a token of an external issuer.",
     )
 
@@ -103,12 +95,11 @@ class RefreshToken(CreatedAt, table=True):
     __privacy__ = Privacy("the user", "as long as the session, a used one as long as an idle session")
 
     token_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
-    session_id: UUID = Field(foreign_key="auth_sessions.id", ondelete="CASCADE", nullable=False, index=True)
-    used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    session_id: UUID = Field(foreign_key="auth_sessions.id", ondelete="CASCADE", index=True)
+    used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     settled_at: datetime | None = Field(
         default=None,
         sa_type=TIMESTAMP,
-        nullable=True,
         description="Unused. The previous release writes it and runs on this schema during a deployment.",
     )
 
@@ -132,8 +123,8 @@ class SigningKey(CreatedAt, table=True):
     )
 
     kid: str = Field(primary_key=True, max_length=64)
-    state: KeyState = Field(sa_type=String(8), nullable=False)
-    public_pem: str = Field(nullable=False)
-    private_sealed: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
-    activated_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
-    retired_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    state: KeyState = Field(sa_type=String(8))
+    public_pem: str
+    private_sealed: bytes | None = Field(default=None, sa_type=LargeBinary, repr=False)
+    activated_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    retired_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)

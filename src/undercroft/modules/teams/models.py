@@ -61,14 +61,12 @@ class Team(TeamBase, Identified, Timestamped, SoftDeleted, table=True):
         default_factory=list,
         sa_type=TEXT_ARRAY,
         sa_column_kwargs={"server_default": text("'{}'::text[]")},
-        nullable=False,
         description="Users with a verified address of one of these domains may join.",
     )
     auto_join_claims: dict[str, str] = Field(
         default_factory=dict,
         sa_type=JSONB,
         sa_column_kwargs={"server_default": text("'{}'::jsonb")},
-        nullable=False,
         description="Map of each domain to the ID of the owner who claimed it with a verified address.",
     )
     auto_join_role: str = Field(
@@ -79,7 +77,6 @@ class Team(TeamBase, Identified, Timestamped, SoftDeleted, table=True):
     )
     require_mfa: bool = Field(
         default=False,
-        nullable=False,
         sa_column_kwargs={"server_default": text("false")},
         description="Whether members need a session with MFA to use the team.",
     )
@@ -122,7 +119,7 @@ class CustomRole(Identified, Timestamped, table=True):
     team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE")
     name: str = Field(max_length=ROLE_LENGTH, description="Name of the role, unique in its team.")
     description: str = Field(default="", max_length=200, description="Purpose of the role, at most 200 characters.")
-    permissions: list[str] = Field(sa_type=TEXT_ARRAY, nullable=False, description="Names of declared permissions.")
+    permissions: list[str] = Field(sa_type=TEXT_ARRAY, description="Names of declared permissions.")
 
 
 class Invitation(Identified, Timestamped, table=True):
@@ -152,8 +149,8 @@ class Invitation(Identified, Timestamped, table=True):
     email: str = Field(max_length=EMAIL_LENGTH)
     role: str = Field(max_length=ROLE_LENGTH)
     invited_by: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL")
-    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False)
-    accepted_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    expires_at: datetime = Field(sa_type=TIMESTAMP)
+    accepted_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     accepted_by: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL")
 
 
@@ -164,4 +161,4 @@ class InvitationToken(CreatedAt, table=True):
     __privacy__ = Privacy("the invited user", "as long as the invitation")
 
     token_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
-    invitation_id: UUID = Field(foreign_key="team_invitations.id", ondelete="CASCADE", nullable=False, index=True)
+    invitation_id: UUID = Field(foreign_key="team_invitations.id", ondelete="CASCADE", index=True)

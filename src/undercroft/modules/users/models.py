@@ -39,7 +39,6 @@ class UserBase(SQLModel):
         default_factory=dict,
         sa_type=JSONB,
         sa_column_kwargs={"server_default": text("'{}'::jsonb")},
-        nullable=False,
         description="Map of notification topics to whether the user wants emails about them.",
     )
 
@@ -65,14 +64,13 @@ class User(UserBase, Identified, Timestamped, SoftDeleted, table=True):
     password_hash: str | None = Field(
         default=None, max_length=256, repr=False, description="Argon2id, PHC string format."
     )
-    role: PlatformRole = Field(default=PlatformRole.USER, sa_type=String(16), nullable=False)
-    is_active: bool = Field(default=True, nullable=False, description="Whether the user may sign in.")
-    email_verified_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True), nullable=True)
+    role: PlatformRole = Field(default=PlatformRole.USER, sa_type=String(16))
+    is_active: bool = Field(default=True, description="Whether the user may sign in.")
+    email_verified_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     second_factors: list[str] = Field(
         default_factory=list,
         sa_type=ARRAY(String(16)),
         sa_column_kwargs={"server_default": text("'{}'")},
-        nullable=False,
         description="Kinds of second factor required at sign-in, written by the module that stores the factors.",
     )
 
@@ -96,4 +94,4 @@ class UserAddress(SQLModel, table=True):
     )
 
     email: str = Field(max_length=EMAIL_LENGTH, primary_key=True)
-    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
