@@ -48,15 +48,11 @@ class ApiKeyRepository(Repository[ApiKey]):
             raise ApiKeyNotFound
         return key
 
-    async def lock_and_count_for_user(self, user_id: UUID) -> int:
-        """Count the keys of a user, and block the creation of others until the transaction ends."""
-        await self._session.execute(select(col(User.id)).where(col(User.id) == user_id).with_for_update(key_share=True))
-        return await self.count_by(user_id=user_id)
-
-    async def lock_and_count_for_team(self, team_id: UUID) -> int:
-        """Count the keys of a team, and block the creation of others until the transaction ends."""
-        await self._session.execute(select(col(Team.id)).where(col(Team.id) == team_id).with_for_update(key_share=True))
-        return await self.count_by(team_id=team_id)
+    async def lock_and_count(self, owner: type[User | Team], owner_id: UUID) -> int:
+        """Count the keys of a user or a team, and block the creation of others until the transaction ends."""
+        locked = select(col(owner.id)).where(col(owner.id) == owner_id).with_for_update(key_share=True)
+        await self._session.execute(locked)
+        return await (self.count_by(user_id=owner_id) if owner is User else self.count_by(team_id=owner_id))
 
     async def delete_for_user(self, user_id: UUID) -> int:
         """Delete all keys that act for a user; return their number."""

@@ -184,6 +184,8 @@ class UserService:
 
     async def delete(self, user_id: UUID) -> None:
         """Anonymize a user permanently, which frees the address. Raises `UserNotFound`, `LastSuperadmin`."""
+        from undercroft.modules.users.tasks import erase
+
         user, is_last = await self._lock_with_superadmins(user_id)
         if is_last:
             raise LastSuperadmin
@@ -192,7 +194,7 @@ class UserService:
         # before the event, so that subscribers also erase the origin of this entry
         await self._audit("user.deleted", user_id, user_id, before={"deleted": False}, after={"deleted": True})
         await publish(self._session.writable, UserDeleted(user_id, email))
-        await _enqueue_erasure(self._session.writable, user_id)
+        await enqueue(self._session.writable, erase, user_id=user_id, delay=ERASURE_DELAY)
 
     async def _lock_with_superadmins(self, user_id: UUID) -> tuple[User, bool]:
         """Lock all superadmins, always in the same order, then the user; return whether it is the last one."""
@@ -222,12 +224,6 @@ async def notify(session: Session, user_id: UUID, template: str, **facts: str) -
     await enqueue(
         session, send_notification, user_id=user_id, template=template, when=utc_now(), facts=facts, where=origin
     )
-
-
-async def _enqueue_erasure(session: Session, user_id: UUID) -> None:
-    from undercroft.modules.users.tasks import erase
-
-    await enqueue(session, erase, user_id=user_id, delay=ERASURE_DELAY)
 
 
 def _describe_origin(user_id: UUID) -> str:

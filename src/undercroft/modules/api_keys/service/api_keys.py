@@ -26,7 +26,8 @@ from undercroft.modules.api_keys.repository import ApiKeyRepository, visible_key
 from undercroft.modules.api_keys.schemas import ApiKeyCreate
 from undercroft.modules.api_keys.service.key_format import generate_key, generate_prefix
 from undercroft.modules.api_keys.settings import ApiKeySettings
-from undercroft.modules.teams import TeamRepository
+from undercroft.modules.teams import Team, TeamRepository
+from undercroft.modules.users import User
 
 READ, WRITE = "api_keys:read", "api_keys:write"
 
@@ -139,13 +140,13 @@ class ApiKeyService:
     async def _owning_team(self, kind: KeyKind) -> UUID | None:
         """Return the team that will own a new key, or None for the user's own. Raises `TooManyApiKeys`."""
         if kind is KeyKind.USER:
-            _require_below_limit(await self._keys.lock_and_count_for_user(self._principal.user_id))
+            _require_below_limit(await self._keys.lock_and_count(User, self._principal.user_id))
             return None
         self._require(WRITE)
         team = await TeamRepository(self._session).get(self._principal.team_id)
         if team.personal_user_id is not None:
             raise PersonalTeamKey
-        _require_below_limit(await self._keys.lock_and_count_for_team(team.id))
+        _require_below_limit(await self._keys.lock_and_count(Team, team.id))
         return team.id
 
     def _scopes(self, kind: KeyKind, requested: list[str] | None, *, current: Iterable[str] = ()) -> list[str] | None:

@@ -26,7 +26,7 @@ from undercroft.modules.mfa.errors import (
     WebAuthnError,
     WrongCode,
 )
-from undercroft.modules.mfa.models import Factor, Passkey, Totp
+from undercroft.modules.mfa.models import Factor, Passkey
 from undercroft.modules.mfa.repository import (
     PasskeyRepository,
     PendingSignInRepository,
@@ -103,7 +103,9 @@ class FactorService:
         """Activate the pending authenticator app. Raises `TotpNotStarted`, `WrongCode`."""
         user = await self._lock_user()
         app = await self._totps.find_for_user(user.id)
-        if app is None or app.pending_sealed is None or not _is_fresh(app):
+        if app is None or app.pending_sealed is None or app.pending_at is None:
+            raise TotpNotStarted
+        if utc_now() - app.pending_at > PENDING_LIFETIME:
             raise TotpNotStarted
         secret = TotpSecrets().open(user.id, app.pending_sealed)
         step = find_step(secret, code)
@@ -235,7 +237,3 @@ class FactorService:
     @property
     def _user_id(self) -> UUID:
         return self._principal.user_id
-
-
-def _is_fresh(app: Totp) -> bool:
-    return app.pending_at is not None and utc_now() - app.pending_at <= PENDING_LIFETIME

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Form, Query, Request, Response
+from fastapi import Depends, Form, Query, Request, Response
 from pydantic import Field
 
 from undercroft.core.db import SessionDep
@@ -36,12 +36,12 @@ from undercroft.modules.web.service.site import (
     SIGN_OUT_PAGE,
     SITE,
     Visitor,
+    check_sign_in_available,
     get_mailbox_actions,
-    require_sign_in_available,
     safe_next_path,
 )
 
-sign_in_router = Router(surface="root", dependencies=[require_sign_in_available()])
+sign_in_router = Router(surface="root", dependencies=[Depends(check_sign_in_available)])
 local_router = Router(surface="root", dependencies=[require_local_accounts()])
 
 

@@ -154,7 +154,11 @@ class SignInPages(Struct, frozen=True):
             await form.check(request)
             if not form.passkey:
                 return await self._ask_for_passkey(request, form)
-            return self.redirect(await _authenticate_with_passkey(request, form.passkey), form.next_path)
+            service, assertion = await _get_service(request), Assertion.model_validate_json(form.passkey)
+            _, started = await service.sign_in_with_passkey(assertion, SessionKind.COOKIE)
+            return self.redirect(started, form.next_path)
+        except ValidationError:
+            return await self._ask_for_passkey(request, form, InvalidPasskey())
         except CsrfFailed as error:
             return self.show(request, SignInForm(next_path=form.next_path), error)
         except AppError as error:
@@ -231,24 +235,10 @@ async def finish_sign_in(
     `MfaTokenInvalid`, `InvalidCode`, `TooManyAttempts`.
     """
     try:
-        credential = (
-            MfaCredential(passkey=Assertion.model_validate_json(passkey))
-            if passkey
-            else _parse_credential(code, recovery_code)
-        )
+        credential = MfaCredential.model_validate(_parse_credential(code, recovery_code, passkey))
     except ValidationError:
         raise InvalidCode from None
     return await SecondFactorService(auth_services, client).verify(token, credential, expected_kind=expected_kind)
-
-
-async def _authenticate_with_passkey(request: Request, passkey: str) -> StartedSession:
-    """Start a cookie session for the owner of a passkey, given its assertion. Raises `InvalidPasskey`."""
-    try:
-        assertion = Assertion.model_validate_json(passkey)
-    except ValidationError:
-        raise InvalidPasskey from None
-    _, started = await (await _get_service(request)).sign_in_with_passkey(assertion, SessionKind.COOKIE)
-    return started
 
 
 async def _get_service(request: Request) -> SecondFactorService:
@@ -264,7 +254,9 @@ def _passkey_context(options: dict[str, Any]) -> dict[str, Any]:
     return {"passkey": passkey, "csp": build_csp(script_src="'self'")}
 
 
-def _parse_credential(code: str, recovery_code: str) -> MfaCredential:
+def _parse_credential(code: str, recovery_code: str, passkey: str) -> dict[str, Any]:
+    if passkey:
+        return {"passkey": Assertion.model_validate_json(passkey)}
     if _SIX_DIGITS.fullmatch(str(normalize_code(code))):
-        return MfaCredential.model_validate({"code": code})
-    return MfaCredential.model_validate({"recovery_code": (recovery_code or code)[:MAX_RECOVERY_CODE_LENGTH]})
+        return {"code": code}
+    return {"recovery_code": (recovery_code or code)[:MAX_RECOVERY_CODE_LENGTH]}

@@ -50,14 +50,10 @@ Visitor = Annotated[Principal | None, Depends(_find_visitor)]
 """The signed-in user who opens a page, if any."""
 
 
-async def _check_sign_in_available(connections: ConnectionsDep) -> None:
+async def check_sign_in_available(connections: ConnectionsDep) -> None:
+    """A dependency of pages that need browser sign-in: without it they return 403."""
     if load(IdentitySettings).is_external and not connections.social:
         raise LocalAccountsOff
-
-
-def require_sign_in_available() -> Any:
-    """Return a dependency for pages that need browser sign-in; without it they return 403."""
-    return Depends(_check_sign_in_available)
 
 
 def _list_social_links(next_path: str) -> Sequence[SocialLink]:
