@@ -169,7 +169,7 @@ async def test_invalid_session_cookie_is_rejected(app: Api, secret: str) -> None
 
 
 async def test_csrf_token_of_an_earlier_secret_key_is_accepted(browser: httpx.AsyncClient, app: Api) -> None:
-    from undercroft.modules.sessions.service.csrf import CsrfTokens
+    from undercroft.modules.sessions.service.cookies import CsrfTokens
 
     settings, previous = load(CoreSettings), app.context.get(Authenticator).csrf
     new = {"secret_key": SecretStr("another secret of good length 0123456789"), "secret_keys": [settings.secret_key]}

@@ -3,7 +3,7 @@
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
 from undercroft.modules.mfa.repository import PendingSignInRepository
-from undercroft.modules.mfa.service.reset import erase
+from undercroft.modules.mfa.service.factors import erase
 from undercroft.modules.users import SignInsRevoked, UserDeleted
 
 

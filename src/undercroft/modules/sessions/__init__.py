@@ -27,8 +27,12 @@ from undercroft.modules.sessions.repository.sessions import SessionRepository
 from undercroft.modules.sessions.schemas import Kind, SignInResponse, Token, TokenPair, security_schemes
 from undercroft.modules.sessions.service.client import Client, Device, client_ip, current_client
 from undercroft.modules.sessions.service.components import SessionServices, build_sign_in_response, issue_token_pair
-from undercroft.modules.sessions.service.cookies import SESSION_COOKIE, EncryptedCookie
-from undercroft.modules.sessions.service.csrf import refuse_cross_site, require_same_site
+from undercroft.modules.sessions.service.cookies import (
+    SESSION_COOKIE,
+    EncryptedCookie,
+    refuse_cross_site,
+    require_same_site,
+)
 from undercroft.modules.sessions.service.current_team import TEAM_HEADER, requested_team_id
 from undercroft.modules.sessions.service.interfaces import (
     ChallengePage,

@@ -88,7 +88,7 @@ class SessionRead(Schema):
 
     @classmethod
     def of(cls, session: AuthSession, *, current: UUID | None) -> "SessionRead":
-        return cls(**session.model_dump(), device=device_name(session.user_agent), current=session.id == current)
+        return cls(**dict(session), device=device_name(session.user_agent), current=session.id == current)
 
 
 class Jwk(Schema):

@@ -29,8 +29,7 @@ from undercroft.modules.mfa.schemas import (
     TotpStarted,
 )
 from undercroft.modules.mfa.service.codes import provisioning_uri, qr_code
-from undercroft.modules.mfa.service.factors import PENDING_LIFETIME, FactorService
-from undercroft.modules.mfa.service.reset import reset
+from undercroft.modules.mfa.service.factors import PENDING_LIFETIME, FactorService, reset
 from undercroft.modules.mfa.service.second_factor import SECOND_FACTOR_FAILURES
 from undercroft.modules.users import UserNotFound
 

@@ -1,7 +1,7 @@
-"""The current user's second factors, and what changes when the first is added or the last is removed.
+"""The current user's second factors, and their removal by a superadmin or a command for a user who has lost them.
 
-Sign-in reads only `users.second_factors`. Only this file and `reset` change it, with the user's row locked, so that
-concurrent changes cannot leave it wrong.
+Sign-in reads only `users.second_factors`. Only this file changes it, with the user's row locked, so that concurrent
+changes cannot leave it wrong.
 """
 
 from datetime import timedelta
@@ -13,7 +13,7 @@ from msgspec import Struct
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.auth.settings import StepUpSettings
-from undercroft.core.db import Paging, ReadSession, RowPage, utc_now
+from undercroft.core.db import Database, Paging, ReadSession, RowPage, Session, utc_now
 from undercroft.core.settings import load
 from undercroft.modules.mfa.errors import (
     MfaNotEnabled,
@@ -44,9 +44,9 @@ from undercroft.modules.mfa.service.codes import (
 )
 from undercroft.modules.mfa.service.notifications import notify
 from undercroft.modules.mfa.service.webauthn import PasskeyService
-from undercroft.modules.sessions import SessionRepository
+from undercroft.modules.sessions import SessionRepository, SessionService
 from undercroft.modules.teams import TeamRepository
-from undercroft.modules.users import User, UserRepository
+from undercroft.modules.users import User, UserNotFound, UserRepository
 
 PENDING_LIFETIME = timedelta(minutes=15)
 MAX_PASSKEYS = 20
@@ -237,3 +237,39 @@ class FactorService:
     @property
     def _user_id(self) -> UUID:
         return self._principal.user_id
+
+
+async def reset(session: Session, user_id: UUID) -> bool:
+    """Turn two-factor authentication off for a user and notify the user. Returns whether it was on.
+
+    All sessions are revoked, because a session that passed an old factor would otherwise count as one that passed the
+    next factor. The user and the user's API keys have no access to teams that require two-factor authentication until
+    it is on again. Raises `UserNotFound`.
+    """
+    user = await UserRepository(session).lock(user_id)
+    before = list(user.second_factors)
+    await erase(session, user_id)
+    if not before:
+        return False
+    await UserRepository(session).update(user, {"second_factors": []})
+    revoked = {"sessions": await SessionService(session).revoke_all(user_id)}
+    old, new = ({"second_factors": factors} for factors in (before, []))
+    await record(session, Entry("mfa.reset", None, "user", user_id, before=old, after=new, details=revoked))
+    await notify(session, user_id, "mfa/mfa_reset")
+    return True
+
+
+async def reset_by_email(database: Database, *, email: str) -> bool:
+    """Like `reset`, for the user with this email address. Raises `UserNotFound`."""
+    async with database.session() as session:
+        user = await UserRepository(session).get_by_email(email)
+        if user is None:
+            raise UserNotFound(f"No user has the email address {email}.")
+        return await reset(session, user.id)
+
+
+async def erase(session: Session, user_id: UUID) -> None:
+    await TotpRepository(session).delete_by(user_id=user_id)
+    await PasskeyRepository(session, user_id).delete_by()
+    await RecoveryCodeRepository(session).replace(user_id, [])
+    await PendingSignInRepository(session).delete_by(user_id=user_id)

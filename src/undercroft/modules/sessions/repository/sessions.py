@@ -189,10 +189,6 @@ class SigningKeyRepository(Repository[SigningKey]):
     async def all(self) -> Sequence[SigningKey]:
         return (await self._session.scalars(select(SigningKey).order_by(col(SigningKey.created_at)))).all()
 
-    async def list_sealed(self) -> Iterable[bytes]:
-        query = select(col(SigningKey.private_sealed)).where(col(SigningKey.private_sealed).is_not(None))
-        return (await self._session.scalars(query)).all()
-
     async def lock_all(self) -> Sequence[SigningKey]:
         """Return all keys, locked against changes by other processes. The advisory lock also works without rows."""
         await self._session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("auth.signing_keys", 0))))

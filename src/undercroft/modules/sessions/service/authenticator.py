@@ -26,8 +26,7 @@ from undercroft.modules.sessions.repository.principals import (
 from undercroft.modules.sessions.repository.sessions import LastSeen
 from undercroft.modules.sessions.service.access_tokens import AccessTokens
 from undercroft.modules.sessions.service.client import client_ip, read_device
-from undercroft.modules.sessions.service.cookies import SESSION_COOKIE
-from undercroft.modules.sessions.service.csrf import CsrfTokens, require_same_site
+from undercroft.modules.sessions.service.cookies import SESSION_COOKIE, CsrfTokens, require_same_site
 from undercroft.modules.sessions.service.current_team import requested_team_id
 from undercroft.modules.sessions.service.interfaces import ApiKeys, ExternalAccounts
 from undercroft.modules.teams import TeamNotFound, is_mfa_blocked

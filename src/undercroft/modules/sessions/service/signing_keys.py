@@ -161,9 +161,8 @@ class SigningKeyService:
 
     async def _reencrypt(self) -> None:
         """Encrypt private keys again that are encrypted under an older SECRET_KEY."""
-        async with self._database.read_session() as session:
-            if all(self._keyring.is_current(sealed) for sealed in await SigningKeyRepository(session).list_sealed()):
-                return
+        if all(self._keyring.is_current(row.private_sealed) for row in await self.all() if row.private_sealed):
+            return
         async with self._database.session() as session:
             for row in await SigningKeyRepository(session).lock_all():
                 if row.private_sealed is not None and not self._keyring.is_current(row.private_sealed):

@@ -11,7 +11,7 @@ from undercroft.core.http.query import query
 from undercroft.modules.teams.errors import PersonalTeam, SlugTaken, TeamNotFound, TeamWithoutOwner
 from undercroft.modules.teams.repository.teams import TeamAdminRepository, build_filters
 from undercroft.modules.teams.schemas import MemberRead, TeamAdminRead
-from undercroft.modules.teams.service.administration import TeamAdminService
+from undercroft.modules.teams.service.teams import TeamAdminService
 
 ALL_TEAMS = Tag("All teams", "All teams, for administrators.", group="Administration")
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.exc import IntegrityError
 
 from undercroft.core.audit import Entry, changes, record
@@ -17,17 +18,18 @@ from undercroft.core.ids import new_id
 from undercroft.core.settings import load
 from undercroft.core.validation import make_slug
 from undercroft.jobs import Task, enqueue
-from undercroft.modules.teams.errors import SlugTaken, TeamNotFound, TeamRoleTooWeak, TeamWithoutOwner
+from undercroft.modules.teams.errors import PersonalTeam, SlugTaken, TeamNotFound, TeamRoleTooWeak, TeamWithoutOwner
 from undercroft.modules.teams.events import TeamPurged
 from undercroft.modules.teams.models import Membership, Team, TeamRole
 from undercroft.modules.teams.repository.members import MembershipRepository
-from undercroft.modules.teams.repository.teams import TeamRepository, UserTeam
+from undercroft.modules.teams.repository.teams import TeamAdminRepository, TeamRepository, UserTeam
 from undercroft.modules.teams.schemas import TeamCreate, TeamUpdate
 from undercroft.modules.teams.service.domains import domain_claims, revoke_stale_claims
 from undercroft.modules.teams.service.locked_team import OWNER_PERMISSION, LockedTeam, lock_team
 from undercroft.modules.teams.settings import TeamSettings
 from undercroft.modules.users import UserRepository
 
+TeamWithCount = tuple[Team, int]
 MAX_GENERATED_SLUG = 50
 """Maximum characters of a generated slug, which leaves room for a random suffix."""
 
@@ -146,6 +148,47 @@ class TeamService:
         await revoke_stale_claims(locked.session, locked.team)
         user = await UserRepository(self._session).get(locked.user_id)
         return domain_claims(locked.team, after["auto_join_domains"], user)
+
+
+class TeamAdminService:
+    """All teams with their member counts. Pass a `Session` to change them, a `ReadSession` to read them."""
+
+    def __init__(self, session: ReadSession) -> None:
+        self._session = session
+        self._teams = TeamAdminRepository(session)
+        self._members = MembershipRepository(session)
+
+    async def list(self, paging: Paging, *where: ColumnElement[bool]) -> RowPage[TeamWithCount]:
+        teams = await self._teams.list(paging, *where)
+        counts = await self._members.count_by_team([team.id for team in teams.items])
+        return teams.map(lambda team: (team, counts.get(team.id, 0)))
+
+    async def get(self, team_id: UUID) -> TeamWithCount:
+        """Return a team with its member count. Raises `TeamNotFound`."""
+        team = await self._teams.get(team_id)
+        return team, await self._members.size(team.id)
+
+    async def members(self, team_id: UUID, paging: Paging) -> RowPage[Any]:
+        """List rows of (membership, email, full name), also of a deleted team. Raises `TeamNotFound`."""
+        team = await self._teams.get(team_id)
+        return await self._members.members(team.id, paging)
+
+    async def delete(self, team_id: UUID) -> None:
+        """Delete a team, which is inaccessible until restored. Raises `TeamNotFound`, `PersonalTeam`."""
+        team = await self._teams.lock(team_id)
+        if team.personal_user_id is not None:
+            raise PersonalTeam
+        if team.deleted_at is None:
+            await self._teams.soft_delete(team)
+            deleted = Entry("team.deleted", None, "team", team_id, team_id, {"deleted": False}, {"deleted": True})
+            await record(self._session.writable, deleted)
+
+    async def restore(self, team_id: UUID) -> TeamWithCount:
+        """Restore a team. Raises `TeamNotFound` and the errors of `restore_team`."""
+        team = await self._teams.lock(team_id)
+        if team.deleted_at is not None:
+            await restore_team(self._session.writable, team)
+        return await self.get(team_id)
 
 
 def is_mfa_blocked(principal_row: Mapping[str, Any], *, passed_mfa: bool) -> bool:
