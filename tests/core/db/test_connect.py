@@ -15,7 +15,7 @@ from undercroft.app.migrations import require_current, upgrade_all
 from undercroft.core import settings
 from undercroft.core.db import Database, DatabaseSettings, Statement
 from undercroft.core.db import connect as connect_module
-from undercroft.core.db.connect import detect_pooler, wait_for_database
+from undercroft.core.db.connect import detect_pooler, open_connection, wait_for_database
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.ids import new_id
 from undercroft.devstack.machine import free_port
@@ -151,3 +151,32 @@ async def test_options_of_an_sqlalchemy_url_take_effect(database_url: str, query
     finally:
         await database.close()
     assert (row["count"] > 0) is cached
+
+
+async def test_number_of_cached_statements_is_limited_by_the_url(database_url: str) -> None:
+    database = Database(DatabaseSettings(database_url=SecretStr(f"{database_url}?statement_cache_size=2")))
+    try:
+        async with database.read_session() as session:
+            for number in range(20):
+                await session.fetch(Statement(text(f"SELECT {number}")))
+            (row,) = await session.fetch(CACHED)
+    finally:
+        await database.close()
+    assert row["count"] < 10  # two, and those that the driver closes with its next statement
+
+
+async def test_open_connection_to_an_unreachable_database_names_it_without_credentials() -> None:
+    port = free_port()
+    with pytest.raises(
+        ConfigurationError, match=f"127.0.0.1:{port} cannot be used: the connection was refused"
+    ) as error:
+        async with open_connection(f"postgresql://ada:hunter2@127.0.0.1:{port}/b"):
+            pass
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.usefixtures("test_settings")
+async def test_detection_without_a_database_names_the_setting() -> None:
+    settings.use(DatabaseSettings(database_url=SecretStr(""), postgres_host=""))
+    with pytest.raises(ConfigurationError, match="DATABASE_URL is not set"):
+        await detect_pooler()

@@ -1,6 +1,7 @@
 """All error codes of PostgreSQL: the client's error and the state of the connection."""
 
 import errno
+import socket
 
 import asyncpg
 import pytest
@@ -17,8 +18,9 @@ from undercroft.core.db.errors import (
     is_connection_lost,
     is_outcome_unknown,
     translate_error,
+    unreachable_error,
 )
-from undercroft.core.errors import ServiceUnavailable
+from undercroft.core.errors import ConfigurationError, ServiceUnavailable, TemporarilyUnavailable
 from undercroft.core.http.errors import InternalError, as_app_error
 
 BUG, RETAINED, CLOSED, ALL_CLOSED = None, "retained", "closed", "all closed"
@@ -168,6 +170,44 @@ def test_pool_timeout_is_unavailable_with_a_known_outcome() -> None:
 def test_programming_error_is_not_a_database_error(error: Exception) -> None:
     error.__cause__ = asyncpg.DiskFullError("while this one was handled")
     assert translate_error(error) is None
+
+
+async def test_statement_prepared_before_a_migration_is_unavailable_and_keeps_its_connection(
+    database: Database,
+) -> None:
+    bystander = await _idle_beside(database)
+    with pytest.raises(DatabaseUnavailable) as raised:
+        async with database.session() as session:
+            raw = await session.raw()
+            await raw.execute("CREATE TEMPORARY TABLE notes (size int)")
+            await raw.fetch("SELECT * FROM notes")
+            await raw.execute("ALTER TABLE notes ALTER COLUMN size TYPE text")
+            await raw.fetch("SELECT * FROM notes")
+    assert isinstance(raised.value.__cause__, asyncpg.InvalidCachedStatementError)
+    assert [raw.is_closed(), bystander.is_closed()] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "reason"),
+    [
+        (TimeoutError(), TemporarilyUnavailable, "the connection timed out"),
+        (socket.gaierror(-2, "Name or service not known"), TemporarilyUnavailable, "the host name cannot be resolved"),
+        (ConnectionRefusedError(111, "refused"), TemporarilyUnavailable, "the connection was refused"),
+        (OSError("Multiple exceptions: [Errno 111] Connect call failed"), TemporarilyUnavailable,
+         "the connection was refused"),
+        (asyncpg.CannotConnectNowError("the server is starting up.\nmore"), TemporarilyUnavailable,
+         "the server is starting up"),
+        (asyncpg.InvalidPasswordError("wrong password"), ConfigurationError, "wrong password"),
+        (ValueError(), ConfigurationError, "ValueError"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)  # fmt: skip
+def test_unreachable_database_is_described_without_credentials(error: Exception, kind: type, reason: str) -> None:
+    described = unreachable_error("postgresql://ada:hunter2@db.example:6543/shop", error)
+    assert type(described) is kind
+    assert str(described).startswith(f"The database at db.example:6543 cannot be used: {reason}.\n")
+    assert "ada" not in str(described)
+    assert "hunter2" not in str(described)
 
 
 async def _idle_beside(database: Database) -> asyncpg.Connection:

@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from tests.core.db.proxy import Cut, run_proxy
 from undercroft.core.db import DatabaseSettings, Statement
 from undercroft.core.db import pool as pool_module
-from undercroft.core.db.errors import DatabaseUnavailable
+from undercroft.core.db.errors import DatabaseUnavailable, translate_error
 from undercroft.core.db.pool import Pool
 from undercroft.devstack.machine import free_port
 
@@ -168,3 +169,53 @@ async def test_connections_are_checked_in_when_pooling_requires_it(
 
     assert not pool._idle
     await pool.close()
+
+
+async def test_waiter_connects_when_it_gets_a_closed_connection(pool: Pool) -> None:
+    acquired = [await pool.acquire() for _ in range(SIZE)]
+    waiting = asyncio.create_task(pool.acquire())
+    await asyncio.sleep(0)
+    closed = acquired.pop()
+    await closed.raw.close()
+    closed.release()
+
+    connection = await waiting
+    assert not connection.raw.is_closed()
+    assert pool.in_use == SIZE
+    for each in (*acquired, connection):
+        each.release()
+    assert pool.in_use == 0
+
+
+async def test_waiter_that_loses_its_place_to_a_new_caller_is_refused_after_the_timeout(pool: Pool) -> None:
+    acquired = [await pool.acquire() for _ in range(SIZE)]
+    waiting = asyncio.create_task(pool.acquire())
+    await asyncio.sleep(0)
+    acquired.pop().discard()
+    acquired.append(await pool.acquire())
+
+    with pytest.raises(DatabaseUnavailable, match="are busy"):
+        await waiting
+    assert pool.in_use == SIZE
+    for each in acquired:
+        each.release()
+    assert await pool.fetchrow(PID)
+
+
+async def test_connection_whose_rollback_fails_is_closed(database_url: str) -> None:
+    failing = Statement(text("SELECT 1 / 0 FROM (SELECT count(*) FROM projects) AS counted"))
+    async with run_proxy(database_url) as proxy:
+        settings = DatabaseSettings(tenant_rls=True)
+        pool = Pool(proxy.url(database_url), settings, name="read", size=SIZE, read_only=True)
+        connection = await pool.acquire()
+        connection.release()
+        proxy.cut, proxy.marker = Cut.BEFORE_REQUEST, b"ROLLBACK"
+        with pytest.raises(Exception) as raised:
+            await pool.fetch(failing)
+        assert isinstance(translate_error(raised.value), DatabaseUnavailable)
+        assert proxy.hits > 0
+        assert connection.raw.is_closed()
+        assert pool.in_use == 0
+        proxy.cut = Cut.NEVER
+        assert await pool.fetchrow(PID)
+        await pool.close()

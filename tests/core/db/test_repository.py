@@ -2,12 +2,14 @@
 
 import asyncio
 
+import asyncpg
 import pytest
 
 from tests.core.db.row_locks import until_waiting
 from tests.factories import UserRow, insert_user
 from tests.projects import ProjectNotFound, ProjectRepository
 from undercroft.core.db import Database, Paging, all_tenants
+from undercroft.core.db.errors import DatabaseConflict
 from undercroft.core.db.repository import Repository, UnknownSort
 from undercroft.core.ids import new_id
 from undercroft.modules.projects.models import Project, ProjectStatus
@@ -238,3 +240,40 @@ async def test_lock_of_a_row_deleted_during_the_wait_raises_not_found(database: 
         await projects.soft_delete(locked)
     with pytest.raises(ProjectNotFound):
         await waiting
+
+
+async def test_create_many_raises_constraint_violations_immediately(database: Database) -> None:
+    class Users(Repository[User]):
+        model = User
+
+    reached: list[str] = []
+    with pytest.raises(DatabaseConflict):
+        async with database.session() as session:
+            await Users(session).create_many(User(email="twice@example.com") for _ in range(2))
+            reached.append("after create_many")
+    assert reached == []
+
+
+async def test_upsert_updates_only_the_row_of_the_repositorys_team(
+    database: Database, owner: UserRow, owner_url: str
+) -> None:
+    stranger = await insert_user(database)
+    await fill(database, stranger, "same name")
+    tables = await asyncpg.connect(owner_url)
+    await tables.execute("CREATE UNIQUE INDEX test_upsert ON projects (team_id, name)")
+    try:
+        for description in ("inserted", "updated"):
+            async with database.session() as session:
+                # The repository's team counts, not that of the row.
+                row = Project(name="same name", description=description, team_id=stranger.team_id)
+                await ProjectRepository(session, owner.team_id).upsert(
+                    row, on=["team_id", "name"], update=["description"]
+                )
+    finally:
+        await tables.execute("DROP INDEX test_upsert")
+        await tables.close()
+    async with database.read_session() as session:
+        (written,) = (await ProjectRepository(session, owner.team_id).list()).items
+        (untouched,) = (await ProjectRepository(session, stranger.team_id).list()).items
+    assert (written.description, written.team_id) == ("updated", owner.team_id)
+    assert untouched.description == ""

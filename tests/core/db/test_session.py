@@ -374,3 +374,27 @@ async def test_refused_begin_is_not_repeated(database: Database, monkeypatch: py
         async with database.session() as session:
             await session.raw()
     assert attempts == [database.write]
+
+
+async def test_connection_with_a_running_statement_is_closed_after_a_rollback(database: Database) -> None:
+    with pytest.raises(Conflict):
+        async with database.session() as session:
+            raw = await session.raw()
+            running = asyncio.create_task(raw.execute("SELECT pg_sleep(0.2)"))
+            await asyncio.sleep(0)
+            raise Conflict
+    assert raw.is_closed()
+    assert database.write.in_use == 0
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_refresh_reads_the_changes_of_other_statements_to_this_row(database: Database) -> None:
+    owner, bystander = await insert_user(database), await insert_user(database)
+    async with database.session() as session:
+        changed, other = await session.get(User, owner.user_id), await session.get(User, bystander.user_id)
+        assert changed
+        assert other
+        await (await session.raw()).execute("UPDATE users SET full_name = 'Renamed'")
+        assert changed.full_name == "Test User"
+        await session.refresh(changed)
+        assert (changed.full_name, other.full_name) == ("Renamed", "Test User")

@@ -95,3 +95,13 @@ def test_migrations_bypass_a_pooler() -> None:
     )
     assert settings.migration_url == "postgresql://u:p@direct/d"
     assert settings.has_direct_connection
+
+
+def test_production_requires_a_database() -> None:
+    unset = DatabaseSettings(database_url=SecretStr(""), postgres_host="")
+    assert unset.url == ""
+    (error,) = unset.production_errors()
+    assert error.startswith("DATABASE_URL is not set.")
+    by_url = DatabaseSettings(database_url=SecretStr("postgresql://u:p@h/d"), postgres_host="")
+    by_parts = DatabaseSettings(database_url=SecretStr(""), postgres_host="db.example")
+    assert [*by_url.production_errors(), *by_parts.production_errors()] == []

@@ -5,17 +5,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fastapi import Request
+from fastapi import Request, WebSocket
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.core.http.asgi_client import AsgiClient
 from tests.core.http.conftest import Build
 from undercroft.core.context import current_context
 from undercroft.core.errors import CodeError
-from undercroft.core.http import Router
+from undercroft.core.http import Exempt, Router
 from undercroft.core.http.application import Api
+from undercroft.testing import connect_websocket
 
 router = Router(surface="public", prefix="/boxes")
 PATH = "/api/v1/public/boxes"
@@ -152,3 +153,43 @@ async def test_responses_of_handlers_pass_through_middleware(asgi_client: AsgiCl
     asgi_client.app.add_exception_handler(404, lambda _request, _error: PlainTextResponse("own", 404))
     assert (await asgi_client.get("/nowhere")).body == b"own"
     assert seen == ["http /nowhere"]
+
+
+async def greet(request: Request) -> Response:
+    return PlainTextResponse(f"{request.url.path} {request.path_params}")
+
+
+async def stream(websocket: WebSocket, name: str) -> None:
+    await websocket.accept()
+    await websocket.send_text(name)
+
+
+async def count_lids() -> int:
+    return 2
+
+
+def make_router() -> Router:
+    made = Router(surface="public", prefix="/lids", audit=Exempt("It only reads."))
+    made.add_route("/plain/{name}", greet)
+    made.websocket("/{name}/live")(stream)
+    made.get("")(count_lids)
+    made.get("/{name}")(read_box)
+    return made
+
+
+async def test_mounted_routes_follow_the_prefix_of_their_surface(build: Build) -> None:
+    made, mounted = make_router(), build(router)
+    mounted.app.add([made], mount="/ext/hotel")
+    unmounted = build(made)
+    for client, path, other in (
+        (mounted, "/api/v1/public/ext/hotel/lids", "/api/v1/public/lids"),
+        (unmounted, "/api/v1/public/lids", "/api/v1/public/ext/hotel/lids"),
+    ):
+        assert (await client.get(path)).json == 2
+        assert (await client.get(f"{path}/red")).status == 200
+        assert (await client.get(f"{path}/plain/red")).body.decode() == f"{path}/plain/red {{'name': 'red'}}"
+        assert (await connect_websocket(client.app, f"{path}/red/live", headers={})).text == "red"
+        for missing in (other, f"{other}/red", f"{other}/plain/red", f"/ext/hotel{path}/red"):
+            assert (await client.get(missing)).status == 404
+        assert (await connect_websocket(client.app, f"{other}/red/live", headers={})).status_code == 404
+    assert (await mounted.get(f"{PATH}/red")).status == 200

@@ -6,7 +6,7 @@ from warnings import catch_warnings, simplefilter
 
 import asyncpg
 import pytest
-from fastapi import HTTPException
+from fastapi import HTTPException, Request
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
@@ -71,6 +71,20 @@ async def half() -> StreamingResponse:
         raise RuntimeError("torn")
 
     return StreamingResponse(stream())
+
+
+@router.get("/streamed")
+async def stream() -> StreamingResponse:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"x" * 5000
+
+    return StreamingResponse(pieces(), media_type="application/octet-stream")
+
+
+@router.post("/streamed")
+async def read_stream(request: Request) -> int:
+    return len([chunk async for chunk in request.stream()])
 
 
 @router.post("")
@@ -347,3 +361,39 @@ async def test_plugin_client_raises_an_unexpected_error_by_default(build: Build)
             await raising.get(f"{SHELVES}/broken")
         assert (await raising.get(f"{SHELVES}/missing")).status_code == 404
         assert (await plain.get(f"{SHELVES}/broken")).status_code == 500
+
+
+@pytest.mark.parametrize(("method", "sent"), [("POST", []), ("GET", ["http.response.start"])], ids=["before", "during"])
+async def test_disconnect_of_the_client_is_logged_with_status_499(
+    build: Build, read_logs: Callable[[], str], method: str, sent: list[str]
+) -> None:
+    app, messages = build(router).app, list[str]()
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            raise OSError("the connection is closed")
+        messages.append(message["type"])
+
+    headers = [(b"host", b"api.example.com")] + [(b"content-length", b"5")] * (method == "POST")
+    scope = {"type": "http", "method": method, "path": f"{SHELVES}/streamed", "query_string": b"", "headers": headers}
+    connection = {"scheme": "https", "root_path": "", "client": ("192.0.2.10", 4711), "asgi": {"spec_version": "2.4"}}
+    await app(scope | connection, receive, send)
+    lines = [json.loads(line) for line in read_logs().splitlines()]
+    assert [line["status"] for line in lines if "status" in line] == [499]
+    assert "unhandled error" not in {line["event"] for line in lines}
+    assert messages == sent
+
+
+async def test_developer_sees_the_message_of_an_error_of_unknown_origin(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("undercroft.core.http.errors.find_origin", lambda _error: None)
+    error = (await build(router, settings=(DEVELOPMENT,)).get(f"{SHELVES}/broken", **LOCAL)).json["error"]
+    assert error == {
+        "code": "INTERNAL_ERROR",
+        "message": "RuntimeError: a secret of the house, sk=12345",
+        "details": None,
+    }

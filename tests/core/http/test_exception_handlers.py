@@ -1,5 +1,6 @@
 """Exception handlers of the application, and what happens to exceptions without one."""
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Annotated, Any
@@ -60,6 +61,15 @@ async def open_with_app_error(name: str) -> None:
 @router.get("/broken")
 async def open_broken() -> None:
     raise RuntimeError("broken")
+
+
+@router.get("/group/{name}")
+async def open_with_group(name: str) -> None:
+    raise {
+        "one": ExceptionGroup("one", [NotFound()]),
+        "nested": ExceptionGroup("outer", [ExceptionGroup("inner", [NotFound()])]),
+        "two": ExceptionGroup("two", [NotFound(), NotFound()]),
+    }[name]
 
 
 @router.post("")
@@ -128,6 +138,26 @@ async def test_handler_of_unexpected_errors_responds_after_they_are_logged(
     assert (await asgi_client.get(f"{PATH}/broken")).body == b"sorry: broken"
     assert "unhandled error" in read_logs()
     assert (await asgi_client.get(f"{PATH}/app-error/missing")).code == "NOT_FOUND"
+
+
+async def test_handler_of_unexpected_errors_without_async_runs_in_a_thread(asgi_client: AsgiClient) -> None:
+    @asgi_client.app.exception_handler(Exception)
+    def handle(_request: Request, error: Exception) -> PlainTextResponse:
+        return PlainTextResponse(f"{error} {threading.current_thread() is threading.main_thread()}", 500)
+
+    assert (await asgi_client.get(f"{PATH}/broken")).body == b"broken False"
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [("one", 404, "NOT_FOUND"), ("nested", 404, "NOT_FOUND"), ("two", 500, "INTERNAL_ERROR")],
+)
+async def test_group_of_one_exception_is_that_exception(
+    asgi_client: AsgiClient, read_logs: Callable[[], str], name: str, status: int, code: str
+) -> None:
+    response = await asgi_client.get(f"{PATH}/group/{name}")
+    assert (response.status, response.code) == (status, code)
+    assert ("unhandled error" in read_logs()) is (status == 500)
 
 
 async def test_dependency_that_swallows_an_exception_is_an_unexpected_error(

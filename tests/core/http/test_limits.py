@@ -8,7 +8,7 @@ from tests.core.http.conftest import Build
 from undercroft.core.auth import Authenticator, PlatformRole, Principal
 from undercroft.core.errors import NotFound, Unauthorized
 from undercroft.core.http import Router
-from undercroft.core.http.limits import Limiter, RateLimits
+from undercroft.core.http.limits import CORE_RATES, Limiter, RateLimits
 from undercroft.core.http.rates import Rate
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.ids import new_id
@@ -279,3 +279,11 @@ class TestShared:
 
         assert set(await statuses(asgi_client, f"{PUBLIC}/one", 10)) == {200}
         await cache.close()
+
+
+def test_name_of_a_rate_is_declared_once() -> None:
+    with pytest.raises(ValueError, match="The rate limit expensive is declared twice"):
+        RateLimits([("expensive", lambda: "1/hour"), ("expensive", lambda: "2/hour")])
+    with pytest.raises(ValueError, match="The rate limit sign_in is declared twice"):
+        RateLimits([("sign_in", lambda: "1000000/second")])
+    assert set(RateLimits([("expensive", lambda: "1/hour")]).by_name) == {*CORE_RATES, "expensive"}

@@ -322,6 +322,13 @@ def test_other_routes_are_declared_where_they_are_made() -> None:
     assert (get_info(mount).audit, get_info(mount).limit) == (Exempt("It only reads."), None)
 
 
+def test_audit_declaration_names_actions_or_states_why_there_are_none() -> None:
+    with pytest.raises(ValueError, match="Name the action that a success records"):
+        Audit(optional=("box.opened",))
+    assert Audit("box.opened").actions == ("box.opened",)
+    assert Audit(none_when="the box is open").actions == ()
+
+
 @pytest.mark.parametrize(("make", "message"), [(When, "State when"), (Exempt, "State the reason")])
 def test_empty_reason_is_refused(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -53,6 +53,15 @@ async def fail(websocket: WebSocket, name: str, accept: bool = True) -> None:
     }[name]
 
 
+@router.websocket("/ended/{name}")
+async def fail_after_the_end(websocket: WebSocket, name: str) -> None:
+    await websocket.accept()
+    if name == "closed":
+        await websocket.close(4001)
+        raise RuntimeError("after the end")
+    await websocket.receive_text()
+
+
 BOX = "0198f3c2-7a41-7c3e-9d55-0b6f1f2f7a10"
 
 
@@ -147,6 +156,21 @@ async def test_error_closes_the_connection_with_a_code_and_is_logged(
     assert ("unhandled error" if name == "broken" else "websocket.refused") in read_logs()
 
 
+async def test_error_after_the_close_is_logged_and_sends_nothing(
+    asgi_client: AsgiClient, read_logs: Callable[[], str]
+) -> None:
+    sent = await exchange(asgi_client, f"{PATH}/ended/closed")
+    assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
+    assert sent[-1]["code"] == 4001
+    assert "after the end" in read_logs()
+
+
+async def test_client_that_disconnects_is_no_error(asgi_client: AsgiClient, read_logs: Callable[[], str]) -> None:
+    sent = await exchange(asgi_client, f"{PATH}/ended/by-the-client")
+    assert [message["type"] for message in sent] == ["websocket.accept"]
+    assert "error" not in read_logs()
+
+
 async def test_exception_handler_handles_websockets(asgi_client: AsgiClient) -> None:
     @asgi_client.app.exception_handler(BoxNotFound)
     async def handle(websocket: WebSocket, _error: BoxNotFound) -> None:
@@ -180,7 +204,7 @@ async def test_dependency_reads_the_connection(build: Build) -> None:
 
 
 def test_route_has_the_declaration_and_the_guard() -> None:
-    [route, _] = router.routes
+    route = router.routes[0]
     info = get_info(route)
     assert (info.permission, info.changes_data, info.impersonation) == ("boxes:read", True, False)
     assert depends_on(route, current_principal)  # type: ignore[arg-type]

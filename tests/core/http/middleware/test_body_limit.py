@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import suppress
 
 import pytest
 from starlette.exceptions import HTTPException
@@ -164,3 +165,20 @@ async def test_streamed_response_does_not_wait_for_the_body() -> None:
     await BodyLimit(echoes, LIMIT)(recorder.scope, recorder.receive, recorder.send)
 
     assert recorder.sent_by_then == [[], ["http.response.start", "http.response.body"], [*recorder.sent[:3]]]
+
+
+async def test_application_that_ignores_the_limit_reads_no_further_piece() -> None:
+    read: list[int] = []
+
+    async def ignore_the_limit(_scope: Scope, receive: Receive, _send: Send) -> None:
+        for number in range(4):
+            with suppress(HTTPException):
+                await receive()
+                read.append(number)
+
+    recorder = BodyRecorder(9, headers=[(b"transfer-encoding", b"chunked"), (b"expect", b"100-continue")])
+
+    await BodyLimit(ignore_the_limit, 2)(recorder.scope, recorder.receive, recorder.send)
+
+    assert (read, recorder.left) == ([0, 1], 6)
+    assert recorder.sent == ["http.response.start", "http.response.body"]

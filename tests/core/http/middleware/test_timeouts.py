@@ -1,7 +1,9 @@
 import asyncio
+from typing import Any
 
 from tests.core.http.conftest import Build
 from tests.core.http.middleware.sample_routes import router
+from undercroft.core.http.middleware.timeouts import Timeouts
 from undercroft.core.http.settings import HttpSettings
 
 PATH = "/api/v1/public/shelf"
@@ -56,3 +58,51 @@ async def test_client_disconnect_is_not_a_timeout(build: Build) -> None:
     task.cancel()
 
     assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
+
+
+class SteppedLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock only changes on request."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+
+def test_timer_of_another_event_loop_cancels_nothing() -> None:
+    """A test client runs each request on an event loop of its own."""
+    timeouts, sent = Timeouts(wait_forever, 60), list[str]()
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    async def start() -> asyncio.Task[None]:
+        scope = {"type": "http", "method": "GET", "path": "/api", "headers": [], "state": {}}
+        task = asyncio.create_task(timeouts(scope, wait_forever, send))
+        await asyncio.sleep(0)
+        return task
+
+    async def let_timers_run() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    first, second = SteppedLoop(), SteppedLoop()
+    try:
+        abandoned, task = first.run_until_complete(start()), second.run_until_complete(start())
+        first.now = 1000
+        first.run_until_complete(let_timers_run())
+        assert (abandoned.cancelling(), task.cancelling()) == (0, 0)
+        second.now = 1000
+        second.run_until_complete(let_timers_run())
+        assert task.done()
+        assert sent == ["http.response.start", "http.response.body"]
+        assert not abandoned.cancelling()
+        abandoned.cancel()
+        first.run_until_complete(asyncio.gather(abandoned, return_exceptions=True))
+    finally:
+        first.close()
+        second.close()
+
+
+async def wait_forever(*_: Any) -> Any:
+    await asyncio.Event().wait()

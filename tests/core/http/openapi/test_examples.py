@@ -13,6 +13,14 @@ class Node(BaseModel):
     children: list["Node"] = []
 
 
+class Bush(BaseModel):
+    shoots: list["Bush | Twig"]
+
+
+class Twig(BaseModel):
+    twigs: list["Bush | Twig"]
+
+
 class Shelf(BaseModel):
     id: UUID
     width: int = Field(ge=10)
@@ -55,6 +63,7 @@ def test_example_of_an_object_is_completed_with_its_required_properties() -> Non
 
 def test_recursive_types_end() -> None:
     assert example_of(Node) == {"name": "Website", "parent": None, "children": []}
+    assert example_of(Bush) == {"shoots": [{"twigs": []}]}
 
 
 @pytest.mark.parametrize(
