@@ -2,20 +2,25 @@
 
 import asyncio
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 import structlog
+from pydantic import SecretStr
 
 from tests.jobs import sample_tasks
 from tests.jobs.processes import running_worker, wait_until
-from undercroft.core.db import Database
+from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.settings import load, use
-from undercroft.jobs import Job, enqueue
+from undercroft.devstack.machine import free_port
+from undercroft.jobs import Job, claims, enqueue
+from undercroft.jobs import worker as worker_module
 from undercroft.jobs.engines import QueueMessage
 from undercroft.jobs.engines.postgres import PostgresEngine
 from undercroft.jobs.settings import JobsSettings
+from undercroft.jobs.worker import FINAL_WRITE_TIMEOUT, Worker
 from undercroft.testing.jobs import CapturedJobs
 
 LOST = (
@@ -300,3 +305,146 @@ async def test_log_context_of_a_job_excludes_that_of_its_worker(database: Databa
     with structlog.contextvars.bound_contextvars(stray="worker"):
         await jobs.run_all()
     assert "stray" not in (await jobs.get(job.id)).result["bound"]
+
+
+class Clock:
+    """Replaces the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+async def test_worker_of_queues_without_tasks_claims_nothing(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, what="tea")
+    worker = Worker(database, queues=("nothing",))
+    try:
+        assert await worker.drain() == 0
+    finally:
+        await worker.close()
+    assert (await has_status(jobs, job, "queued"), sample_tasks.done) == (True, [])
+
+
+async def test_other_workers_have_time_for_a_heartbeat_after_an_outage(
+    database: Database, jobs: CapturedJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(claims, "time", clock)
+    use(load(JobsSettings).model_copy(update={"jobs_redelivery": 20}))
+    worker = Worker(database)
+
+    async def drain_at(seconds: float) -> list[Any]:
+        clock.now = 1000 + seconds
+        await worker.drain()
+        return [*sample_tasks.done]
+
+    try:
+        assert await drain_at(100) == []  # the first contact after 100 s
+        for what, silence in (("alive", 90), ("dead", 130)):
+            job = await enqueue_job(database, what=what)
+            await fetchval(database, LOST, job.message_id, uuid4())
+            beat = "UPDATE pgqueuer SET heartbeat = now() - $2::interval WHERE id = $1"
+            await fetchval(database, beat, job.message_id, timedelta(seconds=silence))
+        assert await drain_at(100) == ["dead"]
+        assert await drain_at(109) == ["dead"]
+        assert await drain_at(110) == ["dead", "alive"]
+    finally:
+        await worker.close()
+
+
+async def test_short_silence_does_not_delay_the_claims_of_other_workers(
+    database: Database, jobs: CapturedJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(claims, "time", clock)
+    use(load(JobsSettings).model_copy(update={"jobs_redelivery": 20}))
+    worker = Worker(database)
+    try:
+        clock.now += 10
+        await worker.drain()
+        job = await enqueue_job(database, what="tea")
+        await fetchval(database, LOST, job.message_id, uuid4())
+        await fetchval(database, "UPDATE pgqueuer SET heartbeat = now() - interval '25 seconds'")
+        await worker.drain()
+    finally:
+        await worker.close()
+    assert sample_tasks.done == ["tea"]
+
+
+async def test_blocked_worker_writes_outcomes_and_releases_its_other_jobs_before_it_exits(
+    database: Database, jobs: CapturedJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = await enqueue_job(database, what="tea")
+    running = await enqueue_job(database, sample_tasks.wait_long)
+    deferred = await enqueue_job(database, sample_tasks.run_alone, n=1)
+    await abandon_job(database, deferred, attempts=2, lost=2)
+    clock, exits = Clock(), list[int]()
+    worker = Worker(database)
+    await worker._claims.claim(10)
+    await wait_until(lambda: is_done("started"))
+
+    async def has_outcome() -> bool:
+        return ended.id in worker._claims.outcomes.pending
+
+    await wait_until(has_outcome)
+    deadline = clock.now + load(JobsSettings).jobs_stop_timeout + FINAL_WRITE_TIMEOUT
+    monkeypatch.setattr(worker_module, "time", clock)
+    monkeypatch.setattr(worker_module, "os", SimpleNamespace(_exit=exits.append))
+    monkeypatch.setattr(worker_module, "FINAL_WRITE_TIMEOUT", 60)
+
+    worker._on_loop_blocked()
+    clock.now = 1e9
+    worker._on_loop_blocked()
+    assert exits == [], "no signal was received"
+    monkeypatch.setattr(worker_module, "FINAL_WRITE_TIMEOUT", FINAL_WRITE_TIMEOUT)
+    clock.now = 1000
+    worker.stop_from_signal()
+    monkeypatch.setattr(worker_module, "FINAL_WRITE_TIMEOUT", 60)
+    clock.now = deadline - 0.1
+    worker.stop_from_signal()
+    worker._on_loop_blocked()
+    assert exits == [], "running jobs have time to end"
+    clock.now = deadline
+    await asyncio.to_thread(worker._on_loop_blocked)
+
+    assert exits == [1]
+    rows = [await jobs.get(each.id) for each in (ended, running, deferred)]
+    assert [(row.status, row.attempts, row.lost) for row in rows] == [
+        ("succeeded", 1, 0),
+        ("queued", 0, 0),
+        ("queued", 2, 3),
+    ]
+    assert rows[0].result == "tea"
+    messages = await fetch(database, "SELECT id, status::text, execute_after <= now() AS due FROM pgqueuer ORDER BY id")
+    assert [(row["id"], row["status"], row["due"]) for row in messages] == [
+        (running.message_id, "queued", False),
+        (deferred.message_id, "queued", True),
+    ]
+    worker._claims.stop_all()
+    await wait_until(lambda: has_no_attempts(worker))
+    await worker.close()
+
+
+async def has_no_attempts(worker: Worker) -> bool:
+    return not worker._claims.attempts
+
+
+async def test_blocked_worker_exits_also_without_the_database(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = Database(DatabaseSettings(database_url=SecretStr(f"postgresql://a@127.0.0.1:{free_port()}/b")))
+    clock, exits = Clock(), list[int]()
+    worker = Worker(nowhere)
+    monkeypatch.setattr(worker_module, "time", clock)
+    monkeypatch.setattr(worker_module, "os", SimpleNamespace(_exit=exits.append))
+    worker.stop_from_signal()
+    clock.now += 3600
+    with structlog.testing.capture_logs() as logs:
+        await asyncio.to_thread(worker._on_loop_blocked)
+    await worker.close()
+    await nowhere.close()
+    assert exits == [1]
+    assert logs[-1]["event"] == "jobs could not be released: they run again"
+    assert logs[-1]["error"] == "ConnectionRefusedError"

@@ -171,6 +171,14 @@ def test_invalid_task_names_file_line_and_task() -> None:
         task(name="mail.leak")(leak)
 
 
+@pytest.mark.parametrize("name", ["send", "Mail.send", "mail.", ".send", "mail.send now", "mail.send\n", "mail;send"])
+def test_invalid_task_name_is_refused(name: str) -> None:
+    async def anything() -> None: ...
+
+    with pytest.raises(InvalidTask, match="is not a valid task name"):
+        task(name=name)(anything)
+
+
 @pytest.mark.parametrize("options", [{"retries": -1}, {"timeout": 0}, {"timeout": -1}])
 def test_negative_retries_and_timeouts_are_rejected(options: dict[str, Any]) -> None:
     async def anything() -> None: ...

@@ -141,6 +141,20 @@ async def test_blocked_event_loop_is_reported_once_with_task_and_stack(database:
     assert [each["event"] for each in logs if each["event"] == "event_loop.recovered"] == ["event_loop.recovered"]
 
 
+async def test_event_loop_blocked_by_a_callback_is_reported_and_watched_further(database: Database) -> None:
+    with structlog.testing.capture_logs() as logs:
+
+        async def has_recovered(times: int) -> bool:
+            return [each["event"] for each in logs].count("event_loop.recovered") == times
+
+        async with running_worker(database):
+            for times in (1, 2):
+                asyncio.get_running_loop().call_soon(time.sleep, 3)
+                await wait_until(lambda times=times: has_recovered(times))
+    blocked = [each for each in logs if each["event"] == "event_loop.blocked"]
+    assert [each["blocking"] for each in blocked] == [None, None]
+
+
 @pytest.mark.parametrize("task", [unresponsive_tasks.sleep_in_thread, unresponsive_tasks.ignore_cancellation])
 async def test_worker_with_an_unresponsive_task_exits_and_releases_the_job(
     database: Database, jobs: CapturedJobs, workers: WorkerProcesses, task: Any

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 
 from undercroft.jobs import watchdog
 from undercroft.jobs.watchdog import HeartbeatProcess
@@ -56,3 +57,23 @@ def test_ended_process_is_started_again_after_a_delay(
     monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: now + watchdog.RESTART_DELAY))
     heartbeats.ensure_running()
     assert [process.poll() for process in started[1:]] == [None]
+
+
+def test_failed_start_is_logged_and_retried_after_a_delay(
+    heartbeats: HeartbeatProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[Any] = []
+    now = time.monotonic()
+
+    def refuse(arguments: Any, **_options: Any) -> None:
+        attempts.append(arguments)
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(watchdog, "subprocess", SimpleNamespace(Popen=refuse, PIPE=subprocess.PIPE))
+    with structlog.testing.capture_logs() as logs:
+        for elapsed in (0, watchdog.RESTART_DELAY / 2, watchdog.RESTART_DELAY):
+            monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda elapsed=elapsed: now + elapsed))
+            heartbeats.ensure_running()
+    assert len(attempts) == 2
+    expected = ("heartbeat_process.start_failed", "no more processes")
+    assert [(each["event"], each["reason"]) for each in logs] == [expected] * 2

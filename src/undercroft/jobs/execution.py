@@ -149,8 +149,6 @@ class JobAttempt:
 
     def _report_unresponsive(self) -> None:
         """Report a task that has not stopped. At shutdown, finish it; the remaining code ends with the process."""
-        if self._finished:
-            return
         how = "runs in a thread, which cannot be canceled" if self._runs_in_thread else "ignores cancellation"
         log.error("job.unresponsive", task=self.claim.task, job=str(self.id), reason=self._stop_message(), how=how)
         if self._stop_reason is StopReason.SHUTDOWN:

@@ -53,9 +53,6 @@ class Scheduler:
 
     async def run_once(self) -> None:
         """Enqueue due tasks, then sleep until the next one is due."""
-        if not self._scheduled:
-            await asyncio.sleep(MAX_SLEEP)
-            return
         if self._registered_at is None or datetime.now(UTC) - self._registered_at > REGISTER_INTERVAL:
             await self.register()
         await self.tick()
