@@ -9,8 +9,7 @@ from tests.core.http.asgi_client import AsgiClient
 from tests.core.http.conftest import Build
 from undercroft.core.context import use_context
 from undercroft.core.http import Router
-from undercroft.core.http.content_security_policy import build_csp
-from undercroft.core.http.pages import PageTemplates, email_link_page, render_page
+from undercroft.core.http.pages import PageTemplates, build_csp, email_link_page, render_page
 from undercroft.core.http.settings import HttpSettings
 
 router = Router(surface="root")

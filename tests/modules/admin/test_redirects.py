@@ -11,7 +11,7 @@ from tests.modules.forms import hidden_fields
 from tests.modules.mfa.conftest import Clock
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
-from undercroft.core.http.local_paths import MAX_PATH_LENGTH
+from undercroft.core.http.same_site import MAX_PATH_LENGTH
 from undercroft.modules.admin.service import HOME, safe_admin_path
 
 PATHS = [

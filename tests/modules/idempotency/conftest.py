@@ -13,7 +13,7 @@ from undercroft.core.db import Database, SessionDep
 from undercroft.core.errors import AppError, Conflict
 from undercroft.core.http import CurrentPrincipal, Router
 from undercroft.core.http.application import Api
-from undercroft.core.http.responses import json_response
+from undercroft.core.http.body import json_response
 from undercroft.modules.projects.models import ProjectBase
 from undercroft.modules.projects.resources import ProjectResource
 from undercroft.testing.lifespan import run_lifespan

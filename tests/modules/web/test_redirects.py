@@ -2,7 +2,7 @@
 
 import pytest
 
-from undercroft.core.http.local_paths import MAX_PATH_LENGTH
+from undercroft.core.http.same_site import MAX_PATH_LENGTH
 from undercroft.modules.web.service.site import safe_next_path
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from undercroft.core.auth.principal import Principal
-from undercroft.core.db.reauthorization import bind_reauthorization, current_reauthorization, without_reauthorization
+from undercroft.core.db.reauthorization import current_reauthorization, without_reauthorization
 from undercroft.core.db.session import Session
 from undercroft.core.errors import Conflict
 
@@ -35,7 +35,7 @@ class Authorization:
         lock: Callable[[Session, Principal], Awaitable[None]],
     ) -> None:
         self.principal = principal
-        self.check: Callable[[Principal], None] = _accept
+        self.check: Callable[[Principal], None] = lambda _principal: None
         self._authenticate = authenticate
         self._lock = lock
         self._verified_at = time.monotonic()
@@ -60,19 +60,10 @@ class Authorization:
         self._verified_at, self._waited = time.monotonic(), False
 
 
-def bind_authorization(authorization: Authorization) -> None:
-    """Verify the transactions of this request by this authorization."""
-    bind_reauthorization(authorization)
-
-
 def current_authorization() -> Authorization | None:
     """The authorization of the current request; None if no caller was authenticated."""
     current = current_reauthorization()
     return current if isinstance(current, Authorization) else None
-
-
-def _accept(_principal: Principal) -> None:
-    """Accept every authenticated principal."""
 
 
 def _includes(now: Principal, before: Principal) -> bool:

@@ -121,7 +121,7 @@ class Authenticator(Protocol):
     """Authenticates requests, with at most one database statement and no other I/O."""
 
     async def authenticate(self, request: HTTPConnection) -> Principal:
-        """Return the principal, bound by `bind_authorization` so that it is verified again after the request has
+        """Return the principal, bound by `bind_reauthorization` so that it is verified again after the request has
         waited.
 
         Raises `Unauthorized` (missing or invalid credentials), `Forbidden` (CSRF), `NotFound` (team).

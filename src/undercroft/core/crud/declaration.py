@@ -28,7 +28,8 @@ def complete(resource: type[Resource[Any]]) -> None:
     words = re.sub(r"(?<!^)(?=[A-Z])", "_", model.__name__).lower()
     resource.noun = resource.noun or words
     resource.plural = resource.plural or _plural(resource.noun)
-    writable = [name for name in model.model_fields if name not in _unwritable(resource)]
+    unwritable = {*NEVER_WRITABLE, *resource.read_only, *resource.hidden}
+    writable = [name for name in model.model_fields if name not in unwritable]
     _derive(resource, writable)
     resource.references = frozenset(name for name in writable if table_of(model).c[name].foreign_keys)
     resource.defaults = tuple(
@@ -72,10 +73,6 @@ def _derive(resource: type[Resource[Any]], writable: list[str]) -> None:
     resource.repository = type(base.__name__, (base,), {"__module__": __name__, **options})
 
 
-def _unwritable(resource: type[Resource[Any]]) -> set[str]:
-    return {*NEVER_WRITABLE, *resource.read_only, *resource.hidden}
-
-
 def _check(resource: type[Resource[Any]]) -> None:
     model: Any = resource.model
     name = resource.__name__
@@ -93,7 +90,8 @@ def _check(resource: type[Resource[Any]]) -> None:
         )
     for option in COLUMN_OPTIONS:
         _check_columns(resource, model, option)
-    if seen := next((name for name in sorted(resource.hidden) if name in _queried(resource)), None):
+    queried = {*resource.searchable, *resource.sortable, *resource.filters}
+    if seen := next((name for name in sorted(resource.hidden) if name in queried), None):
         raise CodeError(
             f"{seen} of {name} is hidden, but clients could find out its values by a search, filter or sort order. "
             "Remove it from one of the options.",
@@ -102,10 +100,6 @@ def _check(resource: type[Resource[Any]]) -> None:
     shown = model.model_fields.keys() - {*resource.hidden}
     if secret := next((field for field in sorted(shown) if SECRET_NAME.search(field)), None):
         raise CodeError(f"{name} would show {secret}, which looks like a secret. Add it to hidden.", at=resource)
-
-
-def _queried(resource: type[Resource[Any]]) -> set[str]:
-    return {*resource.searchable, *resource.sortable, *resource.filters}
 
 
 def _check_columns(resource: type[Resource[Any]], model: type[SQLModel], option: str) -> None:

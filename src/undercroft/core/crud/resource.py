@@ -9,14 +9,21 @@ from pydantic import BaseModel
 from sqlalchemy.orm.exc import StaleDataError
 
 from undercroft.core.audit import Entry, changes, record
-from undercroft.core.crud.errors import ReferenceNotFound
 from undercroft.core.crud.repository import CrudRepository, Row
 from undercroft.core.db import Paging, ReadSession, RowPage, Session, TenantOwned, Versioned, utc_now
-from undercroft.core.errors import Conflict, NotFound, PreconditionFailed
+from undercroft.core.errors import Conflict, NotFound, PreconditionFailed, Unprocessable
 from undercroft.core.events import Event, publish
 from undercroft.core.ids import new_id
 
 T = TypeVar("T", bound=TenantOwned)
+
+
+class ReferenceNotFound(Unprocessable):
+    code = "REFERENCE_NOT_FOUND"
+    message = "The field in `details.field` refers to something that does not exist."
+
+    def __init__(self, field: str) -> None:
+        super().__init__(details={"field": field})
 
 
 class Caller(Protocol):

@@ -6,9 +6,8 @@ from uuid import UUID
 
 from fastapi import Path, Request, Response
 
-from undercroft.core.crud.errors import ReferenceNotFound
 from undercroft.core.crud.repository import Row
-from undercroft.core.crud.resource import Resource
+from undercroft.core.crud.resource import ReferenceNotFound, Resource
 from undercroft.core.crud.schemas import build_query
 from undercroft.core.db import ReadSessionDep, SessionDep, SoftDeleted, Versioned
 from undercroft.core.db.repository import UnknownSort
@@ -49,104 +48,93 @@ class ResourceRoutes:
         self.router = Router(surface="app", prefix=resource.path(), tag=build_tag(resource))
 
     def add_list(self) -> None:
-        resource = self.resource
-        parameters = build_query(resource.model, resource.filters, resource.sortable)
+        parameters = build_query(self.resource.model, self.resource.filters, self.resource.sortable)
 
         async def list_rows(query: Any, principal: CurrentPrincipal, session: ReadSessionDep) -> Response:
-            filters = {name: getattr(query, name) for name in resource.filters}
-            rows = await resource(session, principal).list(query.paging, filters)
+            filters = {name: getattr(query, name) for name in self.resource.filters}
+            rows = await self.resource(session, principal).list(query.paging, filters)
             return page_response(rows.map(self._encode))
 
         self._add(
             *("GET", "", "list", list_rows),
             {"query": Annotated[parameters, query(parameters)]},
             f"Returns the team's {self.things}, newest first unless `sort` is given.",
-            name=f"list_{resource.plural}",
-            response_model=Page[resource.read_schema],  # type: ignore[name-defined]
+            name=f"list_{self.resource.plural}",
+            response_model=Page[self.resource.read_schema],  # type: ignore[name-defined]
             summary=f"List the team's {self.things}",
             errors=(UnknownSort, InvalidCursor),
         )
 
     def add_create(self) -> None:
-        resource = self.resource
-
         async def create(request: Request, body: Any, principal: CurrentPrincipal, session: SessionDep) -> Response:
-            row = await resource(session, principal).create(body)
+            row = await self.resource(session, principal).create(body)
             location = f"{request.scope['path']}/{row['id']}"
             return self._respond(row, status=201, headers={"Location": location})
 
         self._add(
             *("POST", "", "create", create),
-            {"body": resource.create_schema},
+            {"body": self.resource.create_schema},
             f"Creates {self.a_noun} of the current team.",
-            audit=f"{resource.noun}.created",
+            audit=f"{self.resource.noun}.created",
             status_code=201,
             errors=self.references,
         )
 
     def add_read(self) -> None:
-        resource = self.resource
-
         async def read(key: UUID, principal: CurrentPrincipal, session: ReadSessionDep) -> Response:
-            return self._respond(await resource(session, principal).read(key))
+            return self._respond(await self.resource(session, principal).read(key))
 
         self._add(
             *("GET", self.one, "get", read),
             {},
             f"Returns {self.a_noun}" + (" with its version as the ETag." if self.responses else "."),
-            name=f"read_{resource.noun}",
+            name=f"read_{self.resource.noun}",
             responses=self.responses,
-            errors=(resource.not_found,),
+            errors=(self.resource.not_found,),
         )
 
     def add_update(self) -> None:
-        resource = self.resource
-
         async def update(
             key: UUID, body: Any, principal: CurrentPrincipal, session: SessionDep, versions: IfMatch
         ) -> Response:
-            return self._respond(await resource(session, principal).update(key, body, versions=versions))
+            return self._respond(await self.resource(session, principal).update(key, body, versions=versions))
 
         self._add(
             *("PATCH", self.one, "update", update),
-            {"body": resource.update_schema},
+            {"body": self.resource.update_schema},
             f"Changes only the given fields. With `If-Match`, fails if the {self.noun} has changed since that version.",
-            audit=Audit(f"{resource.noun}.changed", none_when="nothing changed"),
+            audit=Audit(f"{self.resource.noun}.changed", none_when="nothing changed"),
             responses=self.responses,
-            errors=(resource.not_found, Conflict, PreconditionFailed, InvalidIfMatch, *self.references),
+            errors=(self.resource.not_found, Conflict, PreconditionFailed, InvalidIfMatch, *self.references),
         )
 
     def add_delete(self) -> None:
-        resource = self.resource
-
         async def delete(key: UUID, principal: CurrentPrincipal, session: SessionDep, versions: IfMatch) -> None:
-            await resource(session, principal).delete(key, versions=versions)
+            await self.resource(session, principal).delete(key, versions=versions)
 
-        restorable = ", which can be restored" if issubclass(resource.model, SoftDeleted) else ""
+        restorable = ", which can be restored" if issubclass(self.resource.model, SoftDeleted) else ""
         self._add(
             *("DELETE", self.one, "delete", delete),
             {},
             f"Deletes {self.a_noun}{restorable}. With `If-Match`, fails if it has changed since that version.",
-            audit=f"{resource.noun}.deleted",
+            audit=f"{self.resource.noun}.deleted",
             status_code=204,
             response_model=None,
-            errors=(resource.not_found, PreconditionFailed, InvalidIfMatch),
+            errors=(self.resource.not_found, PreconditionFailed, InvalidIfMatch),
         )
 
     def add_restore(self) -> None:
-        resource = self.resource
-
         async def restore(key: UUID, principal: CurrentPrincipal, session: SessionDep) -> Response:
-            return self._respond(await resource(session, principal).restore(key))
+            return self._respond(await self.resource(session, principal).restore(key))
 
         self._add(
             *("POST", f"{self.one}/restore", "restore", restore),
             {},
             f"Restores a deleted {self.noun}.",
             summary=f"Restore a deleted {self.noun}",
-            audit=f"{resource.noun}.restored",
+            audit=f"{self.resource.noun}.restored",
             responses=self.responses,
-            errors=(resource.not_found,),
+            errors=(self.resource.not_found,),
         )
 
     def _add(

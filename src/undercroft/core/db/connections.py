@@ -54,7 +54,7 @@ class PooledConnection:
     def check_in(self) -> None:
         """Check it in to SQLAlchemy's pool."""
         self._fairy.close()
-        self._pool.wake_waiter()
+        self._pool.pass_on(None)
 
     def release_after_error(self, error: BaseException) -> None:
         """Release it after a statement outside of a transaction raised this; close it unless the statement was just
@@ -114,7 +114,7 @@ class ConnectionPool:
         try:
             return await self._connect()
         except BaseException:
-            self.wake_waiter()
+            self.pass_on(None)
             raise
         finally:
             self._connecting -= 1
@@ -128,7 +128,7 @@ class ConnectionPool:
                 received = await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():
-                self._pass_to_waiter(waiter.result())
+                self.pass_on(waiter.result())
             if isinstance(error, TimeoutError):
                 raise DatabaseUnavailable("All connections to the database are busy.") from None
             raise
@@ -144,7 +144,7 @@ class ConnectionPool:
         elif self._is_recycle_due(connection):
             connection.check_in()
         else:
-            self._pass_to_waiter(connection)
+            self.pass_on(connection)
 
     def _is_recycle_due(self, connection: PooledConnection) -> bool:
         """Whether to check it in to SQLAlchemy's pool, which recycles it if it is old.
@@ -155,11 +155,8 @@ class ConnectionPool:
             return True
         return time.monotonic() - connection.checked_out_at >= self._reuse_seconds
 
-    def wake_waiter(self) -> None:
-        """A connection less is in use: the longest waiter may connect."""
-        self._pass_to_waiter(None)
-
-    def _pass_to_waiter(self, connection: PooledConnection | None) -> None:
+    def pass_on(self, connection: PooledConnection | None) -> None:
+        """Pass a connection to the longest waiter; None lets it connect, because a connection less is in use."""
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():

@@ -2,13 +2,12 @@
 
 from undercroft.core.http._fastapi import dependency_calls, depends_on, path_parameter_types
 from undercroft.core.http.assets import asset_url
+from undercroft.core.http.body import json_response
 from undercroft.core.http.conditional import IfMatch, etag
-from undercroft.core.http.content_security_policy import build_csp
 from undercroft.core.http.guards import CurrentPrincipal, PermissionDenied
 from undercroft.core.http.limits import Limiter
-from undercroft.core.http.pages import Action, email_link_page, failure_page, render_page, result_page
+from undercroft.core.http.pages import Action, build_csp, email_link_page, failure_page, render_page, result_page
 from undercroft.core.http.pagination import InvalidCursor, ListQuery, Page, PageNumberQueryDep, PageQuery, PageQueryDep
-from undercroft.core.http.responses import json_response
 from undercroft.core.http.route_info import Audit, Exempt, RouteInfo, Surface, When, declare, get_info
 from undercroft.core.http.router import Router
 from undercroft.core.http.router_options import declaration

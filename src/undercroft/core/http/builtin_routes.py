@@ -13,9 +13,8 @@ from starlette.routing import Route
 from undercroft.core.errors import Forbidden, Unauthorized
 from undercroft.core.http.assets import CORE_ASSETS, asset_url
 from undercroft.core.http.conditional import weak_etag
-from undercroft.core.http.content_security_policy import build_csp
 from undercroft.core.http.middleware.trusted_proxies import parse_address
-from undercroft.core.http.pages import render_page
+from undercroft.core.http.pages import build_csp, render_page
 from undercroft.core.http.route_info import declare
 from undercroft.core.settings import load
 from undercroft.core.telemetry.settings import TelemetrySettings

@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError, WebSocketRequestValidatio
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
@@ -118,7 +119,7 @@ class ErrorHandler:
                 raise
             report(cause, for_client, scope)
             if scope["type"] == "websocket":
-                await close_websocket(cause, for_client, scope, send)
+                await close_websocket(cause, for_client, scope, receive, send)
                 return
             if "status" in scope["state"]:
                 raise
@@ -198,7 +199,7 @@ async def send_error(error: AppError, scope: Scope, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
-async def close_websocket(cause: Exception, error: AppError, scope: Scope, send: Send) -> None:
+async def close_websocket(cause: Exception, error: AppError, scope: Scope, receive: Receive, send: Send) -> None:
     """Close a WebSocket after an error. A handshake is refused with the response of an HTTP request if the server can.
 
     The code is that of a `WebSocketException`, 1011 for an error of the server, otherwise 1008 (RFC 6455, 7.4.1), the
@@ -209,10 +210,7 @@ async def close_websocket(cause: Exception, error: AppError, scope: Scope, send:
         return
     if state == "connecting" and "websocket.http.response" in scope.get("extensions", {}):
         body = encode_error(error, scope["state"]["request_id"])
-        headers = {**JSON, "Content-Length": str(len(body)), **error.headers}
-        raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "websocket.http.response.start", "status": error.status, "headers": raw})
-        await send({"type": "websocket.http.response.body", "body": body})
+        await Response(body, error.status, {**JSON, **error.headers})(scope, receive, send)
         return
     code, reason = 1011 if error.status >= 500 else 1008, error.code
     if isinstance(cause, WebSocketException):

@@ -23,8 +23,8 @@ from starlette.responses import Response
 
 from undercroft.core.db.repository import DEFAULT_SIZE, Paging, Position, RowPage
 from undercroft.core.errors import Unprocessable
+from undercroft.core.http.body import json_response
 from undercroft.core.http.query import query
-from undercroft.core.http.responses import json_response
 from undercroft.core.validation import Schema
 from undercroft.core.validation.text import normalize_unicode
 

@@ -1,4 +1,4 @@
-"""Detect requests that were sent by a page of this site."""
+"""Detect requests from pages of this site, and paths that stay on it."""
 
 from urllib.parse import urlsplit
 
@@ -9,6 +9,7 @@ from undercroft.core.settings import CoreSettings, load
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110, 9.2.1)."""
+MAX_PATH_LENGTH = 2000
 
 
 def same_site(request: HTTPConnection) -> bool:
@@ -32,3 +33,12 @@ def same_site(request: HTTPConnection) -> bool:
 def _trusted_origins() -> frozenset[str]:
     public = urlsplit(load(CoreSettings).public_url)
     return frozenset({f"{public.scheme}://{public.netloc}".lower(), *load(HttpSettings).cors_origins}) - {"*"}
+
+
+def is_local_path(path: str) -> bool:
+    """Whether a redirect to this path stays on this site.
+
+    Browsers treat `//host` and `/\\host` as other sites and remove tabs and line ends before they parse a URL.
+    """
+    is_path = path.startswith("/") and not path.startswith("//") and "\\" not in path
+    return is_path and len(path) <= MAX_PATH_LENGTH and path.isascii() and path.isprintable() and " " not in path

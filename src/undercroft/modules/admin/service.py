@@ -25,8 +25,7 @@ from undercroft.core.db.tenancy import ALL_TENANTS, set_current_tenant
 from undercroft.core.errors import Unauthorized
 from undercroft.core.http import build_csp
 from undercroft.core.http.application import Api
-from undercroft.core.http.local_paths import is_local_path
-from undercroft.core.http.same_site import SAFE_METHODS, same_site
+from undercroft.core.http.same_site import SAFE_METHODS, is_local_path, same_site
 from undercroft.core.modules import AdminComponents
 from undercroft.core.settings import load
 from undercroft.modules.admin.errors import AdministratorsOnly, CrossSite

@@ -2,7 +2,6 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from undercroft.core.http.content_security_policy import DEFAULT_CSP_DIRECTIVES, join_directives
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import CoreSettings, load
 
@@ -14,7 +13,7 @@ DEFAULT_HEADERS: dict[bytes, bytes] = {
     b"referrer-policy": b"strict-origin-when-cross-origin",
     b"permissions-policy": b"camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     b"cross-origin-opener-policy": b"same-origin",
-    b"content-security-policy": join_directives(DEFAULT_CSP_DIRECTIVES).encode(),
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 }
 API_HEADERS: dict[bytes, bytes] = {b"referrer-policy": b"no-referrer", b"cache-control": b"no-store"}
 

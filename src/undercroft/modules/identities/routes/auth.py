@@ -22,8 +22,8 @@ from undercroft.core.http import (
     Tag,
     failure_page,
 )
-from undercroft.core.http.local_paths import MAX_PATH_LENGTH
 from undercroft.core.http.pages import sign_in_link
+from undercroft.core.http.same_site import MAX_PATH_LENGTH
 from undercroft.modules.auth import AuthServices, AuthServicesDep, DisposableEmail
 from undercroft.modules.identities.dependencies import ConnectionsDep
 from undercroft.modules.identities.errors import (

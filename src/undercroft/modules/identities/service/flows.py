@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from undercroft.core.db import utc_now
-from undercroft.core.http.local_paths import is_local_path
+from undercroft.core.http.same_site import is_local_path
 from undercroft.core.security.tokens import constant_time_compare, hash_token
 from undercroft.core.settings import CoreSettings, load
 from undercroft.modules.identities.errors import ReturnUrlNotAllowed

@@ -9,10 +9,11 @@ from msgspec.structs import replace
 from starlette.requests import HTTPConnection
 
 from undercroft.core.auth import PlatformRole, Principal
-from undercroft.core.auth.authorization import Authorization, bind_authorization
+from undercroft.core.auth.authorization import Authorization
 from undercroft.core.auth.permissions import resolve_permissions
 from undercroft.core.auth.principal import API_KEY_PREFIX, bearer_token
 from undercroft.core.db import Database, Session
+from undercroft.core.db.reauthorization import bind_reauthorization
 from undercroft.core.errors import Unauthorized
 from undercroft.core.http.same_site import SAFE_METHODS
 from undercroft.core.security.tokens import hash_token
@@ -167,7 +168,7 @@ class TokenAuthenticator:
     async def _bind_principal(self, find: Callable[[], Awaitable[Principal]]) -> Principal:
         """Find the principal, and register `find` to authorize it again before the commit if the request waited."""
         principal = await find()
-        bind_authorization(Authorization(principal, find, self._lock))
+        bind_reauthorization(Authorization(principal, find, self._lock))
         return principal
 
     async def _lock(self, session: Session, principal: Principal) -> None:

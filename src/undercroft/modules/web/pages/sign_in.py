@@ -9,7 +9,7 @@ from undercroft.core.db import SessionDep
 from undercroft.core.errors import AppError
 from undercroft.core.http import Action, Audit, Exempt, Router, result_page
 from undercroft.core.http.flash import see_other
-from undercroft.core.http.local_paths import MAX_PATH_LENGTH
+from undercroft.core.http.same_site import MAX_PATH_LENGTH
 from undercroft.modules.auth import (
     LINK_SENT_MESSAGE,
     LinkOfAnotherDevice,

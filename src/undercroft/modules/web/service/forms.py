@@ -31,8 +31,8 @@ from undercroft.core.context import current_context
 from undercroft.core.errors import AppError
 from undercroft.core.http import Action, build_csp, failure_page, render_page
 from undercroft.core.http.flash import see_other
-from undercroft.core.http.local_paths import MAX_PATH_LENGTH
 from undercroft.core.http.pages import EMAIL_LINK_HEADERS, sign_in_link
+from undercroft.core.http.same_site import MAX_PATH_LENGTH
 from undercroft.core.security.passwords import MAX_INPUT
 from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.settings import load

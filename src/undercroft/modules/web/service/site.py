@@ -10,7 +10,7 @@ from msgspec import Struct
 from undercroft.core.auth import Principal
 from undercroft.core.context import current_context
 from undercroft.core.http import Action, Surface
-from undercroft.core.http.local_paths import is_local_path
+from undercroft.core.http.same_site import is_local_path
 from undercroft.core.settings import CoreSettings, load
 from undercroft.modules.auth import AuthSettings, LinkPage
 from undercroft.modules.identities import Connections, ConnectionsDep
