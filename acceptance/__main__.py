@@ -16,7 +16,6 @@ SHARED_STACK = {
     8: "Fifty concurrent registrations and token refreshes",
     5: "Jobs survive killed workers and a restart of PostgreSQL",
     6: "Outages of PostgreSQL and Valkey under load",
-    7: "API fuzzing with schemathesis",
     9: "Production refuses weak secrets, and no secret is logged",
     13: "Registration of other people's email addresses",
     11: "Connection flood by one client",
@@ -24,6 +23,7 @@ SHARED_STACK = {
 }
 OWN_STACK = {
     1: "Startup, shutdown, and kill -9 of each process",
+    7: "API fuzzing with schemathesis",
     10: "External PostgreSQL, and the wheel in an empty environment",
     12: "Lost connections during writes, a failover, a full disk",
     15: "Jobs that block, exceed their timeout or ignore cancellation never run twice at the same time",

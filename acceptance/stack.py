@@ -161,10 +161,10 @@ async def cloned_stack() -> AsyncIterator[Stack]:
 
 
 @asynccontextmanager
-async def running_stack() -> AsyncIterator[Stack]:
-    """Yield a running stack with the probe module added to it."""
+async def running_stack(**settings: str) -> AsyncIterator[Stack]:
+    """Yield a running stack, with these environment variables and with the probe module added to it."""
     async with cloned_stack() as stack:
         shutil.copytree(PROBE, stack.folder / "src" / "undercroft" / "modules" / "probe")
-        stack.start()
+        stack.start(**settings)
         await stack.wait_healthy(120)
         yield stack

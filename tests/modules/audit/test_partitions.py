@@ -110,6 +110,18 @@ async def test_default_partition_takes_unmatched_rows_and_is_dropped_when_all_ar
         await owner.execute("DELETE FROM audit_entries_default")
 
 
+@pytest.mark.parametrize(("seconds", "labels"), [(0, set()), (-1, {"unsorted"})])
+async def test_default_partition_is_retained_when_its_newest_row_is_within_the_retention(
+    database: Database, as_owner: Database, owner: asyncpg.Connection, seconds: int, labels: set[str]
+) -> None:
+    now = datetime.now(UTC)
+    first_kept = datetime(now.year - 2, now.month, 1, tzinfo=UTC)
+    for moment in (first_kept - timedelta(days=1), first_kept + timedelta(seconds=seconds)):
+        await owner.execute(ADD.replace("audit_entries", "audit_entries_default"), moment)
+    assert {month.label for month in await prune(as_owner, keep_months=24)} - {"2020-03"} == labels
+    assert await owner.fetchval("SELECT count(*) FROM audit_entries_default") == (0 if labels else 2)
+
+
 async def test_month_with_rows_in_the_default_partition_gets_no_partition(
     database: Database, owner: asyncpg.Connection
 ) -> None:

@@ -29,12 +29,13 @@ from tests.modules.teams.requests import (
     make_team,
     team_header,
 )
-from undercroft.core.audit import AuditTrail
+from undercroft.core.audit import AuditTrail, RequestOrigin
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database, utc_now
 from undercroft.core.http.application import Api
+from undercroft.core.ids import new_id
 from undercroft.modules.auth import AccountCommandService
-from undercroft.modules.users import UserRepository
+from undercroft.modules.users import UserRepository, service
 from undercroft.testing.users import CLIENT_IP, SignedInUser
 
 KEYS = "/api/v1/app/api-keys"
@@ -216,6 +217,21 @@ async def test_user_gets_an_email_when_the_platform_role_changes(create_user: An
 
 def states_origin(mail: Mail, ip: str) -> bool:
     return f"From: {ip} (Firefox on Linux)" in mail.text and "When: " in mail.text
+
+
+@pytest.mark.parametrize(
+    ("ip", "user_agent", "text"),
+    [
+        ("192.0.2.1", FIREFOX["User-Agent"], "192.0.2.1 (Firefox on Linux)"),
+        ("192.0.2.1", "", "192.0.2.1"),
+        ("", FIREFOX["User-Agent"], ""),
+    ],
+)
+def test_origin_names_the_address_and_the_browser_if_they_are_known(
+    monkeypatch: pytest.MonkeyPatch, ip: str, user_agent: str, text: str
+) -> None:
+    monkeypatch.setattr(service, "current_origin", lambda: RequestOrigin(ip=ip, user_agent=user_agent))
+    assert service._describe_origin(new_id()) == text
 
 
 async def test_sign_in_from_a_new_location_is_emailed_and_from_a_known_one_is_not(app: Api, mailbox: Mailbox) -> None:
