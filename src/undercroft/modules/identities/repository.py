@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, LargeBinary, String, bindparam, delete, ex
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from undercroft.core.db import OwnedRepository, ReadSession, Repository, Session
+from undercroft.core.db import OwnedRepository, Repository
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.identities.errors import IdentityNotFound
 from undercroft.modules.identities.models import ExchangeCode, ExternalIdentity, UsedMark
@@ -59,11 +59,6 @@ class IdentityRepository(Repository[ExternalIdentity]):
         query = select(col(ExternalIdentity.id)).where(pending.is_not(None) if email is None else pending == email)
         return (await self._session.scalars(query.order_by(col(ExternalIdentity.id)))).all()
 
-    async def list_of_user(self, user_id: UUID) -> Sequence[ExternalIdentity]:
-        query = self._query().where(col(ExternalIdentity.user_id) == user_id)
-        query = query.order_by(col(ExternalIdentity.created_at), col(ExternalIdentity.id))
-        return (await self._session.scalars(query)).all()
-
     async def delete_tombstones(self, before: datetime) -> int:
         return await self._delete(col(ExternalIdentity.user_id).is_(None), col(ExternalIdentity.updated_at) < before)
 
@@ -74,36 +69,31 @@ class UserIdentityRepository(OwnedRepository[ExternalIdentity]):
     sortable = ("created_at",)
 
 
-class SingleUseRepository:
+class SingleUseRepository(Repository[UsedMark]):
     """Single-use marks and codes."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    model = UsedMark
 
     async def use(self, mark: bytes, *, until: datetime) -> bool:
         """Record a use. Returns True for the first use, and for only one of two concurrent uses."""
         statement = insert(UsedMark).values(mark=mark, expires_at=until).on_conflict_do_nothing()
-        return await self._session.rowcount(statement) == 1
+        return await self._write_session.rowcount(statement) == 1
 
     async def consume_code(self, code_hash: bytes) -> ExchangeCode | None:
         """Delete and return an unexpired code. Only one of two concurrent calls gets it."""
         where = (col(ExchangeCode.code_hash) == code_hash, col(ExchangeCode.expires_at) > func.now())
         statement = delete(ExchangeCode).where(*where).returning(ExchangeCode)
-        return cast("ExchangeCode | None", (await self._session.scalars(statement)).one_or_none())
+        return cast("ExchangeCode | None", (await self._write_session.scalars(statement)).one_or_none())
 
     async def revoke_codes(self, user_id: UUID) -> None:
-        await self._session.execute(delete(ExchangeCode).where(col(ExchangeCode.user_id) == user_id))
+        await self._write_session.execute(delete(ExchangeCode).where(col(ExchangeCode.user_id) == user_id))
 
     async def delete_expired(self, before: datetime) -> int:
         """Delete marks and codes that expired before this time. Returns their number."""
-        removed = await self._session.rowcount(delete(UsedMark).where(col(UsedMark.expires_at) < before))
-        return removed + await self._session.rowcount(delete(ExchangeCode).where(col(ExchangeCode.expires_at) < before))
+        codes = await self._write_session.rowcount(delete(ExchangeCode).where(col(ExchangeCode.expires_at) < before))
+        return codes + await self._delete(col(UsedMark.expires_at) < before)
 
 
 def session_mark(issuer: str, session_id: str) -> bytes:
     """Return the mark that is stored when a session at the issuer ends."""
     return hash_token(f"session {issuer} {session_id}")
-
-
-async def was_used(session: ReadSession, mark: bytes) -> bool:
-    return await session.get(UsedMark, mark) is not None

@@ -68,9 +68,6 @@ class PasskeyRepository(OwnedRepository[Passkey]):
     async def all(self) -> Sequence[Passkey]:
         return (await self._session.scalars(self._query().order_by(col(Passkey.created_at), col(Passkey.id)))).all()
 
-    async def find_by_credential_id(self, credential_id: bytes) -> Passkey | None:
-        return await self.get_by(credential_id=credential_id)
-
     async def use(self, passkey: Passkey, sign_count: int, *, backed_up: bool) -> bool:
         """Record a use. Returns False if the signature counter did not increase (WebAuthn 2, 6.1.1).
 

@@ -65,7 +65,7 @@ class IdentityService:
 
         The code is used even if the verifier is wrong. Raises `InvalidExchangeCode`, `AccountInactive`, `MfaRequired`.
         """
-        exchange_code = await SingleUseRepository(self._session.writable).consume_code(hash_token(code))
+        exchange_code = await SingleUseRepository(self._session).consume_code(hash_token(code))
         if exchange_code is None or not constant_time_compare(
             exchange_code.challenge, compute_code_challenge(verifier)
         ):
@@ -108,7 +108,7 @@ class IdentityService:
             raise LastSignInMethod
         before = {"provider": identity.provider, "issuer": identity.issuer}
         await IdentityRepository(self._session).delete(identity)
-        await SingleUseRepository(self._session.writable).revoke_codes(user.id)
+        await SingleUseRepository(self._session).revoke_codes(user.id)
         revoked = await SessionRepository(self._session).revoke_by_issuer(
             user.id, identity.issuer, except_session_id=principal.session_id_or_none
         )

@@ -203,7 +203,7 @@ class IdentityLinker:
             self._session, Entry("identity.deleted", None, "identity", identity.id, before=before, person_id=user_id)
         )
         await SessionService(self._session).revoke_sign_ins(user_id)
-        if not await self._identities.list_of_user(user_id):
+        if not await self._identities.count_by(user_id=user_id):
             await self._delete_account(user_id)
 
     async def _delete_account(self, user_id: UUID) -> None:

@@ -21,7 +21,6 @@ from undercroft.modules.identities.repository import (
     SingleUseRepository,
     is_known_user,
     session_mark,
-    was_used,
 )
 from undercroft.modules.identities.service.linker import RETENTION, IdentityLinker
 from undercroft.modules.sessions import InvalidToken, TokenExpired, VerifiedToken, principal_statements
@@ -97,7 +96,7 @@ class ExternalTokenAuth:
     async def _provision(self, bearer: VerifiedToken) -> bool:
         """Provision the user. Returns False if the issuer has ended the token's session."""
         async with self._database.read_session() as read_session:
-            if await was_used(read_session, bearer.values["session_mark"]):
+            if await SingleUseRepository(read_session).count_by(mark=bearer.values["session_mark"]):
                 return False
         profile = await self._issuer.profile(bearer.claims, bearer.token)
         try:

@@ -104,7 +104,7 @@ class FactorVerifier:
     async def _verify_passkey(self, assertion: Assertion) -> bool:
         try:
             credential_id = decode_credential_id(assertion)
-            passkey = await PasskeyRepository(self._session, self._user.id).find_by_credential_id(credential_id)
+            passkey = await PasskeyRepository(self._session, self._user.id).get_by(credential_id=credential_id)
         except WebAuthnError:
             passkey = None
         return await PasskeyService(self._session).verify(passkey, assertion, self._purpose, self._subject_id)
@@ -290,7 +290,7 @@ async def _lock_passkey(session: Session, assertion: Assertion) -> tuple[User | 
         return None, None
     if user is None or not user.is_active:
         return None, None
-    return user, await PasskeyRepository(session, user.id).find_by_credential_id(credential_id)
+    return user, await PasskeyRepository(session, user.id).get_by(credential_id=credential_id)
 
 
 def _password_digest(user: User) -> bytes:

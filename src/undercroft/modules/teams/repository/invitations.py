@@ -10,7 +10,7 @@ from sqlalchemy import Executable, Select, and_, delete, func, select
 from sqlmodel import col
 
 from undercroft.core.auth.permissions import resolve_permissions
-from undercroft.core.db import OwnedRepository, Paging, RowPage
+from undercroft.core.db import OwnedRepository, Paging, Repository, RowPage
 from undercroft.modules.teams.errors import InvitationNotFound
 from undercroft.modules.teams.models import Invitation, InvitationToken, Membership, Team
 from undercroft.modules.teams.repository.members import CUSTOM_ROLE_PERMISSIONS
@@ -107,33 +107,28 @@ _DETAILS = (
 )
 
 
-class InvitationTokenRepository:
+class InvitationTokenRepository(Repository[InvitationToken]):
     """Invitations by the token of a link, across teams."""
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
+    model = InvitationToken
 
     async def get_by_token_hash(self, token_hash: bytes) -> InvitationDetails | None:
         """Return the invitation of a link with team and inviter; None if unknown or the team is deleted."""
         query = _DETAILS.join(InvitationToken, col(InvitationToken.invitation_id) == col(Invitation.id))
-        return await self._first(query.where(col(InvitationToken.token_hash) == token_hash))
+        return await self._details(query.where(col(InvitationToken.token_hash) == token_hash))
 
     async def lock_for_sending(self, invitation_id: UUID) -> InvitationDetails | None:
         """Lock a pending invitation of an active team; return it with the data for its email."""
         query = _DETAILS.where(col(Invitation.id) == invitation_id, col(Invitation.accepted_at).is_(None))
-        return await self._first(query.with_for_update(of=Invitation, key_share=True))
-
-    async def revoke_links(self, invitation_id: UUID) -> None:
-        await self._session.execute(delete(InvitationToken).where(col(InvitationToken.invitation_id) == invitation_id))
+        return await self._details(query.with_for_update(of=Invitation, key_share=True))
 
     async def delete_old(self, before: datetime) -> int:
         over = (col(Invitation.accepted_at) < before) | (col(Invitation.expires_at) < before)
-        removed: int = await self._session.rowcount(delete(Invitation).where(over))
-        return removed
+        return await self._write_session.rowcount(delete(Invitation).where(over))
 
     async def delete_accepted_by(self, user_id: UUID) -> None:
-        await self._session.execute(delete(Invitation).where(col(Invitation.accepted_by) == user_id))
+        await self._write_session.execute(delete(Invitation).where(col(Invitation.accepted_by) == user_id))
 
-    async def _first(self, query: Executable) -> InvitationDetails | None:
+    async def _details(self, query: Executable) -> InvitationDetails | None:
         row: Any = (await self._session.execute(query.execution_options(populate_existing=True))).first()
         return None if row is None else InvitationDetails(*row)

@@ -77,7 +77,7 @@ class InvitationService:
         invitation = await self._invitations.get(invitation_id)
         await locked.require_can_assign_role(invitation.role)
         before = invitation.expires_at
-        await InvitationTokenRepository(locked.session).revoke_links(invitation.id)
+        await InvitationTokenRepository(locked.session).delete_by(invitation_id=invitation.id)
         await self._invitations.update(invitation, {"expires_at": utc_now() + load(TeamSettings).invitation_lifetime})
         await enqueue(locked.session, send_invitation, invitation_id=invitation.id)
         await locked.record(
