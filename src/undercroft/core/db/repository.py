@@ -137,6 +137,11 @@ class Repository(Generic[M]):
             return (await self._rows_after(query, paging)).map(_first_column)
         return (await self._page(query.order_by(*self._order(paging.sort)), paging)).map(_first_column)
 
+    @classmethod
+    def matching(cls, **values: Any) -> Sequence[ColumnElement[bool]]:
+        """Conditions for `list` and `count`: these columns have these values, of which None matches everything."""
+        return [getattr(cls.model, name) == value for name, value in values.items() if value is not None]
+
     async def count(self, *where: ColumnElement[bool], deleted: bool = False) -> int:
         """The number of rows, or of soft-deleted rows."""
         return await self._count(self._query(deleted=deleted).where(*where))

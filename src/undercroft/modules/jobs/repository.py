@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from undercroft.core.db import ReadSession, Repository
 from undercroft.jobs.errors import JobNotFound
-from undercroft.jobs.models import Job, JobStatus, Schedule
+from undercroft.jobs.models import Job, Schedule
 
 DEFERRED_COLUMNS = (Job.error, Job.args)
 LAST_JOB_COLUMNS: list[ColumnElement[Any]] = [
@@ -56,10 +56,3 @@ class ScheduleRepository:
         query = select(*columns, *LAST_JOB_COLUMNS).outerjoin(Job, col(Job.id) == col(Schedule.last_job_id))
         rows: Sequence[Row[Any]] = (await self._session.execute(query.order_by(col(Schedule.next_run_at)))).all()
         return rows
-
-
-def build_filters(
-    *, task: str | None, status: JobStatus | None, queue: str | None, key: str | None
-) -> Sequence[ColumnElement[bool]]:
-    filters = ((Job.task, task), (Job.status, status and status.value), (Job.queue, queue), (Job.key, key))
-    return [col(column) == value for column, value in filters if value is not None]

@@ -10,7 +10,7 @@ from undercroft.core.http import Exempt, InvalidCursor, ListQuery, Page, Router,
 from undercroft.core.http.query import query
 from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound
 from undercroft.jobs.models import Job, JobStatus
-from undercroft.modules.jobs.repository import JobRepository, build_filters
+from undercroft.modules.jobs.repository import JobRepository
 from undercroft.modules.jobs.schemas import BacklogRead, JobDetail, JobRead, QueueList, ScheduleList, ScheduleRead
 from undercroft.modules.jobs.service import JobService
 
@@ -31,7 +31,7 @@ class JobQuery(ListQuery):
 @router.get("", summary="List jobs", errors=(UnknownSort, InvalidCursor))
 async def list_jobs(query: Annotated[JobQuery, query(JobQuery)], session: ReadSessionDep) -> Page[JobRead]:
     """Return jobs, newest first unless `sort` is given."""
-    where = build_filters(task=query.task, status=query.status, queue=query.queue, key=query.key)
+    where = JobRepository.matching(task=query.task, status=query.status, queue=query.queue, key=query.key)
     return Page.of(await JobService(session).list(query.paging, *where), JobRead.model_validate)
 
 

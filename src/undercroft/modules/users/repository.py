@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, cast, func, select
+from sqlalchemy import Text, cast, func, select
 from sqlmodel import col
 
 from undercroft.core.auth import PlatformRole
@@ -64,15 +64,6 @@ class UserRepository(Repository[User]):
         """List the current and former addresses of an account, except those that another account has taken."""
         query = select(col(UserAddress.email)).where(col(UserAddress.user_id) == user_id)
         return (await self._session.scalars(query)).all()
-
-
-def build_filters(*, role: PlatformRole | None, is_active: bool | None) -> Sequence[ColumnElement[bool]]:
-    where: list[ColumnElement[bool]] = []
-    if role is not None:
-        where.append(col(User.role) == role)
-    if is_active is not None:
-        where.append(col(User.is_active) == is_active)
-    return where
 
 
 PROFILE_COLUMNS: tuple[Any, ...] = (

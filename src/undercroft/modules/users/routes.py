@@ -12,7 +12,7 @@ from undercroft.core.http import Audit, CurrentPrincipal, Exempt, InvalidCursor,
 from undercroft.core.http.query import query
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak, UserNotFound
 from undercroft.modules.users.models import User
-from undercroft.modules.users.repository import UserRepository, build_filters
+from undercroft.modules.users.repository import UserRepository
 from undercroft.modules.users.schemas import ProfileRead, UserAdminRead, UserAdminUpdate, UserUpdate, encode_profile
 from undercroft.modules.users.service import UserService
 
@@ -51,7 +51,7 @@ class UserQuery(ListQuery):
 @admin.get("", summary="List users", errors=(UnknownSort, InvalidCursor))
 async def list_users(query: Annotated[UserQuery, query(UserQuery)], session: ReadSessionDep) -> Page[UserAdminRead]:
     """Returns users, newest first; `q` matches parts of email addresses and names."""
-    where = build_filters(role=query.role, is_active=query.is_active)
+    where = UserRepository.matching(role=query.role, is_active=query.is_active)
     return Page.of(await UserService(session).list(query.paging, *where), UserAdminRead.model_validate)
 
 
