@@ -1,7 +1,4 @@
-"""Two-factor authentication: authenticator apps, passkeys, recovery codes and step-up authentication.
-
-It has more than 2,000 lines because all factors share the challenge of a sign-in and the list of a user's factors.
-"""
+"""Two-factor authentication: authenticator apps, passkeys, recovery codes and step-up authentication."""
 
 from undercroft.core import Module
 from undercroft.modules.mfa.errors import InvalidCode, InvalidPasskey, MfaTokenInvalid
