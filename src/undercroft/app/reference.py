@@ -52,7 +52,6 @@ def _methods(route: APIRoute | APIWebSocketRoute) -> str:
 
 
 def _access(route: APIRoute | APIWebSocketRoute) -> str:
-    """Return who may call a route."""
     info = get_info(route)
     if required := info.permission or info.role:
         return str(required)

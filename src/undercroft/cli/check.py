@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from undercroft import lint
 from undercroft.core.errors import ConfigurationError
 
 
@@ -18,14 +19,12 @@ def check(
     Reports queries on tenant tables outside their repositories, and code that ends or breaks the request's transaction.
     The code is parsed, not imported. To allow a line: `# undercroft: allow RULE because REASON`.
     """
-    from undercroft.lint import check as find
-
     given = paths or [path for path in (Path("src"), Path("extensions")) if path.is_dir()]
     missing = [str(path) for path in given if not path.exists()]
     if missing or not given:
         raise ConfigurationError(f"{missing[0]} does not exist." if missing else "No src or extensions directory here.")
     try:
-        violations = find(given)
+        violations = lint.check(given)
     except SyntaxError as error:
         raise ConfigurationError(f"{error.filename}:{error.lineno}: syntax error: {error.msg}.") from None
     for violation in violations:

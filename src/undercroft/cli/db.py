@@ -7,6 +7,10 @@ import typer
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import STATE_FOLDER
+from undercroft.devstack import control
+from undercroft.devstack.environment import ProjectEnvironment
+from undercroft.devstack.roles import Roles, script
+from undercroft.devstack.state import DevState, is_running
 
 app = typer.Typer(
     help="Manage the embedded PostgreSQL of `undercroft dev`; print SQL for roles and row-level security.",
@@ -17,34 +21,27 @@ app = typer.Typer(
 @app.command()
 def stop() -> None:
     """Stop PostgreSQL while the rest of `undercroft dev` keeps running, to simulate an outage."""
-    from undercroft.devstack.control import stop_postgres
-
     _require_embedded()
-    stop_postgres(STATE_FOLDER)
+    control.stop_postgres(STATE_FOLDER)
     typer.echo("PostgreSQL is stopped. Start it with `undercroft db start`.")
 
 
 @app.command()
 def start() -> None:
     """Start PostgreSQL again."""
-    from undercroft.devstack.control import start_postgres
-
     _require_embedded()
-    start_postgres(STATE_FOLDER)
+    control.start_postgres(STATE_FOLDER)
     typer.echo("PostgreSQL is running.")
 
 
 @app.command()
 def status() -> None:
     """Show whether PostgreSQL is running. Exits with 1 if it is not."""
-    from undercroft.devstack.control import is_postgres_listening, is_stop_requested
-    from undercroft.devstack.state import is_running
-
     _require_embedded()
-    if is_postgres_listening(STATE_FOLDER):
+    if control.is_postgres_listening(STATE_FOLDER):
         typer.echo("PostgreSQL is running.")
         return
-    stopped = is_running(STATE_FOLDER) and is_stop_requested(STATE_FOLDER)
+    stopped = is_running(STATE_FOLDER) and control.is_stop_requested(STATE_FOLDER)
     typer.echo(
         "PostgreSQL is stopped. Start it with `undercroft db start`." if stopped else "`undercroft dev` is not running."
     )
@@ -59,8 +56,6 @@ def url(
     ] = "app",
 ) -> None:
     """Print the URL of the embedded database, including the password: `psql $(undercroft db url)`."""
-    from undercroft.devstack.state import DevState
-
     _require_embedded()
     state = DevState.read(STATE_FOLDER)
     if not state.roles_made:
@@ -71,20 +66,16 @@ def url(
 @app.command()
 def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False) -> None:
     """Delete all data of the embedded PostgreSQL and Valkey. The next `undercroft dev` creates a new database."""
-    from undercroft.devstack.control import reset as delete
-
     _require_embedded()
     if not yes:
         typer.confirm("Delete all data of the embedded PostgreSQL and Valkey?", abort=True)
-    delete(STATE_FOLDER)
+    control.reset(STATE_FOLDER)
     typer.echo("All development data was deleted. `undercroft dev` creates a new database.")
 
 
 @app.command()
 def roles() -> None:
     """Print the SQL that creates the roles and the database on your PostgreSQL server, with new passwords."""
-    from undercroft.devstack.roles import Roles, script
-
     typer.echo(script(Roles(*(secrets.token_urlsafe(24) for _ in range(3)))), nl=False)
 
 
@@ -101,8 +92,6 @@ def rls(
 
 
 def _require_embedded() -> None:
-    from undercroft.devstack.environment import ProjectEnvironment
-
     if ProjectEnvironment().has_database:
         raise ConfigurationError(
             "DATABASE_URL is set, and this command works only on the embedded PostgreSQL. "

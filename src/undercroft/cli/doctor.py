@@ -3,6 +3,7 @@
 import asyncio
 
 import typer
+from rich.markup import escape
 
 from undercroft.core.commands import console
 
@@ -18,8 +19,6 @@ def doctor() -> None:
 
 
 async def _run_checks() -> bool:
-    from rich.markup import escape
-
     from undercroft.app.doctor import CheckStatus, run_checks
 
     out = console()

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from undercroft.lint.extension_imports import public_modules, public_names
+
 SNAPSHOT = Path("docs/public_api.txt")
 
 
@@ -13,8 +15,6 @@ def public_api(
     check: Annotated[bool, typer.Option("--check", help=f"Exit with 1 if a name of {SNAPSHOT} is missing.")] = False,
 ) -> None:
     """Print every public name of Undercroft: those in `__all__` of its public packages."""
-    from undercroft.lint.extension_imports import public_modules, public_names
-
     if write and check:
         raise typer.BadParameter("--write and --check cannot be combined.")
     names = sorted(f"{module}.{name}" for module in public_modules() for name in public_names(module))

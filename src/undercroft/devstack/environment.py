@@ -52,22 +52,19 @@ class ProjectEnvironment:
 
     def require_database(self) -> None:
         """Raise `ConfigurationError` if we cannot connect to the project's database."""
-        from undercroft.core.db.connect import CONNECT_ERRORS
+        from undercroft.core.db.connect import CONNECT_ERRORS, connect
         from undercroft.core.db.errors import unreachable_error
         from undercroft.core.db.settings import DatabaseSettings
 
         url = load(DatabaseSettings).url
+
+        async def try_connection() -> None:
+            await (await connect(url, timeout=5)).close()
+
         try:
-            asyncio.run(_try_connection(url))
+            asyncio.run(try_connection())
         except CONNECT_ERRORS as error:
             raise ConfigurationError(
                 f"{unreachable_error(url, error)}\n"
                 "Or unset DATABASE_URL: `undercroft dev` then starts an embedded PostgreSQL."
             ) from None
-
-
-async def _try_connection(url: str) -> None:
-    from undercroft.core.db.connect import connect
-
-    connection = await connect(url, timeout=5)
-    await connection.close()

@@ -112,7 +112,6 @@ def encode_result(value: Any, limit: int) -> str | None:
 
 
 def _nested_types(annotation: Any, seen: set[int]) -> Iterator[Any]:
-    """Yield the annotation and all types nested in it."""
     if id(annotation) in seen:
         return
     seen.add(id(annotation))
