@@ -41,7 +41,7 @@ def _ensure_data_dir(state: Path, name: str, server_user: ServerUser | None) -> 
         entry.mkdir(mode=0o700, exist_ok=True)
         return entry.resolve()
     if not entry.exists():
-        _create_data_dir(entry, server_user)
+        _create_data_dir(entry)
     elif not entry.is_symlink() and not is_traversable(state):
         _move_to_system_dir(entry)
     folder = entry.resolve()
@@ -52,14 +52,12 @@ def _ensure_data_dir(state: Path, name: str, server_user: ServerUser | None) -> 
     return folder
 
 
-def _create_data_dir(entry: Path, server_user: ServerUser) -> None:
+def _create_data_dir(entry: Path) -> None:
     if is_traversable(entry.parent):
         entry.mkdir(mode=0o700)
-        os.chown(entry, server_user.uid, server_user.gid)
         return
     folder = _new_system_dir(entry.name)
     folder.mkdir(mode=0o700)
-    os.chown(folder, server_user.uid, server_user.gid)
     entry.unlink(missing_ok=True)
     entry.symlink_to(folder)
 
@@ -112,9 +110,8 @@ def _create_system_dir(folder: Path) -> None:
 
 
 def _change_owner(folder: Path, server_user: ServerUser) -> None:
-    """Give data to the server's user that another user created or that were copied."""
-    os.chown(folder, server_user.uid, server_user.gid)
-    for path in folder.rglob("*"):
+    """Give data to the server's user that are new, were copied or belong to another user."""
+    for path in (folder, *folder.rglob("*")):
         os.chown(path, server_user.uid, server_user.gid, follow_symlinks=False)
 
 
