@@ -25,21 +25,11 @@ _TABLES = """
 """
 
 
-class Rows:
-    """All rows of all tables that contain one of these words."""
-
-    def __init__(self, connection: asyncpg.Connection, words: list[str]) -> None:
-        self._connection = connection
-        self._pattern = "|".join(words)
-        self._query = ""
-
-    async def digest(self) -> dict[str, str]:
-        """Return one digest per table with such rows."""
-        if not self._query:
-            names = [row[0] for row in await self._connection.fetch(_TABLES)]
-            self._query = " UNION ALL ".join(map(_digest_query, names))
-        rows = await self._connection.fetch(self._query, self._pattern)
-        return {row[0]: row[1] for row in rows if row[1] is not None}
+async def _digest_rows(connection: asyncpg.Connection, words: list[str]) -> dict[str, str]:
+    """Return a digest of the rows that contain one of these words, for each table with such rows."""
+    names = [row[0] for row in await connection.fetch(_TABLES)]
+    rows = await connection.fetch(" UNION ALL ".join(map(_digest_query, names)), "|".join(words))
+    return {row[0]: row[1] for row in rows if row[1] is not None}
 
 
 def _digest_query(name: str) -> str:
@@ -154,7 +144,7 @@ class AttackRun:
         unknown = [violation async for violation in self._find_unknown_ids(operation)]
         for violation in unknown:
             yield violation
-        self._before = await self._rows().digest()
+        self._before = await _digest_rows(self._connection, self._victim_words)
         for probe in [] if unknown else _list_probes(operation):
             for problem in await self._send_probe(operation, probe):
                 yield IsolationViolation(operation, str(probe), problem)
@@ -180,7 +170,7 @@ class AttackRun:
         if probe.names or (probe.header and operation.requires_principal):
             missed = await self._send(operation, probe, unused_ids, new_id())
             found += _find_differences(operation, probe, hit, missed)
-        after = await self._rows().digest()
+        after = await _digest_rows(self._connection, self._victim_words)
         changed = sorted(name for name in {*after, *self._before} if after.get(name) != self._before.get(name))
         self._before = after
         return [*found, *(f"the victim's rows in {name} were changed" for name in changed)]
@@ -222,13 +212,13 @@ class AttackRun:
     def _find_leaks(self, response: Response, sent: dict[str, str]) -> Iterator[str]:
         """Yield a problem if the response contains data of the victim that was not in the request."""
         whole = response.text + "".join(f"\n{name}: {value}" for name, value in response.headers.items())
-        secret = [self._victim.marker, *(str(each) for each in self._victim.ids)]
         in_request = {*sent.values(), str(self._victim.team_id)}
-        if any(word in whole for word in secret if word not in in_request):
+        if any(word in whole for word in self._victim_words if word not in in_request):
             yield f"the response ({response.status_code}) contains data of the victim"
 
-    def _rows(self) -> Rows:
-        return Rows(self._connection, [self._victim.marker, *(str(each) for each in self._victim.ids)])
+    @property
+    def _victim_words(self) -> list[str]:
+        return [self._victim.marker, *(str(each) for each in self._victim.ids)]
 
 
 def _list_probes(operation: Operation) -> Iterator[Probe]:
