@@ -34,18 +34,18 @@ OPENED_AT = "undercroft_opened_at"
 class PooledConnection:
     """An acquired connection: `raw` is asyncpg's, `connection()` is SQLAlchemy's view of the same connection."""
 
-    __slots__ = ("_engine", "_fairy", "_pool", "checked_out_at", "raw")
+    __slots__ = ("_fairy", "_pool", "checked_out_at", "raw")
 
     def __init__(self, pool: "ConnectionPool", fairy: PoolProxiedConnection) -> None:
         self._pool = pool
-        self._engine = pool.engine
         self._fairy = fairy
         self.checked_out_at = time.monotonic()
         self.raw: asyncpg.Connection = cast(Any, fairy.driver_connection)
 
     def connection(self) -> AsyncConnection:
-        sync = Connection(self._engine.sync_engine, connection=self._fairy)
-        return AsyncConnection(self._engine, sync_connection=sync)
+        engine = self._pool.engine
+        sync = Connection(engine.sync_engine, connection=self._fairy)
+        return AsyncConnection(engine, sync_connection=sync)
 
     def release(self) -> None:
         """Release it to the next user."""

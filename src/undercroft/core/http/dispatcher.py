@@ -14,6 +14,7 @@ A path without parameters is found by one lookup, a path with parameters by its 
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
@@ -35,21 +36,15 @@ API = "/api/"
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
-class RouteEntry(Struct):
+class RouteEntry(Struct, dict=True):
     """One method of one path; its ASGI application is built on the first request."""
 
     route: Route
     rule: RateLimitRule | None
     template: str
-    cached_app: ASGIApp | None = None
 
-    @property
+    @cached_property
     def app(self) -> ASGIApp:
-        if self.cached_app is None:
-            self.cached_app = self._build_app()
-        return self.cached_app
-
-    def _build_app(self) -> ASGIApp:
         if not isinstance(self.route, APIRoute):
             return self.route.app
         app = plain_app(self.route) or self.route.app
