@@ -10,7 +10,7 @@ from undercroft.core.http import CurrentPrincipal, InvalidCursor, Page, Router, 
 from undercroft.core.http.pagination import page_response
 from undercroft.core.http.query import query
 from undercroft.modules.audit.schemas import AdminAuditQuery, AuditEntryRead, AuditQuery, ExportQuery
-from undercroft.modules.audit.service.log import MEDIA_TYPES, AuditLog, export
+from undercroft.modules.audit.service.log import MEDIA_TYPES, export, read_log
 from undercroft.modules.teams import TEAM_FROM_PATH, TeamNotFound
 
 AUDIT = Tag("Audit log", "Audit log of the platform.", group="Administration")
@@ -31,7 +31,7 @@ team = Router(surface="app", prefix="/teams/{team_id}/audit-logs", tag="Teams", 
 @admin.get("", response_model=Page[AuditEntryRead], summary="List audit entries", errors=(InvalidCursor,))
 async def list_entries(query: Annotated[AdminAuditQuery, query(AdminAuditQuery)], session: ReadSessionDep) -> Response:
     """Returns entries, newest first. Use `limit` and `cursor` to read a long log."""
-    return page_response(await AuditLog(session).list(query, query.paging))
+    return page_response(await read_log(session, query, query.paging))
 
 
 @admin.get("/export", response_class=StreamingResponse, summary="Export audit entries", responses=EXPORT_RESPONSES)
@@ -59,4 +59,4 @@ async def list_team_audit_entries(
     query: Annotated[AuditQuery, query(AuditQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Response:
     """Returns entries about the team and its data, newest first."""
-    return page_response(await AuditLog(session, team_id=principal.team_id).list(query, query.paging))
+    return page_response(await read_log(session, query, query.paging, team_id=principal.team_id))

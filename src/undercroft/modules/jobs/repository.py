@@ -4,19 +4,15 @@ from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import QueryableAttribute, defer
 from sqlmodel import col
 
-from undercroft.core.db import ReadSession, Repository
+from undercroft.core.db import Repository
 from undercroft.jobs.errors import JobNotFound
 from undercroft.jobs.models import Job, Schedule
 
 DEFERRED_COLUMNS = (Job.error, Job.args)
-LAST_JOB_COLUMNS: list[ColumnElement[Any]] = [
-    col(Job.status).label("last_status"),
-    col(Job.result).label("last_result"),
-]
 
 
 class JobRepository(Repository[Job]):
@@ -32,6 +28,13 @@ class JobRepository(Repository[Job]):
             raise JobNotFound
         return str(found)
 
+    async def list_schedules(self) -> Sequence[Row[Any]]:
+        """Return all schedules with the status and result of their last job, sorted by their next run."""
+        last_job: Any = col(Job.status).label("last_status"), col(Job.result).label("last_result")
+        query = select(*(getattr(Schedule, name) for name in Schedule.model_fields), *last_job)
+        query = query.outerjoin(Job, col(Job.id) == col(Schedule.last_job_id)).order_by(col(Schedule.next_run_at))
+        return (await self._session.execute(query)).all()
+
 
 class JobListRepository(JobRepository):
     """Lists jobs without the columns that may be large and that lists do not show."""
@@ -42,17 +45,3 @@ class JobListRepository(JobRepository):
             ._query(deleted=deleted)
             .options(*(defer(cast("QueryableAttribute[Any]", column)) for column in DEFERRED_COLUMNS))
         )
-
-
-class ScheduleRepository:
-    """Reads the schedules of periodic tasks."""
-
-    def __init__(self, session: ReadSession) -> None:
-        self._session = session
-
-    async def list(self) -> Sequence[Row[Any]]:
-        """Return all schedules with the status and result of their last job, sorted by their next run."""
-        columns = [getattr(Schedule, name) for name in Schedule.model_fields]
-        query = select(*columns, *LAST_JOB_COLUMNS).outerjoin(Job, col(Job.id) == col(Schedule.last_job_id))
-        rows: Sequence[Row[Any]] = (await self._session.execute(query.order_by(col(Schedule.next_run_at)))).all()
-        return rows

@@ -11,7 +11,7 @@ from undercroft.core.db import Paging, ReadSession, RowPage, Session
 from undercroft.jobs import control
 from undercroft.jobs.health import JobsHealth, read_health
 from undercroft.jobs.models import Job
-from undercroft.modules.jobs.repository import JobListRepository, JobRepository, ScheduleRepository
+from undercroft.modules.jobs.repository import JobListRepository, JobRepository
 
 
 class JobService:
@@ -30,7 +30,7 @@ class JobService:
         return await read_health(self._session)
 
     async def schedules(self) -> Sequence[Row[Any]]:
-        return await ScheduleRepository(self._session).list()
+        return await JobRepository(self._session).list_schedules()
 
     async def retry(self, job_id: UUID) -> Job:
         """Queue a finished job again. Raises `JobNotFound`, `JobNotFinished`, `JobKeyTaken`."""

@@ -4,6 +4,7 @@ import csv
 from collections.abc import AsyncIterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -21,17 +22,13 @@ ENTRY_FIELDS = ("id", "occurred_at", "action", "target_type", "target_id", "team
 CHANGE_FIELDS = ("before", "after", "details")
 
 
-class AuditLog:
-    """The log of one team, or the whole log with the current data of users if no team is given."""
-
-    def __init__(self, session: ReadSession, *, team_id: Any = None) -> None:
-        self._entries = AuditRepository(session)
-        self._team_id = team_id
-
-    async def list(self, filters: AuditFilter, paging: Paging) -> RowPage[dict[str, Any]]:
-        team_id = filters.team_id if isinstance(filters, AdminFilter) else self._team_id
-        rows = await self._entries.list(paging, *build_filters(filters, team_id=team_id))
-        return rows.map(lambda row: serialize_entry(row, for_team=self._team_id is not None))
+async def read_log(
+    session: ReadSession, filters: AuditFilter, paging: Paging, *, team_id: UUID | None = None
+) -> RowPage[dict[str, Any]]:
+    """List serialized entries of one team, or if no team is given all entries with the current data of users."""
+    owner_id = filters.team_id if isinstance(filters, AdminFilter) else team_id
+    rows = await AuditRepository(session).list(paging, *build_filters(filters, team_id=owner_id))
+    return rows.map(lambda row: serialize_entry(row, for_team=team_id is not None))
 
 
 async def export(database: Database, filters: ExportQuery) -> AsyncIterator[bytes]:
@@ -46,7 +43,7 @@ async def _stream_entries(database: Database, filters: ExportQuery) -> AsyncIter
     write, position = WRITERS[filters.format], None
     while True:
         async with database.read_session() as session:
-            found = await AuditLog(session).list(filters, Paging(size=BATCH_SIZE, keyset=True, after=position))
+            found = await read_log(session, filters, Paging(size=BATCH_SIZE, keyset=True, after=position))
         yield write(found.items, is_first=position is None)
         position = found.next
         if position is None:
