@@ -117,8 +117,6 @@ class Claims:
 
     async def claim(self, limit: int) -> int:
         """Claim and start up to `limit` jobs. Returns the number of claimed messages."""
-        if not self._tasks:
-            return 0
         async with self._lock, self._queue.autocommit() as connection:
             messages = await self._engine.claim(
                 connection, limit=limit, tasks=self._tasks, worker_id=self._worker_id, stale_after=self._stale_after()

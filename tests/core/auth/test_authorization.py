@@ -1,14 +1,20 @@
 """When a request is authorized again, and what it may have lost meanwhile."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests.core.auth.principals import make_principal
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.auth import authorization as authorization_module
-from undercroft.core.auth.authorization import Authorization, AuthorizationChanged
+from undercroft.core.auth.authorization import (
+    Authorization,
+    AuthorizationChanged,
+    bind_authorization,
+    current_authorization,
+)
 from undercroft.core.db import Session
+from undercroft.core.db.reauthorization import bind_reauthorization
 from undercroft.core.errors import Forbidden
 from undercroft.core.ids import new_id
 
@@ -85,3 +91,31 @@ async def test_guards_check_the_new_principal() -> None:
     authorization.check = refuse
     with pytest.raises(Forbidden):
         await authorization.verify()
+
+
+async def test_verification_is_not_verified_itself_and_locks_before_it_reads() -> None:
+    principal, seen = make_principal(), list[Any]()
+
+    async def authenticate() -> Principal:
+        seen.append(("authenticate", current_authorization()))
+        return principal
+
+    async def lock(_session: Session, _principal: Principal) -> None:
+        seen.append(("lock", current_authorization()))
+
+    authorization = Authorization(principal, authenticate, lock)
+    bind_authorization(authorization)
+    try:
+        await authorization.verify(cast(Session, object()))
+        assert seen == [("lock", None), ("authenticate", None)]
+        assert current_authorization() is authorization
+    finally:
+        bind_reauthorization(None)
+
+
+async def test_refused_authorization_remains_due() -> None:
+    authorization = authorize(make_principal(), make_principal(passed_mfa=False))
+    authorization.mark_waited()
+    with pytest.raises(AuthorizationChanged):
+        await authorization.verify()
+    assert authorization.is_due(locked=False)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from undercroft.core.auth.permissions import Permission, Permissions
+from undercroft.core.auth.permissions import Permission, Permissions, list_permissions, resolve_permissions
+from undercroft.core.context import AppContext, use_context
 
 
 def declare(name: str, *roles: str, reserved: bool = False) -> Permission:
@@ -28,3 +29,23 @@ def test_role_and_grants_have_only_their_declared_permissions() -> None:
     assert permissions.of_role("member") == {"rooms:read", "rooms:own"}
     assert permissions.of_role("unknown") == frozenset()
     assert permissions.of_grants("rooms:write rooms:own rooms:gone") == {"rooms:write"}
+
+
+def test_permissions_of_the_application_are_sorted_by_name() -> None:
+    context = AppContext()
+    last, first = (
+        Permission("rooms:write", "Change rooms.", frozenset()),
+        Permission("rooms:read", "Read rooms.", frozenset({"member"})),
+    )
+    context.add(Permissions, Permissions([last, first]))
+    with use_context(context):
+        assert list_permissions() == [first, last]
+
+
+def test_custom_role_without_grants_has_no_permissions_whatever_its_name() -> None:
+    context = AppContext()
+    context.add(Permissions, Permissions([declare("rooms:read", "member"), declare("rooms:write", "owner")]))
+    with use_context(context):
+        assert resolve_permissions("member", None) == {"rooms:read"}
+        assert resolve_permissions("member", "") == frozenset()
+        assert resolve_permissions("member", "rooms:write") == {"rooms:write"}

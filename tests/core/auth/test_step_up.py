@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from tests.core.auth.principals import make_principal
+from undercroft.core import settings
 from undercroft.core.auth.principal import ImpersonationForbidden, InteractiveSessionRequired
+from undercroft.core.auth.settings import StepUpSettings
 from undercroft.core.auth.step_up import (
     MfaEnrollmentRequired,
     MfaRequiredByTeam,
@@ -47,6 +49,8 @@ def test_other_callers_are_refused(changes: dict[str, Any], error: type[Exceptio
     [
         ({}, ["code", "recovery_code", "sign_in"]),
         ({"second_factors": ("passkey",)}, ["passkey", "recovery_code", "sign_in"]),
+        ({"second_factors": ("passkey", "other", "totp")}, ["passkey", "code", "recovery_code", "sign_in"]),
+        ({"second_factors": ("other",)}, ["password", "sign_in"]),
         ({"second_factors": ()}, ["password", "sign_in"]),
         ({"session_id_or_none": None}, ["sign_in"]),
     ],
@@ -67,3 +71,21 @@ def test_team_requirement_applies_only_to_blocked_sessions() -> None:
     require_team_mfa(make_principal(passed_mfa=False))
     with pytest.raises(MfaRequiredByTeam):
         require_team_mfa(make_principal(passed_mfa=False, mfa_blocked=True))
+
+
+@pytest.mark.parametrize("direction", [-1, 1], ids=["past", "future"])
+def test_authentication_is_recent_for_exactly_the_configured_time(direction: int) -> None:
+    settings.use(StepUpSettings(step_up_minutes=7))
+    inside, outside = timedelta(minutes=6, seconds=30) * direction, timedelta(minutes=7, seconds=30) * direction
+    require_recent_authentication(make_principal(reauthenticated_at=utc_now() + inside))
+    with pytest.raises(StepUpRequired):
+        require_recent_authentication(make_principal(reauthenticated_at=utc_now() + outside))
+
+
+def test_refused_session_is_told_how_to_reauthenticate() -> None:
+    methods = {"methods": ["code", "recovery_code", "sign_in"]}
+    with pytest.raises(StepUpRequired) as stale:
+        require_recent_authentication(make_principal(reauthenticated_at=None))
+    with pytest.raises(MfaRequiredByTeam) as blocked:
+        require_second_factor(make_principal(passed_mfa=False), MfaRequiredByTeam)
+    assert (stale.value.details, blocked.value.details) == (methods, methods)

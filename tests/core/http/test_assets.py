@@ -1,5 +1,6 @@
 """Static files, requested by names that another process generated."""
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -57,3 +58,20 @@ async def test_process_serves_assets_linked_by_another_process(browser: AsyncCli
 async def test_other_names_are_not_found(name: str, browser: AsyncClient) -> None:
     response = await browser.get(f"/assets/{name}")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [("gzip", "gzip"), ("gzip, br", "gzip"), ("br", "br"), ("identity", None), ("gzip;q=0", None)],
+)
+async def test_asset_has_its_content_in_an_accepted_coding(
+    browser: AsyncClient, accepted: str, coding: str | None
+) -> None:
+    for file in FILES:
+        response = await browser.get(assets.Assets().url(file), headers={"Accept-Encoding": accepted})
+        given = response.headers.get("content-encoding")
+        assert given == coding or (coding == "br" and given is None), f"{file}: small files are not compressed"
+        content = file.read_bytes()
+        assert response.content == (gzip.decompress(content) if file.suffix == ".gz" else content), file
+        assert set(response.headers["vary"].split(", ")) == {"Accept-Encoding"}
+        assert response.headers["cross-origin-resource-policy"] == "same-origin"

@@ -1,14 +1,21 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import Request
+from prometheus_client import REGISTRY
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from tests.core.http.asgi_client import AsgiClient
 from tests.core.http.conftest import Build
 from undercroft.core.auth import Authenticator, PlatformRole, Principal
+from undercroft.core.context import use_context
 from undercroft.core.errors import NotFound, Unauthorized
-from undercroft.core.http import Router
-from undercroft.core.http.limits import CORE_RATES, Limiter, RateLimits
+from undercroft.core.http import Exempt, Router, declare
+from undercroft.core.http.limits import CORE_RATES, Limiter, RateLimitRule, RateLimits, get_rate_limit_rule
 from undercroft.core.http.rates import Rate
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.ids import new_id
@@ -278,6 +285,8 @@ class TestShared:
         asgi_client = build(public, settings=(FEW,), cache=cache)
 
         assert set(await statuses(asgi_client, f"{PUBLIC}/one", 10)) == {200}
+        headers = (await asgi_client.get(f"{PUBLIC}/one")).headers
+        assert (headers["x-ratelimit-remaining"], headers["x-ratelimit-reset"]) == ("3", "60")
         await cache.close()
 
 
@@ -287,3 +296,48 @@ def test_name_of_a_rate_is_declared_once() -> None:
     with pytest.raises(ValueError, match="The rate limit sign_in is declared twice"):
         RateLimits([("sign_in", lambda: "1000000/second")])
     assert set(RateLimits([("expensive", lambda: "1/hour")]).by_name) == {*CORE_RATES, "expensive"}
+
+
+async def ok(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("ok")(scope, receive, send)
+
+
+async def test_mounted_application_is_limited_but_mounted_files_are_not(build: Build, tmp_path: Path) -> None:
+    (tmp_path / "logo.txt").write_text("logo")
+    asgi_client = build(public, settings=(FEW,))
+    reads = Exempt("It only reads.")
+    asgi_client.app.router.routes += [
+        declare(Mount("/api/v1/public/mounted", ok), audit=reads),
+        declare(Mount("/api/v1/public/files", StaticFiles(directory=tmp_path)), audit=reads),
+    ]
+    asgi_client.app.add([])
+
+    assert await statuses(asgi_client, "/api/v1/public/mounted/x", 5) == [200] * 3 + [429] * 2
+    assert await statuses(asgi_client, "/api/v1/public/files/logo.txt", 5) == [200] * 5
+    assert await statuses(asgi_client, f"{PUBLIC}/one", 1) == [429]
+
+
+@pytest.mark.parametrize(
+    ("path", "group"),
+    [
+        ("/api/v1/app/rooms", "app"),
+        ("/api/v1/public/rooms", "public"),
+        ("/api/v1/elsewhere/rooms", "public"),
+        ("/api/v1", "public"),
+        ("/pages/of/app/rooms", "public"),
+        ("/", "public"),
+    ],
+)
+def test_rate_of_a_route_is_that_of_the_surface_in_its_path(asgi_client: AsgiClient, path: str, group: str) -> None:
+    with use_context(asgi_client.app.context):
+        rule = get_rate_limit_rule(declare(Route(path, ok), audit=Exempt("It only reads.")))
+    assert rule == RateLimitRule(group, Rate(3, 60))
+
+
+async def test_refused_requests_are_counted_by_group(asgi_client: AsgiClient) -> None:
+    def count(group: str) -> float:
+        return REGISTRY.get_sample_value("http_rate_limited_total", {"limit": group}) or 0
+
+    before, other = count("public"), count("app")
+    assert await statuses(asgi_client, f"{PUBLIC}/one", 5) == [200] * 3 + [429] * 2
+    assert (count("public") - before, count("app") - other) == (2, 0)

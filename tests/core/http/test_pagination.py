@@ -72,6 +72,7 @@ class TestCursor:
         assert cursor is not None
         assert decode_cursor(cursor) == position
         assert Query(cursor=cursor).paging == Paging(keyset=True, after=position)
+        assert Query(cursor=cursor, size=7).paging == Paging(size=20, keyset=True, after=position)
 
     @pytest.mark.parametrize("cursor", ["AQ" + "A" * 30, "Af" + "_" * 30, "AX0-_zZ9" + "q" * 24])
     def test_every_cursor_that_matches_the_pattern_decodes(self, cursor: str) -> None:

@@ -1,13 +1,15 @@
 """Query parameters that are read as one model."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import pytest
-from pydantic import BaseModel
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
 
-from tests.core.http.conftest import Build
+from tests.core.http.conftest import Build, Configure
 from undercroft.core.http import Router
-from undercroft.core.http.query import query
+from undercroft.core.http.query import build_parameters, query
 
 
 class BoxQuery(BaseModel):
@@ -37,3 +39,29 @@ async def test_repeated_parameter_is_a_list_if_its_field_is_one(build: Build, se
 
     response = await build(router).get("/api/v1/public/boxes", query=sent)
     assert response.json == response.json | expected
+
+
+async def test_error_names_the_parameter_without_its_value(build: Build, configure: Configure) -> None:
+    read = query(BoxQuery).dependency
+    with pytest.raises(RequestValidationError) as refused:
+        await read(Request({"type": "http", "query_string": b"sizes=secret&name=a"}))
+    (error,) = refused.value.errors()
+    assert (error["loc"][:2], error["type"]) == (("query", "sizes"), "int_parsing")
+    assert "secret" not in repr({**error, "msg": ""})
+
+
+def test_documented_parameter_is_required_if_its_field_is() -> None:
+    class RoomQuery(BaseModel):
+        sortable: ClassVar[tuple[str, ...]] = ("name",)
+
+        floor: int = Field(description="Floor of the room.")
+        sort: str | None = None
+
+    parameters, _ = build_parameters(RoomQuery)
+    assert [(each["name"], each["in"], each["required"]) for each in parameters] == [
+        ("floor", "query", True),
+        ("sort", "query", False),
+    ]
+    assert parameters[0]["description"] == "Floor of the room."
+    assert "description" not in parameters[0]["schema"]
+    assert parameters[1]["schema"]["enum"] == ["name", "-name"]

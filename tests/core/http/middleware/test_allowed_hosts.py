@@ -88,3 +88,17 @@ async def test_websocket_of_another_host_is_closed(build: Build) -> None:
     await build(settings=NAMED).app(scope, None, send)  # type: ignore[arg-type]
 
     assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+@pytest.mark.parametrize(("host", "status"), [("shop.example", 200), ("api.example.com", 200), ("evil.com", 400)])
+async def test_development_accepts_the_host_of_public_url_beside_the_allowed_ones(
+    build: Build, host: str, status: int
+) -> None:
+    settings = (core(Environment.DEVELOPMENT), HttpSettings(allowed_hosts=("shop.example",)))
+    assert (await build(router, settings=settings).get(PATH, host=host)).status == status
+
+
+@pytest.mark.parametrize(("host", "status"), [("shop.example", 200), ("api.example.com", 400)])
+async def test_production_accepts_only_the_allowed_hosts(build: Build, host: str, status: int) -> None:
+    settings = (core(Environment.PRODUCTION), HttpSettings(allowed_hosts=("shop.example",)))
+    assert (await build(router, settings=settings).get(PATH, host=host)).status == status

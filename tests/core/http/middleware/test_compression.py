@@ -1,12 +1,15 @@
 import gzip
+import threading
 
 import brotli  # type: ignore[import-untyped]
 import pytest
+from starlette.responses import PlainTextResponse, Response
 
 from tests.core.http.asgi_client import AsgiClient
 from tests.core.http.conftest import Build
 from tests.core.http.middleware.sample_routes import router
-from undercroft.core.http.middleware.compression import negotiate_encoding
+from undercroft.core.http import Router
+from undercroft.core.http.middleware.compression import ENCODERS, THREAD_MIN_SIZE, negotiate_encoding
 from undercroft.core.http.settings import HttpSettings
 
 PATH = "/api/v1/public/shelf"
@@ -88,3 +91,51 @@ async def test_compression_can_be_disabled(build: Build) -> None:
 )  # fmt: skip
 def test_encoding_is_negotiated_by_accept_encoding(accepted: bytes, coding: bytes) -> None:
     assert negotiate_encoding(accepted) == coding
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "coding"),
+    [
+        (200, {}, "br"),
+        (404, {}, "br"),
+        (206, {}, None),
+        (200, {"Content-Range": "bytes 0-4999/9000"}, None),
+    ],
+    ids=["complete", "error", "partial", "range"],
+)
+async def test_partial_response_is_not_compressed(
+    build: Build, status: int, headers: dict[str, str], coding: str | None
+) -> None:
+    own = Router(surface="public")
+
+    @own.get("/own")
+    async def respond() -> Response:
+        return PlainTextResponse("x" * 5000, status, headers)
+
+    response = await build(own).get("/api/v1/public/own", headers=BOTH)
+    assert (response.status, response.headers.get("content-encoding")) == (status, coding)
+
+
+@pytest.mark.parametrize(("size", "coding"), [(1023, None), (1024, "br")])
+async def test_response_is_compressed_from_the_minimum_size_on(
+    asgi_client: AsgiClient, size: int, coding: str | None
+) -> None:
+    response = await asgi_client.get(f"{PATH}/text/{size}", headers=BOTH)
+
+    assert response.headers.get("content-encoding") == coding
+
+
+@pytest.mark.parametrize(("size", "in_thread"), [(THREAD_MIN_SIZE - 1, False), (THREAD_MIN_SIZE, True)])
+async def test_large_response_is_compressed_in_a_thread(
+    asgi_client: AsgiClient, monkeypatch: pytest.MonkeyPatch, size: int, in_thread: bool
+) -> None:
+    threads: list[bool] = []
+
+    def compress(body: bytes) -> bytes:
+        threads.append(threading.current_thread() is not threading.main_thread())
+        return gzip.compress(body)
+
+    monkeypatch.setitem(ENCODERS, b"gzip", compress)
+    response = await asgi_client.get(f"{PATH}/text/{size}", headers=[("accept-encoding", "gzip")])
+
+    assert (gzip.decompress(response.body), threads) == (b"x" * size, [in_thread])

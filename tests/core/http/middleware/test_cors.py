@@ -93,3 +93,25 @@ async def test_cors_is_disabled_without_origins(build: Build) -> None:
 
     assert (response.status, response.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
     assert "vary" not in response.headers
+
+
+async def test_origin_is_compared_without_regard_to_case(build: Build) -> None:
+    response = await build(router, settings=NAMED).get(PATH, headers=[("origin", APP.upper())])
+
+    assert response.headers["access-control-allow-origin"] == APP.upper()
+
+
+async def test_options_request_that_is_no_preflight_reaches_the_application(build: Build) -> None:
+    response = await build(router, settings=NAMED)("OPTIONS", PATH, headers=[("origin", APP)])
+
+    assert (response.status, response.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+    assert response.headers["access-control-allow-origin"] == APP
+    assert "access-control-allow-methods" not in response.headers
+
+
+async def test_refused_preflight_varies_by_what_was_requested(build: Build) -> None:
+    response = await build(router, settings=NAMED)(
+        "OPTIONS", PATH, headers=[("origin", "https://evil.com"), *PREFLIGHT]
+    )
+
+    assert response.headers["vary"] == "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"

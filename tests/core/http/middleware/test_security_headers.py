@@ -41,3 +41,10 @@ async def test_hsts_is_sent_in_production_only(build: Build) -> None:
     assert production.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
     off = await build(router, settings=(PRODUCTION, HttpSettings(hsts="off"))).get(f"{PATH}/who")
     assert "strict-transport-security" not in off.headers
+
+
+async def test_page_with_a_path_like_that_of_the_api_is_a_page(build: Build) -> None:
+    headers = (await build(pages).get("/apiary")).headers
+
+    assert "cache-control" not in headers
+    assert headers["referrer-policy"] == "strict-origin-when-cross-origin"

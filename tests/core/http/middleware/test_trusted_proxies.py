@@ -1,8 +1,9 @@
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from tests.core.http.conftest import Build
 from tests.core.http.middleware.sample_routes import router
-from undercroft.core.http.middleware.trusted_proxies import client_key, parse_address
+from undercroft.core.http.middleware.trusted_proxies import TrustedProxies, client_key, parse_address
 from undercroft.core.http.settings import HttpSettings
 
 PATH = "/api/v1/public/shelf/who"
@@ -18,6 +19,7 @@ TRUSTED = HttpSettings(trusted_proxies=("10.0.0.0/8", "2001:db8::/32"))
         ("10.0.0.1", ["1.1.1.1", "198.51.100.7"], "198.51.100.7"),
         ("10.0.0.1", ["10.9.9.9, 10.8.8.8"], "10.9.9.9"),
         ("10.0.0.1", ["nonsense, 10.8.8.8"], "10.8.8.8"),
+        ("10.0.0.1", ["198.51.100.7, nonsense, 10.8.8.8"], "10.8.8.8"),
         ("10.0.0.1", ["nonsense"], "10.0.0.1"),
         ("10.0.0.1", ["", ",,"], "10.0.0.1"),
         ("10.0.0.1", ["[2001:db9::1]:443"], "2001:db9::1"),
@@ -70,6 +72,7 @@ async def test_forwarded_headers_are_ignored_by_default(build: Build) -> None:
         ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
         ("fe80::1%eth0", "fe80::/64"),
         ("testclient", "testclient"),
+        ("x" * 65, "x" * 64),
     ],
 )
 def test_client_key_is_the_ipv4_address_or_the_ipv6_network(host: str, key: str) -> None:
@@ -79,3 +82,42 @@ def test_client_key_is_the_ipv4_address_or_the_ipv6_network(host: str, key: str)
 @pytest.mark.parametrize("text", ["", "1.2.3", "1.2.3.4.5", ":::", "[", "0x7f000001", "1.2.3.4 5", "a" * 100_000])
 def test_invalid_address_is_none(text: str) -> None:
     assert parse_address(text) is None
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "protocols", "scheme"),
+    [
+        ("198.51.100.7, 10.2.3.4", "https, http", "https"),
+        ("1.1.1.1, 198.51.100.7, 10.2.3.4", "http, https, http", "https"),
+        ("198.51.100.7, 10.2.3.4", "https, http, http", "http"),
+    ],
+    ids=["first hop", "second hop", "another number of protocols"],
+)
+async def test_scheme_is_that_of_the_hop_of_the_client(
+    build: Build, forwarded: str, protocols: str, scheme: str
+) -> None:
+    headers = [("x-forwarded-for", forwarded), ("x-forwarded-proto", protocols)]
+    response = await build(router, settings=(TRUSTED,)).get(
+        PATH, client=("10.0.0.1", 1), scheme="http", headers=headers
+    )
+
+    assert response.json == response.json | {"client": "198.51.100.7", "scheme": scheme}
+
+
+def test_zone_is_not_part_of_an_address() -> None:
+    assert str(parse_address("[fe80::1%eth0]:443")) == "fe80::1"
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "scheme"), [("https", "wss"), ("http", "ws"), ("WSS", "wss"), ("ws", "ws"), ("gopher", "ws")]
+)
+async def test_scheme_of_a_websocket_is_that_of_its_handshake(forwarded: str, scheme: str) -> None:
+    seen: list[str] = []
+
+    async def record(scope: Scope, _receive: Receive, _send: Send) -> None:
+        seen.append(scope["scheme"])
+
+    headers = [(b"x-forwarded-proto", forwarded.encode())]
+    scope = {"type": "websocket", "scheme": "ws", "client": ("10.0.0.1", 1), "headers": headers}
+    await TrustedProxies(record, ["10.0.0.0/8"])(scope, None, None)  # type: ignore[arg-type]
+    assert seen == [scheme]
