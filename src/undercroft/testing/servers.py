@@ -119,7 +119,7 @@ class ServerSupervisor:
         self._run = run
         self._is_stop_requested = False
         self._started: list[PostgresServer | ValkeyServer] = []
-        self._databases: list[str] = []
+        self._made_template = ""
 
     def supervise(self) -> None:
         signal.signal(signal.SIGTERM, self._handle_signal)
@@ -182,7 +182,7 @@ class ServerSupervisor:
         if os.environ.get("TEST_DATABASE_URL"):
             async with open_connection(servers.manager_url) as manager:
                 await manager.execute(f'CREATE DATABASE "{servers.template}"')
-            self._databases.append(servers.template)
+            self._made_template = servers.template
         _configure(servers, self._folder)
         await upgrade_all(servers.owner_url)
         await self._make_signing_keys()
@@ -199,9 +199,9 @@ class ServerSupervisor:
         await database.close()
 
     def _stop(self) -> None:
-        if self._databases:
+        if self._made_template:
             with contextlib.suppress(Exception):
-                asyncio.run(_drop_all(os.environ["TEST_DATABASE_URL"], self._databases[0]))
+                asyncio.run(_drop_all(os.environ["TEST_DATABASE_URL"], self._made_template))
         for server in self._started:
             server.stop()
         for name in ("postgres", "valkey"):

@@ -40,6 +40,12 @@ async def get_with_token(http_client: HttpClient, url: str, token: str, **header
         raise IdentityProviderUnavailable from error
 
 
+async def fetch_userinfo(http_client: HttpClient, endpoint: str, token: str, subject: str) -> dict[str, Any] | None:
+    """Return the claims of the userinfo endpoint; None if it refuses the token or describes another user."""
+    response = await get_with_token(http_client, endpoint, token)
+    return response.content if response.ok and response.content.get("sub") == subject else None
+
+
 def json_object(body: bytes) -> dict[str, Any]:
     """Parse the JSON object in a webhook's body; return an empty dictionary for anything else."""
     try:

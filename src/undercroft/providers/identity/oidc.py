@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import load
 from undercroft.providers.http_client import HttpClient
-from undercroft.providers.identity.common import create_token_verifier, get_with_token
+from undercroft.providers.identity.common import create_token_verifier, fetch_userinfo
 from undercroft.providers.identity.discovery import Discovery
 from undercroft.providers.identity.errors import BadSignature
 from undercroft.providers.identity.external import ProviderEvent
@@ -35,9 +35,7 @@ class Oidc:
         user_info = {"email": claims.email, "email_verified": claims.email_verified, "name": claims.name}
         endpoint = (await self._discovery.metadata()).userinfo_endpoint if claims.email is None else None
         if endpoint:
-            response = await get_with_token(self._http_client, endpoint, token)
-            if response.ok and response.content.get("sub") == claims.sub:
-                user_info = response.content
+            user_info = await fetch_userinfo(self._http_client, endpoint, token, claims.sub) or user_info
         verified = load(IdentitySettings).auth_trust_email or user_info.get("email_verified") in (True, "true")
         return Profile.of(
             self.issuer,

@@ -11,7 +11,7 @@ import structlog
 
 from undercroft.core.security.tokens import constant_time_compare
 from undercroft.providers.http_client import HttpClient, HttpClientError
-from undercroft.providers.identity.common import get_with_token
+from undercroft.providers.identity.common import fetch_userinfo
 from undercroft.providers.identity.discovery import Discovery, Metadata
 from undercroft.providers.identity.errors import BadToken, IdentityProviderUnavailable, SocialSignInFailed
 from undercroft.providers.identity.jwks import Jwks
@@ -72,7 +72,9 @@ class OpenId:
         user_info: dict[str, Any] = {"email": claims.email, "name": claims.name}
         verified = self._is_email_verified(claims)
         if claims.email is None and metadata.userinfo_endpoint:
-            user_info = await self._userinfo(metadata.userinfo_endpoint, granted, claims)
+            token = str(granted.get("access_token"))
+            found = await fetch_userinfo(self._http_client, metadata.userinfo_endpoint, token, claims.sub)
+            user_info = found or {"name": claims.name}
             verified = user_info.get("email_verified") in (True, "true")
         name = user_info.get("name") or _name_from_form(response)
         return Profile.of(
@@ -143,13 +145,6 @@ class OpenId:
         if claims.nonce is None or not constant_time_compare(claims.nonce, flow.nonce):
             raise self._log_failure("the ID token belongs to another sign-in")
         return claims
-
-    async def _userinfo(self, endpoint: str, granted: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
-        response = await get_with_token(self._http_client, endpoint, str(granted.get("access_token")))
-        if not response.ok or response.content.get("sub") != claims.sub:
-            return {"name": claims.name}
-        user_info: dict[str, Any] = response.content
-        return user_info
 
     def _log_failure(self, cause: str, content: object = None) -> SocialSignInFailed:
         error = content.get("error") if isinstance(content, dict) else None
