@@ -1,15 +1,16 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import structlog
 
 from undercroft.core.db import Database
-from undercroft.jobs import Task, cron
+from undercroft.jobs import Task, cron, schedules
 from undercroft.jobs.registry import Cron
-from undercroft.jobs.schedules import Scheduler
+from undercroft.jobs.schedules import MAX_SLEEP, Scheduler
 from undercroft.testing import add_declarations
 from undercroft.testing.jobs import CapturedJobs
 
@@ -175,3 +176,66 @@ async def test_changed_time_zone_moves_the_next_run(database: Database, hourly: 
     await Scheduler(database).register()
     assert (await row(database))["next_run_at"] != first
     assert (await row(database))["timezone"] == "Asia/Tokyo"
+
+
+@pytest.fixture
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that schedulers would have slept."""
+    recorded: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        recorded.append(seconds)
+
+    monkeypatch.setattr(schedules, "asyncio", SimpleNamespace(sleep=sleep))
+    return recorded
+
+
+async def postpone_all_but(database: Database, seconds: float) -> None:
+    """The hourly task is due in some seconds, every other one tomorrow."""
+    async with database.session() as session:
+        raw = await session.raw()
+        await raw.execute("UPDATE job_schedules SET next_run_at = now() + interval '1 day'")
+    await make_due(database, timedelta(seconds=-seconds))
+
+
+async def test_scheduler_enqueues_due_tasks_and_sleeps_until_the_next_one_at_most_for_its_limit(
+    database: Database, jobs: CapturedJobs, hourly: Task[..., Any], sleeps: list[float]
+) -> None:
+    scheduler = Scheduler(database)
+    await scheduler.run_once()
+    assert await row(database)
+    for seconds in (7, 3600):
+        await postpone_all_but(database, seconds)
+        await scheduler.run_once()
+    assert jobs.captured == []
+    await postpone_all_but(database, -1)
+    await scheduler.run_once()
+    assert [job.task for job in jobs.captured] == ["tests.hourly"]
+    assert 0 < sleeps[1] <= 7
+    assert sleeps[2] == MAX_SLEEP
+    assert 0 < sleeps[3] <= MAX_SLEEP
+
+
+async def test_scheduler_sleeps_briefly_while_another_one_holds_a_due_task(
+    database: Database, jobs: CapturedJobs, hourly: Task[..., Any], sleeps: list[float]
+) -> None:
+    scheduler = Scheduler(database)
+    await scheduler.register()
+    await postpone_all_but(database, -5)
+    async with database.session() as session:
+        await (await session.raw()).execute("SELECT FROM job_schedules WHERE task = 'tests.hourly' FOR UPDATE")
+        await scheduler.run_once()
+    assert (sleeps, jobs.captured) == ([0.01], [])
+
+
+async def test_schedules_are_registered_again_after_an_interval(
+    database: Database, hourly: Task[..., Any], sleeps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler = Scheduler(database)
+    await scheduler.run_once()
+    hourly.cron = Cron("30 * * * *")
+    await scheduler.run_once()
+    assert (await row(database))["cron"] == "0 * * * *"
+    monkeypatch.setattr(schedules, "REGISTER_INTERVAL", timedelta(0))
+    await scheduler.run_once()
+    assert (await row(database))["cron"] == "30 * * * *"

@@ -132,6 +132,15 @@ async def test_readiness_fails_when_a_primary_is_read_only(database: Database, p
         await pooled.close()
 
 
+async def test_readiness_fails_when_only_reads_fail(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(_statement: Statement) -> None:
+        raise DatabaseUnavailable
+
+    assert await is_up(database)
+    monkeypatch.setattr(database.read, "fetch", refuse)
+    assert not await is_up(database)
+
+
 @pytest.mark.parametrize("form", ["{0}@{1}:{2},{1}:{3}/postgres?", "{0}@/postgres?host={1},{1}&port={2},{3}&"])
 async def test_writes_use_the_writable_host_of_several(
     primary: PostgresServer, standby: PostgresServer, form: str
