@@ -10,7 +10,6 @@ from undercroft.core.auth import authorization as authorization_module
 from undercroft.core.auth.authorization import (
     Authorization,
     AuthorizationChanged,
-    bind_authorization,
     current_authorization,
 )
 from undercroft.core.db import Session
@@ -104,7 +103,7 @@ async def test_verification_is_not_verified_itself_and_locks_before_it_reads() -
         seen.append(("lock", current_authorization()))
 
     authorization = Authorization(principal, authenticate, lock)
-    bind_authorization(authorization)
+    bind_reauthorization(authorization)
     try:
         await authorization.verify(cast(Session, object()))
         assert seen == [("lock", None), ("authenticate", None)]
