@@ -11,7 +11,7 @@ from sqlmodel import col
 from tests.factories import insert_user
 from tests.projects import ProjectRepository, project_row
 from undercroft.core.audit import Entry
-from undercroft.core.db import Database, Statement, all_tenants
+from undercroft.core.db import Database, DatabaseSettings, Statement, all_tenants
 from undercroft.core.db.errors import (
     DatabaseConflict,
     DatabaseUnavailable,
@@ -398,3 +398,31 @@ async def test_refresh_reads_the_changes_of_other_statements_to_this_row(databas
         assert changed.full_name == "Test User"
         await session.refresh(changed)
         assert (changed.full_name, other.full_name) == ("Renamed", "Test User")
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "is_reused"),
+    [
+        *((kind, error, True) for kind in ("read_session", "session") for error in (Conflict(), "SELECT 1 / 0")),
+        ("session", RuntimeError(), True),
+        ("read_session", RuntimeError(), False),
+        *((kind, asyncio.CancelledError(), False) for kind in ("read_session", "session")),
+    ],
+    ids=str,
+)
+async def test_connection_is_reused_after_errors_that_leave_it_usable(
+    database_url: str, kind: str, error: BaseException | str, is_reused: bool
+) -> None:
+    database = Database(DatabaseSettings(db_pool_size=1, db_read_pool_size=1), database_url)
+    pids = []
+    try:
+        for _ in range(2):
+            with suppress(Conflict, UnstorableValue, RuntimeError, asyncio.CancelledError):
+                async with getattr(database, kind)() as session:
+                    pids.append(await session.scalar(select(func.pg_backend_pid())))
+                    if isinstance(error, BaseException):
+                        raise error
+                    await session.execute(text(error))
+    finally:
+        await database.close()
+    assert (pids[0] == pids[1]) is is_reused

@@ -30,6 +30,7 @@ from undercroft.core.auth import PlatformRole, authorization
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
+from undercroft.modules.sessions import SessionServices
 from undercroft.modules.sessions.repository.principals import lock_principal
 from undercroft.testing.users import SignedInUser, make_client
 
@@ -352,6 +353,21 @@ async def test_user_row_is_locked_when_the_role_or_the_user_alone_authorizes(
         await lock_principal(holder, make_principal(**values | changes))
         assert await is_row_locked(database, user) is is_locked
         assert not await is_row_locked(database, bystander)
+
+
+async def test_api_key_is_locked_until_the_commit_of_its_request(
+    app: Api, database: Database, create_user: Any
+) -> None:
+    """Otherwise its revocation could commit between the verification and the commit."""
+    user = await create_user()
+    used, other = [assert_success(await user.client.post(KEYS, json={"name": name})) for name in ("used", "other")]
+    values = {"user_id_or_none": user.user_id, "session_id_or_none": None, "team_id": None}
+    principal = make_principal(**values, api_key_id=UUID(used["id"]))
+    async with database.session() as holder:
+        await app.context.get(SessionServices).authenticator._lock(holder, principal)
+        unlocked = "SELECT name FROM api_keys FOR UPDATE SKIP LOCKED"
+        async with database.session() as session:
+            assert [row[0] for row in await (await session.raw()).fetch(unlocked)] == [other["name"]]
 
 
 async def is_row_locked(database: Database, user: SignedInUser) -> bool:
