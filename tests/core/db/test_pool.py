@@ -24,6 +24,13 @@ SLEEP = Statement(text("SELECT pg_sleep(0.01)"))
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
+    pool = Pool(database_url, DatabaseSettings(db_acquire_timeout=60), name="read", size=SIZE, read_only=True)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def impatient_pool(database_url: str) -> AsyncIterator[Pool]:
     pool = Pool(database_url, DatabaseSettings(db_acquire_timeout=0.2), name="read", size=SIZE, read_only=True)
     yield pool
     await pool.close()
@@ -113,11 +120,11 @@ async def test_waiters_fail_immediately_when_the_server_is_unreachable() -> None
     await pool.close()
 
 
-async def test_acquire_timeout_raises_database_unavailable(pool: Pool) -> None:
-    acquired = [await pool.acquire() for _ in range(SIZE)]
+async def test_acquire_timeout_raises_database_unavailable(impatient_pool: Pool) -> None:
+    acquired = [await impatient_pool.acquire() for _ in range(SIZE)]
 
     with pytest.raises(DatabaseUnavailable):
-        await pool.acquire()
+        await impatient_pool.acquire()
     for connection in acquired:
         connection.release()
 
@@ -187,19 +194,19 @@ async def test_waiter_connects_when_it_gets_a_closed_connection(pool: Pool) -> N
     assert pool.in_use == 0
 
 
-async def test_waiter_that_loses_its_place_to_a_new_caller_is_refused_after_the_timeout(pool: Pool) -> None:
-    acquired = [await pool.acquire() for _ in range(SIZE)]
-    waiting = asyncio.create_task(pool.acquire())
+async def test_waiter_that_loses_its_place_to_a_new_caller_is_refused_after_the_timeout(impatient_pool: Pool) -> None:
+    acquired = [await impatient_pool.acquire() for _ in range(SIZE)]
+    waiting = asyncio.create_task(impatient_pool.acquire())
     await asyncio.sleep(0)
     acquired.pop().discard()
-    acquired.append(await pool.acquire())
+    acquired.append(await impatient_pool.acquire())
 
     with pytest.raises(DatabaseUnavailable, match="are busy"):
         await waiting
-    assert pool.in_use == SIZE
+    assert impatient_pool.in_use == SIZE
     for each in acquired:
         each.release()
-    assert await pool.fetchrow(PID)
+    assert await impatient_pool.fetchrow(PID)
 
 
 async def test_connection_whose_rollback_fails_is_closed(database_url: str) -> None:
