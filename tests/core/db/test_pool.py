@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from structlog.testing import capture_logs
 
 from tests.core.db.proxy import Cut, run_proxy
@@ -16,6 +16,7 @@ from undercroft.core.db import pool as pool_module
 from undercroft.core.db.errors import DatabaseUnavailable, translate_error
 from undercroft.core.db.pool import Pool
 from undercroft.devstack.machine import free_port
+from undercroft.modules.projects.models import Project
 
 SIZE = 2
 PID = Statement(text("SELECT pg_backend_pid()"))
@@ -210,7 +211,7 @@ async def test_waiter_that_loses_its_place_to_a_new_caller_is_refused_after_the_
 
 
 async def test_connection_whose_rollback_fails_is_closed(database_url: str) -> None:
-    failing = Statement(text("SELECT 1 / 0 FROM (SELECT count(*) FROM projects) AS counted"))
+    failing = Statement(select(text("1 / 0"), func.count()).select_from(Project))
     async with run_proxy(database_url) as proxy:
         settings = DatabaseSettings(tenant_rls=True)
         pool = Pool(proxy.url(database_url), settings, name="read", size=SIZE, read_only=True)

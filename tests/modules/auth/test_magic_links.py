@@ -103,6 +103,15 @@ async def test_magic_link_on_another_browser_requires_the_email_of_the_account(
         assert "uc_session" in other.cookies
 
 
+async def test_magic_link_opens_in_the_browser_that_requested_it_as_its_first_request(
+    app: Api, ada: RegisteredUser, mailbox: Mailbox
+) -> None:
+    async with make_client(app) as browser:
+        token = await request_token(browser, mailbox, ada.email)
+        response = await post(browser, VERIFY, {"token": token, "session": "cookie"})
+        assert (response.status_code, response.json()["user"]["email"]) == (200, ada.email)
+
+
 async def test_magic_link_page_on_another_browser_shows_the_email_of_the_account(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, app: Api
 ) -> None:
