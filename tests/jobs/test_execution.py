@@ -163,3 +163,21 @@ async def test_result_of_a_thread_that_nothing_awaits_is_ignored(fails: bool) ->
         loop.set_exception_handler(None)
 
     assert (running.cancelled(), threads[0].is_alive(), errors) == (True, False, [])
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        (StopReason.REQUEST, JobStatus.CANCELED),
+        (StopReason.LOST, JobStatus.QUEUED),
+        (StopReason.SHUTDOWN, JobStatus.QUEUED),
+    ],
+)
+async def test_attempt_that_is_stopped_before_its_first_step_ends_without_running(
+    make: Callable[..., JobAttempt], outcomes: list[JobOutcome], reason: StopReason, status: JobStatus
+) -> None:
+    make(sample_tasks.note).stop(reason)
+    await wait_for_one(outcomes)
+    await let_callbacks_run()
+    assert [outcome.status for outcome in outcomes] == [status]
+    assert sample_tasks.done == []

@@ -209,16 +209,25 @@ class Claims:
             log.warning("claims.released", count=released)
 
     def _stale_after(self) -> timedelta:
-        """Return the age at which a heartbeat is stale; it is higher for a while after an outage of the database."""
+        """Return the age at which a heartbeat is stale; it is higher for a while after an outage of the database.
+
+        The claim may be the first contact after the outage.
+        """
+        now = time.monotonic()
         until, longer = self._redelivery_grace
-        return timedelta(seconds=self._redelivery + (longer if time.monotonic() < until else 0))
+        grace = max(longer if now < until else 0, self._find_outage(now))
+        return timedelta(seconds=self._redelivery + grace)
+
+    def _find_outage(self, now: float) -> float:
+        """Return the seconds since the database last responded, or 0 if they are too few for an outage."""
+        silence = now - self._last_contact_at
+        return silence if silence > self._redelivery / 2 else 0
 
     def _record_contact(self) -> None:
         """Record that the database responded. After an outage, give other workers time to send a heartbeat."""
         now = time.monotonic()
-        silence = now - self._last_contact_at
-        if silence > self._redelivery / 2:
-            self._redelivery_grace = (now + self._redelivery / 2, silence)
+        if outage := self._find_outage(now):
+            self._redelivery_grace = (now + self._redelivery / 2, outage)
         self._last_contact_at = now
 
     def cancel(self, message_id: int) -> None:

@@ -117,6 +117,8 @@ class JobAttempt:
         deadline = loop.time() + self._task.timeout - self._blocked()
         self._timer = loop.call_later(self._task.timeout, self._time_out, deadline)
         self._running = loop.create_task(self._run(), name=f"job {self.claim.task} {self.id}")
+        # A task that is canceled before its first step never runs.
+        self._running.add_done_callback(lambda _: self._finish(self._stop_outcome()))
 
     def _time_out(self, deadline: float) -> None:
         loop = asyncio.get_running_loop()
