@@ -111,6 +111,8 @@ async def test_rows_of_another_team_are_neither_counted_nor_deleted(database: Da
         projects = ProjectRepository(session, owner.team_id)
         assert await projects.count_by(name="same") == 1
         assert await projects.delete_by(name="same") == 1
+        with pytest.raises(ValueError, match="Name the column values"):
+            await projects.delete_by()
     async with database.read_session() as session:
         assert [each.name for each in (await ProjectRepository(session, owner.team_id).list()).items] == ["other"]
         assert await ProjectRepository(session, stranger.team_id).count_by(name="same") == 1

@@ -187,7 +187,12 @@ class Repository(Generic[M]):
         await self._write_session.flush()
 
     async def delete_by(self, **values: Any) -> int:
-        """Delete the rows with these column values permanently; return their number."""
+        """Delete the rows with these column values permanently; return their number.
+
+        Raises `ValueError` without values, which would delete all rows.
+        """
+        if not values:
+            raise ValueError("Name the column values of the rows to delete.")
         return await self._delete(*self._equal(values))
 
     async def soft_delete(self, row: M) -> None:
