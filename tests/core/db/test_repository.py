@@ -111,8 +111,6 @@ async def test_rows_of_another_team_are_neither_counted_nor_deleted(database: Da
         projects = ProjectRepository(session, owner.team_id)
         assert await projects.count_by(name="same") == 1
         assert await projects.delete_by(name="same") == 1
-        with pytest.raises(ValueError, match="Name the column values"):
-            await projects.delete_by()
     async with database.read_session() as session:
         assert [each.name for each in (await ProjectRepository(session, owner.team_id).list()).items] == ["other"]
         assert await ProjectRepository(session, stranger.team_id).count_by(name="same") == 1
@@ -135,6 +133,17 @@ async def test_upsert_cannot_change_a_row_of_another_team(database: Database, ow
             await ProjectRepository(session, stranger.team_id).upsert(
                 Project(id=project.id, name="stolen", team_id=stranger.team_id), on=["id"], update=["name"]
             )
+
+
+async def test_whole_table_is_not_deleted_or_updated_by_mistake(database: Database, owner: UserRow) -> None:
+    class Users(Repository[User]):
+        model = User
+
+    async with database.session() as session:
+        for change in (Users(session).delete_by(), Users(session)._delete(), Users(session)._update(full_name="x")):
+            with pytest.raises(ValueError, match="Name the rows of User to change"):
+                await change
+        assert await Users(session).count_by(full_name="x") == 0
 
 
 async def test_upsert_inserts_or_updates_only_the_named_columns_of_the_same_row(database: Database) -> None:

@@ -189,10 +189,8 @@ class Repository(Generic[M]):
     async def delete_by(self, **values: Any) -> int:
         """Delete the rows with these column values permanently; return their number.
 
-        Raises `ValueError` without values, which would delete all rows.
+        Raises `ValueError` without values.
         """
-        if not values:
-            raise ValueError("Name the column values of the rows to delete.")
         return await self._delete(*self._equal(values))
 
     async def soft_delete(self, row: M) -> None:
@@ -211,17 +209,23 @@ class Repository(Generic[M]):
 
     async def _update(self, *where: ColumnExpressionArgument[bool], **values: Any) -> int:
         """Update these columns of all matching rows in one statement; return their number."""
-        statement = update(self.model).where(*self._accessible(where)).values(**values)
+        statement = update(self.model).where(*self._changeable(where)).values(**values)
         return await self._write_session.rowcount(statement)
 
     async def _delete(self, *where: ColumnExpressionArgument[bool]) -> int:
         """Delete all matching rows in one statement; return their number."""
-        return await self._write_session.rowcount(delete(self.model).where(*self._accessible(where)))
+        return await self._write_session.rowcount(delete(self.model).where(*self._changeable(where)))
 
     def _accessible(self, where: Iterable[ColumnExpressionArgument[bool]]) -> Sequence[ColumnExpressionArgument[bool]]:
         """These conditions and those of `_query`, which limit the repository to some rows."""
         limit = self._query().whereclause
         return [*where] if limit is None else [limit, *where]
+
+    def _changeable(self, where: Sequence[ColumnExpressionArgument[bool]]) -> Sequence[ColumnExpressionArgument[bool]]:
+        """The same. Raises `ValueError` without a condition, so that nothing changes a whole table by mistake."""
+        if not where:
+            raise ValueError(f"Name the rows of {self.model.__name__} to change.")
+        return self._accessible(where)
 
     def _query(self, *, deleted: bool = False) -> Select[Any]:
         """The rows that this repository may access; every query starts here."""

@@ -270,6 +270,6 @@ async def reset_by_email(database: Database, *, email: str) -> bool:
 
 async def erase(session: Session, user_id: UUID) -> None:
     await TotpRepository(session).delete_by(user_id=user_id)
-    await PasskeyRepository(session, user_id).delete_by()
+    await PasskeyRepository(session, user_id).delete_by(user_id=user_id)
     await RecoveryCodeRepository(session).replace(user_id, [])
     await PendingSignInRepository(session).delete_by(user_id=user_id)
