@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
+from typing import NoReturn
 
 import asyncpg
 import structlog
@@ -29,28 +30,29 @@ async def listen(
     The connection is probed every few seconds to detect a server that hangs.
     """
     timeouts = {"timeout": settings.db_connect_timeout, "command_timeout": settings.db_statement_timeout}
-    pause = MIN_RETRY_DELAY
+    pause, is_lost = MIN_RETRY_DELAY, False
     while True:
         try:
             connection = await connect(url, "listen", **timeouts)
             try:
                 await connection.add_listener(channel, lambda *received: on_notification(received[-1]))
-                if pause > MIN_RETRY_DELAY:
+                if is_lost:
                     log.info("listen_connection.restored")
-                pause = MIN_RETRY_DELAY
+                pause, is_lost = MIN_RETRY_DELAY, False
                 on_connect()
-                await _wait_until_closed(connection)
+                await _probe_until_lost(connection)
             finally:
                 connection.terminate()
         except CONNECT_ERRORS as error:
-            if pause == MIN_RETRY_DELAY:
+            if not is_lost:
                 log.warning("listen_connection.lost", error=type(error).__name__)
+            is_lost = True
         await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, not security
         pause = min(MAX_RETRY_DELAY, pause * 2)
 
 
-async def _wait_until_closed(connection: asyncpg.Connection) -> None:
-    """Return when the server closes the connection, or raise the error of a probe."""
+async def _probe_until_lost(connection: asyncpg.Connection) -> NoReturn:
+    """Raise the error of a probe, or `ConnectionResetError` when the server closes the connection."""
     closed = asyncio.Event()
     connection.add_termination_listener(lambda _connection: closed.set())
     while not connection.is_closed() and not closed.is_set():
@@ -58,3 +60,4 @@ async def _wait_until_closed(connection: asyncpg.Connection) -> None:
             await asyncio.wait_for(closed.wait(), PROBE_INTERVAL)
         except TimeoutError:
             await connection.execute("SELECT 1")
+    raise ConnectionResetError("The server closed the connection.")
