@@ -62,7 +62,8 @@ class ParentWatcher:
     def __init__(self) -> None:
         parent = os.getppid()
         nohup = not WINDOWS and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        self._pids = [] if WINDOWS else _select_pids(parent, nohup)
+        # A leader that had ended before, such as a shell that started this in the background, is not watched.
+        self._pids = [] if WINDOWS else [pid for pid in _select_pids(parent, nohup) if is_alive(pid)]
         self._parent = parent if parent in self._pids or not nohup else 0
 
     def has_exited(self) -> bool:

@@ -11,7 +11,7 @@ from undercroft.core.auth import Authenticator, PlatformRole, Principal
 from undercroft.core.http import Router
 from undercroft.core.ids import new_id
 
-USER_ID, OTHER_ID, TEAM_ID = new_id(), new_id(), new_id()
+USER_ID, OTHER_ID, TEAM_ID = UUID(int=1), UUID(int=2), UUID(int=3)
 PATH = "/api/v1/app/members"
 router = Router(surface="app", prefix="/members")
 
