@@ -5,7 +5,6 @@ import csv
 import re
 from io import StringIO
 from typing import Any
-from uuid import UUID
 
 import pytest
 from httpx2 import AsyncClient, Response
@@ -136,16 +135,15 @@ async def test_unexpected_error_is_shown_without_its_cause_and_nothing_is_saved(
     async def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("internal detail")
 
-    admin, (_, key) = await browser(), await project(create_user)
+    admin, (person, key) = await browser(), await project(create_user)
     path = f"/admin/project/edit/{key}"
     form = {**await get_form(admin, path), "name": "Shop", "description": "", "status": "active"}
     monkeypatch.setattr(resource, "record", fail)
     response = await admin.post(path, data=form)
     assert (response.status_code, "could not be saved" in response.text) == (400, True)
     assert "internal detail" not in response.text
-    async with database.session() as session:
-        raw = await session.raw()
-        assert await raw.fetchval("SELECT name FROM projects WHERE id = $1", UUID(key)) == "Website"
+    assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Website"
+    assert await entries(database, action="project.changed") == []
 
 
 async def test_deleted_project_can_be_restored(browser: Browser, create_user: Any, database: Database) -> None:
