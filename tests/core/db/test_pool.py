@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import func, select, text
 from structlog.testing import capture_logs
@@ -128,6 +129,32 @@ async def test_acquire_timeout_raises_database_unavailable(impatient_pool: Pool)
         await impatient_pool.acquire()
     for connection in acquired:
         connection.release()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.CannotConnectNowError("the database system is shutting down"),
+        asyncpg.TooManyConnectionsError("sorry, too many clients already"),
+        asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
+        asyncpg.InterfaceError("cannot perform operation"),
+        ConnectionRefusedError(),
+        TimeoutError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_refused_connection_is_an_unavailable_database(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(asyncpg, "connect", refuse)
+    with pytest.raises(DatabaseUnavailable):
+        await pool.fetchrow(PID)
+    monkeypatch.undo()
+    assert await pool.fetchrow(PID)
+    assert pool.in_use == 0
 
 
 async def test_connection_closed_while_idle_is_not_reused(pool: Pool) -> None:

@@ -27,6 +27,9 @@ DISCARD_INTERVAL = 1.0
 """Minimum seconds between two times that all idle connections are closed because one led to a read-only server."""
 
 
+CONNECT_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What opening a connection raises."""
+
 OPENED_AT = "undercroft_opened_at"
 """When a connection in SQLAlchemy's pool was opened, in its `info`."""
 
@@ -99,6 +102,8 @@ class ConnectionPool:
         self._server_lost_at = -DISCARD_INTERVAL
         is_reusing = not self._is_unpooled and not settings.db_pool_pre_ping
         self._reuse_seconds = min(REUSE_SECONDS, settings.db_pool_recycle) if is_reusing else 0.0
+        # Since version 2.1, SQLAlchemy raises its driver's error instead of asyncpg's.
+        self._connect_errors = (*CONNECT_ERRORS, engine.dialect.loaded_dbapi.Error)
         event.listen(engine.sync_engine, "do_connect", _record_opening)
 
     async def acquire(self) -> PooledConnection:
@@ -195,7 +200,7 @@ class ConnectionPool:
                 fairy = await greenlet_spawn(self.engine.sync_engine.pool.connect)
             except PoolTimeout:
                 raise DatabaseUnavailable("All connections to the database are busy.") from None
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            except self._connect_errors as error:
                 raise DatabaseUnavailable from error
             connection = PooledConnection(self, fairy)
             if not connection.raw.is_closed() and fairy.info[OPENED_AT] > self._server_lost_at:
