@@ -45,7 +45,7 @@ async def _first_start(stack: Stack, report: ScenarioReport) -> UserClient:
         f"{took:.1f} s",
     )
     await asyncio.sleep(1)
-    for place in ("/docs", "/dev/mailbox", stack.url, "demo@example.com", stack.demo_password):
+    for place in ("/docs", "/dev/mailbox", f"http://localhost:{stack.port}", "demo@example.com", stack.demo_password):
         report.check(place in stack.output, "the output contains all URLs and credentials", _redact(place, stack))
     async with stack.client() as http:
         docs = (await http.get("/docs")).status_code
