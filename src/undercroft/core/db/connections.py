@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
 
+from undercroft.core.db.connect import CONNECT_ERRORS
 from undercroft.core.db.errors import ConnectionState, DatabaseUnavailable, classify, is_statement_error
 from undercroft.core.db.settings import DatabaseSettings
 
@@ -26,9 +27,6 @@ SQLAlchemy's pool counts, creates and recycles them, but a checkout from it take
 DISCARD_INTERVAL = 1.0
 """Minimum seconds between two times that all idle connections are closed because one led to a read-only server."""
 
-
-CONNECT_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""What opening a connection raises."""
 
 OPENED_AT = "undercroft_opened_at"
 """When a connection in SQLAlchemy's pool was opened, in its `info`."""
@@ -103,7 +101,7 @@ class ConnectionPool:
         is_reusing = not self._is_unpooled and not settings.db_pool_pre_ping
         self._reuse_seconds = min(REUSE_SECONDS, settings.db_pool_recycle) if is_reusing else 0.0
         # Since version 2.1, SQLAlchemy raises its driver's error instead of asyncpg's.
-        self._connect_errors = (*CONNECT_ERRORS, engine.dialect.loaded_dbapi.Error)
+        self._connect_errors = (*CONNECT_ERRORS, asyncpg.InternalClientError, engine.dialect.loaded_dbapi.Error)
         event.listen(engine.sync_engine, "do_connect", _record_opening)
 
     async def acquire(self) -> PooledConnection:
