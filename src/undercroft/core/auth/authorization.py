@@ -45,8 +45,13 @@ class Authorization:
         """Record that the request waited for another one: its next commit is verified, however short the wait was."""
         self._waited = True
 
+    @property
+    def age(self) -> float:
+        """Seconds since the last verification."""
+        return time.monotonic() - self._verified_at
+
     def is_due(self, *, locked: bool) -> bool:
-        return locked or self._waited or time.monotonic() - self._verified_at > FRESH_SECONDS
+        return locked or self._waited or self.age > FRESH_SECONDS
 
     async def verify(self, session: Session | None = None) -> None:
         """Verify again. Raises the errors of the guards, and `AuthorizationChanged` if the caller may do less now."""

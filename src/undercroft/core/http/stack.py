@@ -11,7 +11,8 @@
 9. `Timeouts`         504, or 408 if the body did not arrive
 
 Inside follow `ErrorHandler`, which makes the error responses, the middleware and the exception handlers of the
-application, and the dispatcher with the rate limits. WebSockets pass 1, 2 and 5 before these.
+application, and the dispatcher with the rate limits. Before these, WebSockets pass 1, 2, 5 and `WebSocketAccess`, which
+verifies their callers again.
 """
 
 from collections.abc import Callable, Collection
@@ -28,6 +29,7 @@ from undercroft.core.http.middleware.request_log import RequestLog
 from undercroft.core.http.middleware.security_headers import SecurityHeaders
 from undercroft.core.http.middleware.timeouts import Timeouts
 from undercroft.core.http.middleware.trusted_proxies import TrustedProxies
+from undercroft.core.http.middleware.websocket_access import WebSocketAccess
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.modules import RequestHeaders
 from undercroft.core.settings import load
@@ -48,5 +50,5 @@ def stack(app: ASGIApp, *, any_host: Collection[str], max_body_size: Callable[[S
     http = AllowedHosts(http, any_host)
     http = SecurityHeaders(http)
     http = RequestLog(http)
-    wrapped: ASGIApp = RequestContext(http, websocket=AllowedHosts(app))
+    wrapped: ASGIApp = RequestContext(http, websocket=AllowedHosts(WebSocketAccess(app)))
     return TrustedProxies(wrapped, settings.trusted_proxies) if settings.trusted_proxies else wrapped
