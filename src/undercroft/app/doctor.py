@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from undercroft.app import migrations
 from undercroft.app.configuration import check_settings
+from undercroft.app.overrides import list_overrides
 from undercroft.app.registry import get_registry
 from undercroft.app.schema import require_row_security
 from undercroft.core.cache import Cache, RedisSettings
@@ -82,6 +83,15 @@ async def extensions() -> tuple[CheckStatus, str, str]:
     return CheckStatus.OK, ", ".join(names) or "none enabled", ""
 
 
+async def overrides() -> tuple[CheckStatus, str, str]:
+    found = list_overrides()
+    changed = [each for each in found if each.needs_attention]
+    if changed:
+        listed = "\n".join(f"{each.path}: {each.message}" for each in changed)
+        return CheckStatus.WARNING, listed, "`undercroft eject --check` repeats this check."
+    return CheckStatus.OK, f"{len(found)} templates, all current" if found else "no templates", ""
+
+
 async def database() -> tuple[CheckStatus, str, str]:
     settings = await detect_pooler()
     async with open_connection(settings.url) as connection:
@@ -138,6 +148,7 @@ async def mail() -> tuple[CheckStatus, str, str]:
 CHECKS: dict[str, Check] = {
     "settings": settings,
     "extensions": extensions,
+    "overrides": overrides,
     "database": database,
     "roles": roles,
     "schema": schema,

@@ -60,15 +60,23 @@ def build_csp(**changes: str) -> str:
 
 def environment() -> "Environment":
     """The Jinja environment of all templates, with autoescaping; an undefined variable is an error."""
+    cache_size = 0 if load(CoreSettings).is_development else 400  # in development, new files apply immediately
+    return _create_environment((load(HttpSettings).page_templates, *page_folders()), cache_size)
+
+
+def page_folders() -> tuple[Path, ...]:
+    """The folders of the original templates, of which the first that has a template wins."""
     modules = current_context().find(PageTemplates) or PageTemplates()
-    return _create_environment((load(HttpSettings).page_templates, HERE / "templates", *modules.folders))
+    return HERE / "templates", *modules.folders
 
 
 @cache
-def _create_environment(folders: tuple[Path, ...]) -> "Environment":
+def _create_environment(folders: tuple[Path, ...], cache_size: int) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    env = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined)
+    env = Environment(
+        loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, cache_size=cache_size
+    )
     env.globals["stylesheet"] = asset_url(CORE_ASSETS / "pages.css")
     return env
 

@@ -46,14 +46,23 @@ def render(template: str, data: Mapping[str, Any]) -> RenderedEmail:
     """
     from jinja2 import TemplateError, TemplateNotFound
 
-    folders = current_context().get(EmailTemplates).folders
-    environment = _environment((load(EmailSettings).email_templates, *folders, BUILT_IN))
     try:
-        return _render(environment, template, data)
+        return _render(environment(), template, data)
     except TemplateNotFound as error:
         raise InvalidMessage(f"Email template {error.name!r} not found.") from error
     except TemplateError as error:
         raise InvalidMessage(f"The email template {template!r} cannot be rendered: {error}.") from error
+
+
+def environment() -> "Environment":
+    """The Jinja environment of all email templates; an undefined variable is an error."""
+    cache_size = 400 if load(CoreSettings).is_production else 0  # in development, changes apply immediately
+    return _environment((load(EmailSettings).email_templates, *email_folders()), cache_size)
+
+
+def email_folders() -> tuple[Path, ...]:
+    """The folders of the original templates, of which the first that has a template wins."""
+    return *current_context().get(EmailTemplates).folders, BUILT_IN
 
 
 def _render(environment: "Environment", template: str, data: Mapping[str, Any]) -> RenderedEmail:
@@ -82,14 +91,14 @@ def _collapse_blank_lines(text: str) -> str:
 
 
 @cache
-def _environment(folders: tuple[Path, ...]) -> "Environment":
+def _environment(folders: tuple[Path, ...], cache_size: int) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
         loader=FileSystemLoader(folders),
         autoescape=select_autoescape(["html"], default=False),
         undefined=StrictUndefined,
-        cache_size=400 if load(CoreSettings).is_production else 0,  # in development, changes apply immediately
+        cache_size=cache_size,
         trim_blocks=True,
         lstrip_blocks=True,
     )
