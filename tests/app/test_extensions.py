@@ -97,6 +97,14 @@ class HotelSettings(SettingsBase):
     beds: int = 2
 """
 
+SUBSCRIBER = """from pydantic import SecretStr
+from undercroft.core.db import Session
+from undercroft.core.events import Event, subscribe
+class Left(Event, frozen=True):
+    guest: str
+@subscribe(Left, after_commit=True)
+async def left(session: Session, event: Left) -> None: ...
+"""
 BROKEN = [
     BrokenRule("no declaration", {"__init__.py": ""}, "__init__.py:1", ("does not declare MODULE",)),
     BrokenRule("a name of the core", {"routes.py": "from undercroft.core.http.router import Router\n"}, "routes.py:1",
@@ -137,6 +145,13 @@ BROKEN = [
                ("could replace a template of another module", "emails/hotel/verify.txt")),
     BrokenRule("the audit log", {"subscribers.py": "AUDIT_SINK = 1\n"}, "subscribers.py:1",
                ("cannot replace the audit log",)),
+    BrokenRule("a sync subscriber", {"subscribers.py": SUBSCRIBER.replace("async ", "")}, "subscribers.py:6",
+               ("left must be an async function: async def left(session: Session, left: Left) -> None.",)),
+    BrokenRule("a secret in the event of a job", {"subscribers.py": SUBSCRIBER.replace("str", "SecretStr")},
+               "subscribers.py:6", ("Left.guest would store a secret", "Publish an ID")),
+    BrokenRule("a subscriber with the name of a task", {"subscribers.py": SUBSCRIBER,
+               "tasks.py": TASK.format("task", 'task(name="hotel.left")')}, "subscribers.py:6",
+               ("The task name hotel.left is taken",)),
     BrokenRule("a name of a statistics section", {"statistics.py": "from undercroft.core.statistics import Statistics\n"
                'class Other(Statistics):\n    section = "users"\n'}, "statistics.py:2", ("users is declared twice",)),
     BrokenRule("commands without a group", {"commands.py": "def rooms(): ...\n"}, "commands.py:1",

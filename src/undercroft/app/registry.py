@@ -24,7 +24,7 @@ from undercroft.core.context import AppContext, current_context, use_context
 from undercroft.core.crud.declaration import build_permissions
 from undercroft.core.crud.router import crud_router
 from undercroft.core.errors import CodeError
-from undercroft.core.events import Subscriber, Subscribers
+from undercroft.core.events import Subscriber, SubscriberQueue, Subscribers
 from undercroft.core.extras import require_extra
 from undercroft.core.http import Router
 from undercroft.core.http.application import mount_route
@@ -37,6 +37,7 @@ from undercroft.core.settings import CoreSettings, load
 from undercroft.core.statistics import Statistics, StatisticsSections
 from undercroft.core.telemetry.origin import explain_error
 from undercroft.jobs.registry import Task, Tasks
+from undercroft.jobs.subscribers import SubscriberTasks
 from undercroft.providers.email import EmailTemplates
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ class Registry:
         context.add_factory(ForeignTables, lambda: self.foreign_tables)
         context.add_factory(Permissions, lambda: self.permissions)
         context.add_factory(Subscribers, lambda: self.subscribers)
+        context.add_factory(SubscriberQueue, lambda: self.subscriber_tasks)
         context.add_factory(AuditTrail, lambda: self.audit_trail)
         context.add_factory(Tasks, lambda: self.tasks)
         context.add_factory(RateLimits, lambda: self.rate_limits)
@@ -74,7 +76,7 @@ class Registry:
     def load(self) -> None:
         """Import what every process needs, so that no request or job imports it: models, permissions, subscribers."""
         self.load_models()
-        _ = self.permissions, self.subscribers, self.audit_trail
+        _ = self.permissions, self.subscriber_tasks, self.audit_trail
 
     def load_models(self) -> None:
         """Import all models, so that the metadata is complete."""
@@ -123,6 +125,11 @@ class Registry:
         return Subscribers(self._collect("subscribers", Subscriber))
 
     @cached_property
+    def subscriber_tasks(self) -> SubscriberTasks:
+        """The tasks of the subscribers that run after the commit."""
+        return SubscriberTasks(self.subscribers)
+
+    @cached_property
     def audit_trail(self) -> AuditTrail:
         """The sink is the `AUDIT_SINK` of the module `audit`."""
         (sink,) = [part.AUDIT_SINK for part in self.parts("subscribers") if hasattr(part, "AUDIT_SINK")]
@@ -132,12 +139,12 @@ class Registry:
     def tasks(self) -> Tasks:
         from undercroft.jobs import maintenance
 
-        found = [maintenance.clean_up, *self._collect("tasks", Task)]
+        found = [maintenance.clean_up, *self._collect("tasks", Task), *self.subscriber_tasks.all]
         names = [task.name for task in found]
         twice = next((task for index, task in enumerate(found) if task.name in names[:index]), None)
         if twice is None:
             return Tasks(found)
-        raise CodeError(f"The task name {twice.name} is taken. Set another name= for it.", at=twice.function)
+        raise CodeError(f"The task name {twice.name} is taken. Give it another name.", at=twice.function)
 
     @cached_property
     def rate_limits(self) -> RateLimits:

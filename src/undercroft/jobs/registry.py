@@ -100,9 +100,13 @@ class Task(Generic[P, R]):
             raise InvalidTask(f"{self.name!r} is not a valid task name. Use one such as 'auth.send_verification'.")
         if self.retries < 0 or self.timeout <= 0:
             raise InvalidTask("retries must not be negative and timeout must be greater than 0.")
-        self.arguments = Arguments(self.name, self.function)
+        self.arguments = self.read_arguments()
         if self.cron and not self.arguments.all_optional:
             raise InvalidTask("a scheduled task is called without arguments, so every parameter needs a default.")
+
+    def read_arguments(self) -> Arguments:
+        """Return the arguments that jobs of this task have. Raises `InvalidTask`."""
+        return Arguments(self.name, self.function)
 
     @property
     def location(self) -> str:
@@ -148,7 +152,7 @@ def task(
     delays = backoff if isinstance(backoff, Backoff) else Backoff() if backoff is None else Backoff(initial=backoff)
 
     def declare(function: Callable[P, R]) -> Task[P, R]:
-        task_name = name or _default_name(function)
+        task_name = name or default_name(function)
         return _with_location(task_name, function, lambda: Task(task_name, function, queue, retries, timeout, delays))
 
     return declare
@@ -195,7 +199,7 @@ def tasks(*queues: str) -> dict[str, Task[..., Any]]:
     return {name: each for name, each in by_name.items() if not queues or each.queue in queues}
 
 
-def _default_name(function: Callable[..., Any]) -> str:
+def default_name(function: Callable[..., Any]) -> str:
     """Return the default name: `auth.send_verification` for that function of `undercroft.modules.auth.tasks`."""
-    module = re.sub(r"\.tasks(\..*)?$", "", function.__module__).rpartition(".")[2]
+    module = re.sub(r"\.(tasks|subscribers)(\..*)?$", "", function.__module__).rpartition(".")[2]
     return f"{module}.{function.__name__}"

@@ -30,9 +30,10 @@ def add_declarations(*declarations: Any, context: AppContext | None = None) -> I
     from undercroft.core.audit import ActionHandler, AuditTrail
     from undercroft.core.auth import Permission
     from undercroft.core.auth.permissions import Permissions
-    from undercroft.core.events import Subscriber, Subscribers
+    from undercroft.core.events import Subscriber, SubscriberQueue, Subscribers
     from undercroft.jobs import Task
     from undercroft.jobs.registry import Tasks
+    from undercroft.jobs.subscribers import SubscriberTask, SubscriberTasks
 
     context = current_context() if context is None else context
     with use_context(context):
@@ -41,12 +42,15 @@ def add_declarations(*declarations: Any, context: AppContext | None = None) -> I
     def new(kind: type[T]) -> list[T]:
         return [each for each in declarations if isinstance(each, kind)]
 
-    tasks, subscribers = context.get(Tasks), context.get(Subscribers)
+    tasks = [each for each in context.get(Tasks).by_name.values() if not isinstance(each, SubscriberTask)]
+    subscribers = Subscribers([*context.get(Subscribers).all, *new(Subscriber)])
+    queue = SubscriberTasks(subscribers)
     trail, permissions = context.get(AuditTrail), context.get(Permissions)
     handlers = {id(handler): handler for each in trail.handlers.values() for handler in each}
     changed: dict[type[Any], Any] = {
-        Tasks: Tasks([*tasks.by_name.values(), *new(Task)]),
-        Subscribers: Subscribers([*subscribers.all, *new(Subscriber)]),
+        Tasks: Tasks([*tasks, *new(Task), *queue.all]),
+        Subscribers: subscribers,
+        SubscriberQueue: queue,
         AuditTrail: AuditTrail(trail.sink, [*handlers.values(), *new(ActionHandler)]),
         Permissions: Permissions([*permissions.by_name.values(), *new(Permission)]),
     }
