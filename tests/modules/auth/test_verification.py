@@ -375,3 +375,18 @@ async def test_link_of_an_expired_registration_is_invalid(
         await session.execute(update(Registration).values(expires_at=col(Registration.created_at)))
         await session.execute(text("UPDATE auth_mail_tokens SET expires_at = now() - interval '1 second'"))
     assert error_code(await verify(http, token)) == "LINK_INVALID"
+
+
+async def test_registration_that_expired_before_its_email_was_sent_gets_none(
+    http: httpx.AsyncClient, mailbox: Mailbox, database: Database
+) -> None:
+    expired, current = new_email(), new_email()
+    for email in (expired, current):
+        await register(http, email)
+    async with database.session() as session:
+        await session.execute(
+            update(Registration)
+            .where(col(Registration.email) == expired)
+            .values(expires_at=col(Registration.created_at))
+        )
+    assert [mail.to for mail in await mailbox.list_new()] == [current]

@@ -20,6 +20,7 @@ from undercroft.core.http.application import Api
 from undercroft.devstack.emulators.oidc import OidcIssuer
 from undercroft.modules.api_keys import ApiKey
 from undercroft.modules.identities.models import ExternalIdentity, UsedMark
+from undercroft.modules.sessions.models import AuthSession, SessionKind
 from undercroft.modules.teams.models import Membership
 from undercroft.modules.users import User
 from undercroft.testing.users import make_client
@@ -200,6 +201,29 @@ async def test_deletion_removes_only_the_api_keys_of_that_user(
 
     assert await statuses(http, *keys) == [401, 200]
     assert await count(database, ApiKey) == 1
+
+
+async def test_deletion_of_one_of_two_identities_ends_the_sessions_of_that_user(
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database
+) -> None:
+    provider_user, other = service.issuer.add_user(), service.issuer.add_user()
+    for each in (provider_user, other):
+        await get_as(http, service.token(each))
+    users = [await find_user(database, each) for each in (provider_user, other)]
+    owners = [user.id for user in users if user]
+    ends = utc_now() + timedelta(days=1)
+    async with database.session() as session:
+        session.add(ExternalIdentity(provider="google", issuer="https://g.example", subject="1", user_id=owners[0]))
+        session.add_all(
+            [AuthSession(user_id=owner, kind=SessionKind.BEARER, expires_at=ends, ends_at=ends) for owner in owners]
+        )
+
+    assert (await send_event(http, service, "deleted", provider_user)).status_code == 204
+
+    async with database.read_session() as session:
+        query = select(AuthSession.user_id).where(col(AuthSession.revoked_at).is_(None))
+        assert list(await session.scalars(query)) == [owners[1]]
+    assert await count(database, User) == 2
 
 
 @pytest.mark.parametrize("kind", ["session.ended", "session.removed", "session.revoked"])
