@@ -1,6 +1,5 @@
 """The settings of the application: those of the core, of its modules and of its extensions."""
 
-from undercroft.app.discovery import list_settings_classes
 from undercroft.app.registry import get_registry
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import Environment, SettingsBase, load
@@ -25,7 +24,7 @@ def check_settings(environment: Environment) -> None:
 
 def _load_all() -> list[SettingsBase]:
     instances, errors = [], list[str]()
-    for declared in list_settings_classes(get_registry().extensions):
+    for declared in get_registry().settings_classes:
         try:
             instances.append(load(declared))
             instances[-1].require_adapters()

@@ -6,7 +6,6 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ from sqlmodel import SQLModel
 
 import undercroft
 from undercroft import modules as built_in
+from undercroft.app.optional_modules import built_in_names, check_disabled
 from undercroft.core import Module
 from undercroft.core.crud import Resource
 from undercroft.core.errors import CodeError, ConfigurationError
@@ -58,15 +58,17 @@ class LoadedModule(Struct, frozen=True):
 
 
 @cache
-def find_modules() -> tuple[LoadedModule, ...]:
-    """Return the built-in modules in dependency order, otherwise by name.
+def find_modules(disabled: frozenset[str] = frozenset()) -> tuple[LoadedModule, ...]:
+    """Return the built-in modules in dependency order, otherwise by name. The disabled ones are not imported.
 
-    Raises `CodeError` for a required module that does not exist and for circular requirements.
+    Raises `CodeError` for a required module that does not exist and for circular requirements, and
+    `ConfigurationError` for a disabled module that does not exist, is not optional, or is required by another one.
     """
+    check_disabled(disabled)
     found = {
-        info.name: _load(info.name, import_module(f"{built_in.__name__}.{info.name}"))
-        for info in iter_modules(built_in.__path__)
-        if info.ispkg
+        name: _load(name, import_module(f"{built_in.__name__}.{name}"))
+        for name in built_in_names()
+        if name not in disabled
     }
     return tuple(found[name] for name in _sort_by_dependency(found))
 
@@ -94,7 +96,7 @@ def find_extension(name: str) -> LoadedModule:
 
 def _check_name(extension: LoadedModule) -> None:
     name, package = extension.name, extension.package
-    if any(name == module.name for module in find_modules()):
+    if name in built_in_names():
         raise CodeError(f"The extension {name} has the name of a built-in module. Choose another name.", at=package)
     last = package.__name__.rpartition(".")[2]
     if last != name:
@@ -118,15 +120,19 @@ def _load(name: str, package: ModuleType, *, is_extension: bool = False) -> Load
     return LoadedModule(name, package, declaration, is_extension)
 
 
-def list_settings_classes(extensions: Iterable[LoadedModule] = ()) -> list[type[SettingsBase]]:
-    """Return the settings classes of all files named `settings.py`, those of extensions last, in a stable order."""
+def list_settings_classes(
+    extensions: Iterable[LoadedModule] = (), disabled: Collection[str] = ()
+) -> list[type[SettingsBase]]:
+    """Return the settings classes of all files named `settings.py`, those of extensions last, in a stable order.
+
+    Those of the disabled modules are left out and not imported.
+    """
     root = Path(undercroft.__file__).parent
-    files = [
-        ".".join(["undercroft", *path.relative_to(root).with_suffix("").parts]) for path in root.rglob("settings.py")
-    ]
+    parts = (path.relative_to(root).with_suffix("").parts for path in root.rglob("settings.py"))
+    files = [".".join(["undercroft", *each]) for each in parts if each[0] != "modules" or each[1] not in disabled]
     files.sort(key=lambda file: (file != CORE_SETTINGS, file))
-    parts = [*map(import_module, files), *(module.load_submodule("settings") for module in extensions)]
-    declared = [each for part in parts if part for each in defined_in(part, type)]
+    found = [*map(import_module, files), *(module.load_submodule("settings") for module in extensions)]
+    declared = [each for part in found if part for each in defined_in(part, type)]
     return [each for each in declared if issubclass(each, SettingsBase) and each is not SettingsBase]
 
 

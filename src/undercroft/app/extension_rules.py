@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import undercroft
-from undercroft.app.discovery import LoadedModule, check_requirements, defined_in, find_modules, tables_of
+from undercroft.app.discovery import LoadedModule, check_requirements, defined_in, tables_of
+from undercroft.app.optional_modules import built_in_names, optional_modules, with_requirements
 from undercroft.core.errors import CodeError
 from undercroft.core.settings import SettingsBase, env_name
 from undercroft.jobs import Task
@@ -15,9 +16,14 @@ from undercroft.lint.extension_imports import NOT_APPLICATION, find_forbidden_im
 NAMESPACES = ("templates/emails", "templates/pages")
 
 
-def check_extension(module: LoadedModule, others: tuple[LoadedModule, ...]) -> None:
-    """Raise `CodeError` for the first rule that an extension breaks. `others` are the other enabled extensions."""
-    _check_requirements(module, others)
+def check_extension(
+    module: LoadedModule, others: tuple[LoadedModule, ...], disabled: frozenset[str] = frozenset()
+) -> None:
+    """Raise `CodeError` for the first rule that an extension breaks.
+
+    `others` are the other enabled extensions, `disabled` the built-in modules that DISABLED_MODULES names.
+    """
+    _check_requirements(module, others, disabled)
     _check_imports(module, others)
     _check_templates(module)
     _check_tables(module)
@@ -27,22 +33,29 @@ def check_extension(module: LoadedModule, others: tuple[LoadedModule, ...]) -> N
     _check_commands(module)
 
 
-def _check_requirements(module: LoadedModule, others: tuple[LoadedModule, ...]) -> None:
+def _check_requirements(module: LoadedModule, others: tuple[LoadedModule, ...], disabled: frozenset[str]) -> None:
     if wrong := set(module.declaration.requires) & {other.name for other in others}:
         raise CodeError(
             f"The extension {module.name} requires the extension {min(wrong)}. Extensions communicate only through "
             "events: remove it from `requires`.",
             at=module.package,
         )
-    check_requirements(module, [built_in.name for built_in in find_modules()])
+    check_requirements(module, built_in_names())
+    if missing := disabled.intersection(module.declaration.requires):
+        raise CodeError(
+            f"The extension {module.name} requires {min(missing)}, which is in DISABLED_MODULES. Remove it there, or "
+            f"{module.name} from ENABLED_EXTENSIONS.",
+            at=module.package,
+        )
 
 
 def _check_imports(module: LoadedModule, others: tuple[LoadedModule, ...]) -> None:
     packages = [other.package.__name__ for other in others]
+    undeclared = frozenset(optional_modules()) - with_requirements(module.declaration.requires)
     for file in sorted(module.folder.rglob("*.py")):
         if NOT_APPLICATION.isdisjoint(file.relative_to(module.folder).parts):
             tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-            for statement, message in find_forbidden_imports(tree, module.package.__name__, packages):
+            for statement, message in find_forbidden_imports(tree, module.package.__name__, packages, undeclared):
                 raise CodeError(message, at=(str(file), statement.lineno))
 
 

@@ -13,7 +13,6 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from undercroft.app.discovery import list_settings_classes
 from undercroft.app.registry import get_registry
 from undercroft.core.http import depends_on
 from undercroft.core.http.guards import current_principal
@@ -62,7 +61,7 @@ def _access(route: APIRoute | APIWebSocketRoute) -> str:
 
 def render_env_example() -> str:
     """Return all settings by section, commented out, with description and default; required ones come first."""
-    classes = list_settings_classes(get_registry().extensions)
+    classes = get_registry().settings_classes
     declared = sorted(classes, key=lambda each: not _required_in_production(each))
     required = "".join(f"#   {name}\n" for each in declared for name in _required_in_production(each))
     sections = groupby(declared, key=lambda each: each.section or each.__name__)

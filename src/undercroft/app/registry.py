@@ -15,7 +15,16 @@ from typing import Any, TypeVar
 import structlog
 from starlette.routing import BaseRoute
 
-from undercroft.app.discovery import LoadedModule, defined_in, find_extension, find_modules, resources_of
+from undercroft import modules as built_in
+from undercroft.app.discovery import (
+    LoadedModule,
+    defined_in,
+    find_extension,
+    find_modules,
+    list_settings_classes,
+    resources_of,
+)
+from undercroft.app.optional_modules import built_in_names
 from undercroft.app.route_checks import check_routes, find_routers
 from undercroft.core.adapters import Adapter, Adapters
 from undercroft.core.audit import ActionHandler, AuditTrail
@@ -33,7 +42,7 @@ from undercroft.core.http.limits import RateLimits
 from undercroft.core.http.pages import PageTemplates
 from undercroft.core.model_classes import ForeignTables, all_model_classes
 from undercroft.core.modules import EXTENSIONS, AdminComponents, RequestHeaders, SecuritySchemes, available_extensions
-from undercroft.core.settings import CoreSettings, load
+from undercroft.core.settings import CoreSettings, SettingsBase, load
 from undercroft.core.statistics import Statistics, StatisticsSections
 from undercroft.core.telemetry.origin import explain_error
 from undercroft.jobs.registry import Task, Tasks
@@ -53,6 +62,15 @@ class Registry:
     @property
     def extensions(self) -> tuple[LoadedModule, ...]:
         return tuple(module for module in self.modules if module.is_extension)
+
+    @cached_property
+    def disabled(self) -> frozenset[str]:
+        """The names of the built-in modules that DISABLED_MODULES leaves out."""
+        return frozenset(built_in_names()).difference(module.name for module in self.modules)
+
+    @cached_property
+    def settings_classes(self) -> list[type[SettingsBase]]:
+        return list_settings_classes(self.extensions, self.disabled)
 
     def install(self, context: AppContext) -> None:
         """Add the registry and its parts to a context."""
@@ -86,12 +104,14 @@ class Registry:
 
     @cached_property
     def foreign_tables(self) -> ForeignTables:
-        """The tables of extensions that this process has imported for other applications."""
+        """The tables of modules and extensions that this process has imported for other applications."""
         self.load_models()
         own = tuple(f"{module.package.__name__}." for module in self.extensions)
-        others = tuple(f"{package}." for packages in available_extensions().values() for package in packages)
+        installed = (package for packages in available_extensions().values() for package in packages)
+        disabled = (f"{built_in.__name__}.{name}" for name in self.disabled)
+        others = tuple(f"{package}." for package in (EXTENSIONS, *installed, *disabled))
         models = (model for model in all_model_classes() if not model.__module__.startswith(own))
-        foreign = (model for model in models if model.__module__.startswith((f"{EXTENSIONS}.", *others)))
+        foreign = (model for model in models if model.__module__.startswith(others))
         return ForeignTables(str(model.__tablename__) for model in foreign)
 
     def parts(self, name: str) -> Iterator[ModuleType]:
@@ -229,7 +249,7 @@ def get_registry() -> Registry:
 
 def _create_registry() -> Registry:
     """Find the built-in modules and the enabled extensions, without broken ones if these are skipped."""
-    modules = find_modules()
+    modules = find_modules(frozenset(load(CoreSettings).disabled_modules))
     for name in dict.fromkeys(load(CoreSettings).enabled_extensions):
         with skip_if_broken(name):
             modules = _add_extension(modules, name)
@@ -259,7 +279,7 @@ def _add_extension(modules: tuple[LoadedModule, ...], name: str) -> tuple[Loaded
     from undercroft.app.extension_rules import check_extension  # with the linter, which others do not need
 
     extension = find_extension(name)
-    check_extension(extension, tuple(module for module in modules if module.is_extension))
+    check_extension(extension, Registry(modules).extensions, Registry(modules).disabled)
     extended = (*modules, extension)
     context = AppContext(current_context().environ)
     registry = Registry(extended)

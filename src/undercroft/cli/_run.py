@@ -39,6 +39,8 @@ class CommandGroup(TyperGroup):
         if (FOLDER / f"{stem}.py").is_file():
             return _load_command(stem, import_module(f"undercroft.cli.{stem}"))
         package = _module_groups().get(stem)
+        if package and f"{package}.".startswith("undercroft.") and _is_disabled(stem):
+            return None
         return _load_command(stem, _import_commands(package), attaches=True) if package else None
 
     def resolve_command(self, ctx: "Context", args: list[str]) -> tuple[str | None, "Command | None", list[str]]:
@@ -115,6 +117,12 @@ def _module_groups() -> dict[str, str]:
             if name in extensions and has_submodule(extensions[name][0], "commands"):
                 found[name] = extensions[name][0]
     return found
+
+
+def _is_disabled(module: str) -> bool:
+    from undercroft.cli._stack import disabled_modules
+
+    return module in disabled_modules()
 
 
 def _import_commands(package: str) -> ModuleType:

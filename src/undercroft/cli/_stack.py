@@ -4,6 +4,7 @@ import os
 import sys
 
 from undercroft.core import settings
+from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import STATE_FOLDER
 
 
@@ -22,22 +23,31 @@ def attach() -> None:
 def enabled_extensions() -> tuple[str, ...]:
     """Return the configured extensions, or else those of the stack."""
     configured = settings.load(settings.CoreSettings).enabled_extensions
-    return configured or tuple(settings.split_list(_running_extensions()))
+    return configured or tuple(settings.split_list(_running_modules().get("ENABLED_EXTENSIONS", "")))
+
+
+def disabled_modules() -> tuple[str, ...]:
+    """Return the modules that DISABLED_MODULES names, or else those of the stack; none if a setting is invalid."""
+    try:
+        configured = settings.load(settings.CoreSettings).disabled_modules
+        return configured or tuple(settings.split_list(_running_modules().get("DISABLED_MODULES", "")))
+    except ConfigurationError:
+        return ()
 
 
 def use_extensions() -> None:
-    """Use the extensions of the stack, for commands that need nothing else of it."""
-    if extensions := _running_extensions():
-        os.environ["ENABLED_EXTENSIONS"] = extensions
+    """Use the extensions and modules of the stack, for commands that need nothing else of it."""
+    if selected := _running_modules():
+        os.environ.update(selected)
         settings.reset()
 
 
-def _running_extensions() -> str:
+def _running_modules() -> dict[str, str]:
     if not _may_run():
-        return ""
-    from undercroft.devstack.control import running_extensions
+        return {}
+    from undercroft.devstack.control import running_modules
 
-    return running_extensions(STATE_FOLDER)
+    return running_modules(STATE_FOLDER)
 
 
 def _may_run() -> bool:

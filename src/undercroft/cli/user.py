@@ -1,4 +1,4 @@
-"""`undercroft user`: create a superadmin, set a user's password, or reset two-factor authentication."""
+"""`undercroft user`: create a superadmin, or set a user's password."""
 
 import sys
 from typing import Annotated
@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from undercroft.cli._database import with_database
+from undercroft.core.commands import parse_email
 from undercroft.core.errors import ConfigurationError
 
 ATTACHES = True
 
-app = typer.Typer(help="Create a superadmin, set a password, or reset two-factor authentication.", no_args_is_help=True)
+app = typer.Typer(help="Create a superadmin, or set a password.", no_args_is_help=True)
 
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
@@ -24,7 +25,7 @@ def create_admin(
     """Create a superadmin. An existing user is promoted and keeps the password."""
     from undercroft.modules.auth import AccountCommandService
 
-    address = _parse_email(email)
+    address = parse_email(email)
     if with_database(lambda database: AccountCommandService(database).promote_to_superadmin(address)):
         typer.echo(f"{address} is now a superadmin.")
         return
@@ -45,28 +46,9 @@ def set_password(
     """Set a user's password and revoke all their sessions."""
     from undercroft.modules.auth import AccountCommandService
 
-    address, password = _parse_email(email), _read_password(from_stdin)
+    address, password = parse_email(email), _read_password(from_stdin)
     with_database(lambda database: AccountCommandService(database).set_password(email=address, password=password))
     typer.echo(f"Changed the password of {address} and revoked all sessions.")
-
-
-@app.command("mfa-reset")
-def reset_mfa(email: Annotated[str, typer.Argument(help="Email address of the user.")]) -> None:
-    """Turn off two-factor authentication for a user who lost all second factors, and notify them by email."""
-    from undercroft.modules.mfa import reset_by_email
-
-    address = _parse_email(email)
-    was_on = with_database(lambda database: reset_by_email(database, email=address))
-    typer.echo(f"Turned off two-factor authentication for {address}." if was_on else f"{address} has no second factor.")
-
-
-def _parse_email(email: str) -> str:
-    from undercroft.core.validation import normalize_email
-
-    try:
-        return normalize_email(email)
-    except ValueError as error:
-        raise ConfigurationError(f"{email} is not a valid email address: {error}") from None
 
 
 def _read_password(from_stdin: bool) -> str:

@@ -13,13 +13,14 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from undercroft.core.context import current_context
+from undercroft.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from undercroft.core.db import Database
 
-__all__ = ["DatabaseRunner", "console", "with_database"]
+__all__ = ["DatabaseRunner", "console", "parse_email", "with_database"]
 
 R = TypeVar("R")
 PIPE_WIDTH = 250
@@ -45,3 +46,13 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def parse_email(email: str) -> str:
+    """Return a normalized email address. Raises `ConfigurationError` if it is invalid."""
+    from undercroft.core.validation import normalize_email
+
+    try:
+        return normalize_email(email)
+    except ValueError as error:
+        raise ConfigurationError(f"{email} is not a valid email address: {error}") from None

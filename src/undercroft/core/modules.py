@@ -53,13 +53,16 @@ class SecuritySchemes(dict[str, dict[str, Any]]):
 class Module(Struct, frozen=True, kw_only=True):
     """What a module declares about itself, as `MODULE` in its `__init__.py`.
 
-    `requires` names the modules that it depends on: they are loaded before it. When `is_enabled` returns False, the
-    application has none of the module's routes and pages. `mount` replaces the path `/ext/<name>` between the surface's
-    prefix and the routes of an extension: `/api/v1/app/ext/hotel/rooms`. `security_schemes` returns OpenAPI's security
-    schemes that the module implements, by name, and `request_headers` are those that it reads itself.
+    `requires` names the modules that it depends on: they are loaded before it. DISABLED_MODULES may name a built-in
+    module that is `optional`: it is not imported, so the application has nothing of it. When `is_enabled` returns
+    False, the application has none of the module's routes and pages. `mount` replaces the path `/ext/<name>` between
+    the surface's prefix and the routes of an extension: `/api/v1/app/ext/hotel/rooms`. `security_schemes` returns
+    OpenAPI's security schemes that the module implements, by name, and `request_headers` are those that it reads
+    itself.
     """
 
     requires: tuple[str, ...] = ()
+    optional: bool = False
     is_enabled: Callable[[], bool] | None = None
     mount: str | None = None
     security_schemes: Callable[[], dict[str, dict[str, Any]]] | None = None

@@ -46,7 +46,7 @@ def split_list(value: Any) -> Any:
 
 
 StringList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
-ExtensionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+ModuleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class ExtensionErrors(StrEnum):
@@ -106,9 +106,14 @@ class CoreSettings(SettingsBase):
         description="Encrypts the secrets in the database. At least 32 random characters: "
         "`undercroft keys secret` generates a value.",
     )
-    enabled_extensions: Annotated[tuple[ExtensionName, ...], NoDecode, BeforeValidator(split_list)] = Field(
+    enabled_extensions: Annotated[tuple[ModuleName, ...], NoDecode, BeforeValidator(split_list)] = Field(
         (),
         description="Extensions to load, separated by commas: folders in `extensions/`, or installed packages.",
+    )
+    disabled_modules: Annotated[tuple[ModuleName, ...], NoDecode, BeforeValidator(split_list)] = Field(
+        (),
+        description="Optional built-in modules to leave out, separated by commas: their routes, pages, tables, tasks, "
+        "settings and admin views. Tables of a module that was enabled before keep their data.",
     )
     extension_errors: ExtensionErrors = Field(
         ExtensionErrors.ABORT,

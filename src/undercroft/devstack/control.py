@@ -72,15 +72,17 @@ def attach(folder: Path) -> bool:
     return True
 
 
-def running_extensions(folder: Path) -> str:
-    """Return ENABLED_EXTENSIONS of the running stack.
+def running_modules(folder: Path) -> dict[str, str]:
+    """Return ENABLED_EXTENSIONS and DISABLED_MODULES of the running stack, except those that the project sets itself.
 
-    Empty if no stack is running or the project sets ENABLED_EXTENSIONS or ENVIRONMENT.
+    Empty if no stack is running or the project sets ENVIRONMENT.
     """
     project = ProjectEnvironment()
-    if project.value("ENABLED_EXTENSIONS") or project.value("ENVIRONMENT") or not state.is_running(folder):
-        return ""
-    return DevState.read(folder).enabled_extensions
+    if project.value("ENVIRONMENT") or not state.is_running(folder):
+        return {}
+    running = DevState.read(folder)
+    selected = {"ENABLED_EXTENSIONS": running.enabled_extensions, "DISABLED_MODULES": running.disabled_modules}
+    return {name: value for name, value in selected.items() if value and not project.value(name)}
 
 
 def reset(folder: Path) -> None:

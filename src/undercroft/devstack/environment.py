@@ -42,6 +42,7 @@ class ProjectEnvironment:
             "DEMO_PASSWORD": state.demo_password,
             "PUBLIC_URL": state.url,
             "ENABLED_EXTENSIONS": state.enabled_extensions,
+            "DISABLED_MODULES": state.disabled_modules,
         }
         if not self.has_database:
             defaults["DATABASE_URL"] = state.roles.url("app", "127.0.0.1", state.postgres_port)

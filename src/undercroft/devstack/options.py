@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,13 +34,17 @@ class Options:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
-def banner(options: Options, demo_password: str, emulators: Mapping[str, int]) -> str:
+def banner(
+    options: Options, demo_password: str, emulators: Mapping[str, int], disabled_modules: Collection[str] = ()
+) -> str:
     """Return the URLs of all services and the demo credentials, with colors on a terminal.
 
-    `emulators` maps names of running emulators to ports.
+    `emulators` maps names of running emulators to ports. Pages of the disabled modules are left out.
     """
     bold, dim, cyan, off = ("\033[1m", "\033[2m", "\033[36m", "\033[0m") if sys.stderr.isatty() else ("",) * 4
     took = f" {dim}(ready in {time.monotonic() - options.started:.1f} s){off}" if options.started else ""
+    pages = {"web": "Start", "mailbox": "Mailbox", "admin": "Admin"}
+    missing = {pages.get(module) for module in disabled_modules}
     rows = [
         ("Start", f"{cyan}{options.url}/{off}"),
         ("API", f"{cyan}{options.url}/api/v1{off}"),
@@ -51,7 +55,7 @@ def banner(options: Options, demo_password: str, emulators: Mapping[str, int]) -
     ]
     rows += [("Emulator", f"{name} at {cyan}http://127.0.0.1:{port}{off}") for name, port in emulators.items()]
     lines = ["", f"  {bold}Undercroft is running{off}{took}", ""]
-    lines += [f"  {dim}{name:<9}{off}{value}" for name, value in rows]
+    lines += [f"  {dim}{name:<9}{off}{value}" for name, value in rows if name not in missing]
     lines += [
         "",
         f"  {dim}{'Code changes restart the server. ' if options.reload else ''}Press Ctrl-C to stop.{off}",

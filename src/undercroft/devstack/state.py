@@ -49,6 +49,7 @@ class DevState:
     oidc_port: int = 0
     url: str = ""
     enabled_extensions: str = ""
+    disabled_modules: str = ""
     seeded: list[str] = field(default_factory=list)
 
     @classmethod

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import CoreSettings, load
 from undercroft.devstack import control, roles, state, valkey
 from undercroft.devstack.emulators import registry
 from undercroft.devstack.environment import ProjectEnvironment
@@ -66,6 +67,7 @@ class Supervisor:
         dev_state.choose_ports()
         dev_state.url = self.options.url
         dev_state.enabled_extensions = project.value("ENABLED_EXTENSIONS")
+        dev_state.disabled_modules = project.value("DISABLED_MODULES")
         dev_state.write(self._folder)
         control.clear_stop_request(self._folder)
         self._reaper.start()
@@ -77,7 +79,8 @@ class Supervisor:
         self._migrate_and_seed(project, dev_state, environment)
         self._start_programs(environment)
         emulators = {name: registry.port_of(name, dev_state) for name in self.options.emulators}
-        self._print(banner(self.options, project.value("DEMO_PASSWORD") or dev_state.demo_password, emulators))
+        password = project.value("DEMO_PASSWORD") or dev_state.demo_password
+        self._print(banner(self.options, password, emulators, load(CoreSettings).disabled_modules))
         while True:
             self._poll_processes(_POLL_INTERVAL)
 

@@ -47,14 +47,18 @@ def _check_own_imports(source: Source) -> Iterator[RuleMatch]:
                 yield node, "module-import", message
 
 
-def find_forbidden_imports(tree: ast.AST, package: str, others: Collection[str] = ()) -> Iterator[tuple[ast.stmt, str]]:
+def find_forbidden_imports(
+    tree: ast.AST, package: str, others: Collection[str] = (), undeclared: Collection[str] = ()
+) -> Iterator[tuple[ast.stmt, str]]:
     """Yield each statement that the extension in `package` must not contain, with the message.
 
     `others` are the packages of other extensions; those in the folder `extensions` are recognized by their name.
+    `undeclared` are the optional modules that the extension does not require.
     """
     for node in ast.walk(tree):
         for module, name in _imported(node):
-            if message := _violation(module, name, package, others):
+            message = _violation(module, name, package, others) or _undeclared_use(module, name, undeclared)
+            if message:
                 assert isinstance(node, ast.stmt)
                 yield node, message
 
@@ -76,6 +80,14 @@ def _violation(module: str, name: str, package: str, others: Collection[str]) ->
     if module.partition(".")[0] == EXTENSIONS or any(full.startswith(f"{other}.") for other in others):
         return f"{full.rstrip('.')} belongs to another extension. Extensions communicate only through events."
     return ""
+
+
+def _undeclared_use(module: str, name: str, undeclared: Collection[str]) -> str:
+    found = _MODULE.match(f"{module}.{name}")
+    optional = found[0].rpartition(".")[2] if found else ""
+    if optional not in undeclared:
+        return ""
+    return f'The module {optional} is optional. Require it in `__init__.py`: MODULE = Module(requires=("{optional}",)).'
 
 
 def _private_use(module: str, name: str) -> str:

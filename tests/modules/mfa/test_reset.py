@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from tests.modules.auth.users import Mailbox, error_code, sign_in
 from tests.modules.mfa.conftest import MfaUser
-from undercroft.cli import user as user_command
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.core.errors import AppError
+from undercroft.modules.mfa import commands as mfa_commands
 from undercroft.modules.sessions.models import AuthSession
 from undercroft.testing.users import SignedInUser
 
@@ -76,6 +76,6 @@ def email(mfa_user: MfaUser) -> str:
 
 def test_mfa_reset_command_turns_it_off(email: str) -> None:
     run = CliRunner().invoke
-    assert f"Turned off two-factor authentication for {email}." in run(user_command.app, ["mfa-reset", email]).stdout
-    assert "has no second factor" in run(user_command.app, ["mfa-reset", email]).stdout
-    assert isinstance(run(user_command.app, ["mfa-reset", "nobody@example.com"]).exception, AppError)
+    assert f"Turned off two-factor authentication for {email}." in run(mfa_commands.app, ["reset", email]).stdout
+    assert "has no second factor" in run(mfa_commands.app, ["reset", email]).stdout
+    assert isinstance(run(mfa_commands.app, ["reset", "nobody@example.com"]).exception, AppError)

@@ -27,6 +27,7 @@ from undercroft.modules.auth.service.throttle import PAIR
 from undercroft.modules.mfa.models import PendingSignIn
 from undercroft.modules.mfa.service.second_factor import MAX_ATTEMPTS
 from undercroft.modules.mfa.tasks import clean_up
+from undercroft.modules.sessions import SecondFactorProvider
 from undercroft.modules.sessions.models import AuthSession
 from undercroft.modules.users import User
 from undercroft.testing.jobs import CapturedJobs
@@ -36,6 +37,20 @@ async def sessions_of(database: Database, email: str) -> int:
     async with database.read_session() as session:
         query = select(func.count()).select_from(AuthSession).join(User, col(User.id) == col(AuthSession.user_id))
         return int(await session.scalar(query.where(col(User.email) == email)))
+
+
+async def test_second_factor_is_never_skipped_when_the_module_is_disabled(
+    mfa_user: MfaUser, database: Database, app: Api
+) -> None:
+    before = await sessions_of(database, mfa_user.user.email)
+    provider = app.context.get(SecondFactorProvider)
+    app.context.remove(SecondFactorProvider)
+    try:
+        response = await sign_in(mfa_user.user.http, mfa_user.user.email)
+    finally:
+        app.context.add(SecondFactorProvider, provider)
+    assert (response.status_code, error_code(response)) == (403, "MFA_UNAVAILABLE")
+    assert await sessions_of(database, mfa_user.user.email) == before
 
 
 async def test_first_factor_alone_starts_no_session(mfa_user: MfaUser, database: Database) -> None:

@@ -2,4 +2,4 @@
 
 from undercroft.core import Module
 
-MODULE = Module(requires=("users", "teams", "sessions", "auth", "mfa", "web"))
+MODULE = Module(requires=("users", "teams", "sessions", "auth", "mfa", "web"), optional=True)

@@ -4,6 +4,6 @@ from undercroft.core import Module
 from undercroft.modules.api_keys.models import ApiKey
 from undercroft.modules.api_keys.repository import ApiKeyRepository
 
-MODULE = Module(requires=("users", "teams", "sessions"))
+MODULE = Module(requires=("users", "teams", "sessions"), optional=True)
 
 __all__ = ["MODULE", "ApiKey", "ApiKeyRepository"]

@@ -9,7 +9,7 @@ from undercroft.core.events import subscribe
 from undercroft.modules.api_keys.models import ApiKey
 from undercroft.modules.api_keys.repository import ApiKeyRepository
 from undercroft.modules.teams import MembershipRepository, TeamRole
-from undercroft.modules.users import UserDeleted, notify
+from undercroft.modules.users import CredentialsRevoked, UserDeleted, notify
 
 ACTION_LABELS = {"api_key.created": "created", "api_key.changed": "widened", "api_key.rotated": "rotated"}
 """Word for each action in the email."""
@@ -30,6 +30,12 @@ async def _owners(session: Session, key: ApiKey) -> Sequence[UUID]:
         return [key.user_id]
     assert key.team_id is not None
     return await MembershipRepository(session).users_with_role(key.team_id, TeamRole.OWNER)
+
+
+@subscribe(CredentialsRevoked)
+async def revoke_keys(session: Session, event: CredentialsRevoked) -> None:
+    """Delete the keys of a user whose credentials an attacker may know."""
+    event.counts["keys_revoked"] = await ApiKeyRepository(session).delete_for_user(event.user_id)
 
 
 @subscribe(UserDeleted)

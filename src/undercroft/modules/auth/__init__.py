@@ -28,7 +28,7 @@ from undercroft.modules.auth.service.sign_in import AuthServices, require_captch
 from undercroft.modules.auth.service.throttle import PASSWORD_FAILURES
 from undercroft.modules.auth.settings import AuthSettings
 
-MODULE = Module(requires=("users", "teams", "sessions", "api_keys"), security_schemes=security_schemes)
+MODULE = Module(requires=("users", "teams", "sessions"), security_schemes=security_schemes)
 
 __all__ = [
     "LINK_SENT_MESSAGE",

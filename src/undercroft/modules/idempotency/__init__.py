@@ -2,4 +2,4 @@
 
 from undercroft.core import Module
 
-MODULE = Module()
+MODULE = Module(optional=True)

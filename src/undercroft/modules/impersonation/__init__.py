@@ -2,4 +2,4 @@
 
 from undercroft.core import Module
 
-MODULE = Module(requires=("users", "sessions"))
+MODULE = Module(requires=("users", "sessions"), optional=True)

@@ -3,4 +3,4 @@
 from undercroft.core import Module
 from undercroft.modules.mailbox.dependencies import is_mailbox_enabled
 
-MODULE = Module(is_enabled=is_mailbox_enabled)
+MODULE = Module(is_enabled=is_mailbox_enabled, optional=True)

@@ -7,7 +7,7 @@ from undercroft.modules.mfa.schemas import Assertion, MfaCredential, normalize_c
 from undercroft.modules.mfa.service.factors import reset_by_email
 from undercroft.modules.mfa.service.second_factor import SECOND_FACTOR_FAILURES, SecondFactorService
 
-MODULE = Module(requires=("users", "teams", "sessions", "auth"))
+MODULE = Module(requires=("users", "teams", "sessions", "auth"), optional=True)
 
 __all__ = [
     "MODULE",

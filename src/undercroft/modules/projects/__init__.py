@@ -2,4 +2,4 @@
 
 from undercroft.core import Module
 
-MODULE = Module(requires=("teams",))
+MODULE = Module(requires=("teams",), optional=True)

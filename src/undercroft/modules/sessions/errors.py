@@ -11,6 +11,13 @@ class MfaRequired(Unauthorized):
     commits = True
 
 
+class MfaUnavailable(Forbidden):
+    """The user has second factors, and this installation has disabled the module that verifies them."""
+
+    code = "MFA_UNAVAILABLE"
+    message = "This account requires a second factor, which this service cannot verify at the moment. Contact support."
+
+
 class BearerTokenError(Unauthorized):
     """Base of the errors of an invalid bearer token (RFC 6750, 3.1)."""
 

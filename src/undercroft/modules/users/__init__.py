@@ -6,6 +6,7 @@ Other modules use the service, the events and the repository; only this module w
 from undercroft.core import Module
 from undercroft.modules.users.errors import EmailTaken, LastSuperadmin, RoleTooWeak, UserNotFound
 from undercroft.modules.users.events import (
+    CredentialsRevoked,
     EmailChanged,
     SignInsRevoked,
     UserDeactivated,
@@ -24,6 +25,7 @@ __all__ = [
     "EMAIL_LENGTH",
     "NAME_LENGTH",
     "PROFILE_COLUMNS",
+    "CredentialsRevoked",
     "EmailChanged",
     "EmailTaken",
     "FullName",

@@ -26,6 +26,16 @@ class SignInsRevoked(Event, frozen=True):
     user_id: UUID
 
 
+class CredentialsRevoked(Event, frozen=True):
+    """All credentials of the user are revoked. Subscribers delete those that act for the user.
+
+    They add the number to `counts`, which becomes part of the audit entry.
+    """
+
+    user_id: UUID
+    counts: dict[str, int]
+
+
 class UserDeleted(Event, frozen=True):
     """The row is already anonymized. Subscribers erase their data about the user, whose address was `email`."""
 

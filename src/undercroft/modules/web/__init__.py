@@ -6,6 +6,6 @@ Only the passkey forms need JavaScript.
 from undercroft.core import Module
 from undercroft.modules.web.service.sign_in import PasskeyForm, SecondFactorForm, SignInForm, SignInPages
 
-MODULE = Module(requires=("users", "teams", "sessions", "auth", "mfa", "identities"))
+MODULE = Module(requires=("users", "teams", "sessions", "auth", "mfa", "identities"), optional=True)
 
 __all__ = ["MODULE", "PasskeyForm", "SecondFactorForm", "SignInForm", "SignInPages"]

@@ -10,10 +10,10 @@ from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.auth.step_up import require_recent_authentication
 from undercroft.core.db import Database, Session
 from undercroft.core.errors import TooManyRequests
+from undercroft.core.events import publish
 from undercroft.core.security import passwords
 from undercroft.core.security.tokens import hash_token
 from undercroft.core.telemetry.redaction import HIDDEN
-from undercroft.modules.api_keys import ApiKeyRepository
 from undercroft.modules.auth.errors import ConfirmationNeedsSession, LinkInvalid, WrongPassword
 from undercroft.modules.auth.models import MailPurpose
 from undercroft.modules.auth.repository import MailRequestRepository, MailTokenRepository
@@ -22,7 +22,7 @@ from undercroft.modules.auth.service.emails import allow_mail, request_link_mail
 from undercroft.modules.auth.service.sign_in import AuthServices
 from undercroft.modules.auth.service.throttle import clear_failures
 from undercroft.modules.sessions import Client, Device, SessionService
-from undercroft.modules.users import NewUser, UserNotFound, UserRepository, UserService
+from undercroft.modules.users import CredentialsRevoked, NewUser, UserNotFound, UserRepository, UserService
 
 
 class PasswordService:
@@ -251,5 +251,6 @@ async def _revoke_access(session: Session, user_id: UUID) -> dict[str, int]:
 
     API keys of teams stay valid.
     """
-    sessions = await SessionService(session).revoke_sign_ins(user_id)
-    return {"sessions_revoked": sessions, "keys_revoked": await ApiKeyRepository(session).delete_for_user(user_id)}
+    counts = {"sessions_revoked": await SessionService(session).revoke_sign_ins(user_id)}
+    await publish(session, CredentialsRevoked(user_id, counts))
+    return counts

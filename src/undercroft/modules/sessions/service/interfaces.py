@@ -18,7 +18,7 @@ from starlette.responses import Response
 from undercroft.core.auth import Principal
 from undercroft.core.context import current_context
 from undercroft.core.db import Session
-from undercroft.modules.sessions.errors import MfaRequired
+from undercroft.modules.sessions.errors import MfaRequired, MfaUnavailable
 from undercroft.modules.sessions.models import SessionKind
 from undercroft.modules.sessions.repository.principals import TeamStatements, UserConditions
 from undercroft.modules.sessions.service.client import Client
@@ -71,10 +71,10 @@ async def render_challenge_page(request: Request, error: MfaRequired, next_path:
 async def raise_mfa_required(
     session: Session, user: User, client: Client, kind: SessionKind, first_factor: FirstFactor
 ) -> NoReturn:
-    """Raise `MfaRequired`, or `RuntimeError` if no provider is set, so that the second factor is never skipped."""
+    """Raise `MfaRequired`, or `MfaUnavailable` without a provider, so that the second factor is never skipped."""
     provider = current_context().find(SecondFactorProvider)
     if provider is None:
-        raise RuntimeError("The user has second factors, but no second factor provider is set.")
+        raise MfaUnavailable
     raise await provider.create_challenge(session, user, client, kind, first_factor)
 
 

@@ -14,7 +14,7 @@ from undercroft.modules.identities import ConnectionsDep
 from undercroft.modules.sessions import get_authenticator
 from undercroft.modules.teams import JoinService
 from undercroft.modules.web.service.forms import NO_STORE, SessionForm
-from undercroft.modules.web.service.site import REGISTER_PAGE, SIGN_IN_PAGE, SIGN_OUT_PAGE, Visitor
+from undercroft.modules.web.service.site import REGISTER_PAGE, SIGN_IN_PAGE, SIGN_OUT_PAGE, Visitor, get_mailbox_actions
 from undercroft.providers.identity import IdentitySettings
 
 MAX_OFFERS = 20
@@ -44,6 +44,8 @@ async def welcome_page(
         is_local=not load(IdentitySettings).is_external,
         has_social=bool(connections.social),
         in_development=load(CoreSettings).is_development,
+        has_mailbox=bool(get_mailbox_actions()),
+        has_admin=_has_admin(request),
         admin=_admin_path(request, visitor),
         **(await _list_offers(database, visitor) if visitor else {"offers": []}),
     )
@@ -64,8 +66,12 @@ async def join_team(request: Request, form: Annotated[JoinForm, Form()], session
 def _admin_path(request: Request, visitor: Principal | None) -> str:
     """Return the path of the administration; empty for users without the role, and if `/admin` is not served."""
     is_admin = visitor is not None and visitor.role.includes(PlatformRole.ADMIN)
-    is_served = any(getattr(route, "path", "") == ADMIN_PAGE for route in request.app.routes)
-    return ADMIN_PAGE if is_admin and is_served else ""
+    return ADMIN_PAGE if is_admin and _has_admin(request) else ""
+
+
+def _has_admin(request: Request) -> bool:
+    """Whether this process serves `/admin`."""
+    return any(getattr(route, "path", "") == ADMIN_PAGE for route in request.app.routes)
 
 
 async def _list_offers(database: Database, visitor: Principal) -> dict[str, Any]:

@@ -1,0 +1,76 @@
+"""The built-in modules that DISABLED_MODULES may name, read from their source: a disabled module is not imported."""
+
+import ast
+from collections.abc import Collection
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
+
+from undercroft import modules as built_in
+from undercroft.core.errors import ConfigurationError
+
+
+def built_in_names() -> list[str]:
+    """Return the names of all built-in modules, sorted."""
+    return sorted(info.name for info in iter_modules(built_in.__path__) if info.ispkg)
+
+
+@cache
+def optional_modules() -> dict[str, tuple[str, ...]]:
+    """Return the modules that are declared as `optional`, sorted, each with the modules that it requires."""
+    declared = {name: _read_declaration(name) for name in built_in_names()}
+    return {name: each.get("requires", ()) for name, each in declared.items() if each.get("optional")}
+
+
+def with_dependents(names: Collection[str]) -> frozenset[str]:
+    """Return these modules and all optional ones that require one of them."""
+    found, previous = frozenset(names), frozenset[str]()
+    while found != previous:
+        previous = found
+        found |= {name for name, requires in optional_modules().items() if not found.isdisjoint(requires)}
+    return found
+
+
+def with_requirements(names: Collection[str]) -> frozenset[str]:
+    """Return these modules and all modules that they need."""
+    found = frozenset(names)
+    needed = found.union(*(optional_modules().get(name, ()) for name in found))
+    return found if needed == found else with_requirements(needed)
+
+
+def check_disabled(disabled: Collection[str]) -> None:
+    """Raise `ConfigurationError` for a module that does not exist, is not optional or is required by an enabled one."""
+    for name in disabled:
+        if name not in optional_modules():
+            raise ConfigurationError(f"DISABLED_MODULES contains {name}, {_explain_refusal(name)}")
+    together = with_dependents(disabled)
+    if missing := sorted(together.difference(disabled)):
+        required = next(name for name in sorted(disabled) if name in optional_modules()[missing[0]])
+        raise ConfigurationError(
+            f"DISABLED_MODULES contains {required}, without which {' and '.join(missing)} cannot run. "
+            f"Disable all of them, DISABLED_MODULES={','.join(sorted(together))}, or remove {required}."
+        )
+
+
+def _explain_refusal(name: str) -> str:
+    listed = f"Optional modules: {', '.join(optional_modules())}."
+    if name in built_in_names():
+        return f"without which Undercroft cannot run. Remove it. {listed}"
+    close = get_close_matches(name, optional_modules(), 1)
+    return f"which is not a module of Undercroft. {f'Did you mean {close[0]}?' if close else listed}"
+
+
+def _read_declaration(name: str) -> dict[str, Any]:
+    """Return `optional` and `requires` of the declaration `MODULE = Module(…)`."""
+    file = next(file for folder in built_in.__path__ if (file := Path(folder, name, "__init__.py")).exists())
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Call)
+            and ast.unparse(node.targets[0]) == "MODULE"
+        ):
+            values = {each.arg: each.value for each in node.value.keywords if each.arg in ("optional", "requires")}
+            return {str(keyword): ast.literal_eval(value) for keyword, value in values.items()}
+    return {}

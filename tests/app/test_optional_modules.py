@@ -1,0 +1,103 @@
+"""DISABLED_MODULES: every optional module can be left out, alone and with all others, and nothing of it remains."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.app.test_extensions import ROUTES, run, write_extension
+from undercroft.app.discovery import find_modules, table_names
+from undercroft.app.optional_modules import optional_modules, with_dependents
+
+MODULES = {module.name: module for module in find_modules()}
+ALL = frozenset(optional_modules())
+Probe = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def probe() -> Iterator[Probe]:
+    """Start the application without these modules in another process, on an empty database if one is given."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.app.optional_modules_probe"],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def start(disabled: frozenset[str], url: str = "") -> dict[str, Any]:
+            print(json.dumps({"disabled": sorted(disabled), "url": url}), file=process.stdin, flush=True)
+            return json.loads(process.stdout.readline())
+
+        yield start
+        process.stdin.close()
+
+
+def test_optional_modules_are_read_as_they_are_declared() -> None:
+    declared = {name: each.declaration.requires for name, each in MODULES.items() if each.declaration.optional}
+    assert optional_modules() == dict(sorted(declared.items()))
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_nothing_of_a_disabled_module_remains(name: str, probe: Probe) -> None:
+    found = probe(with_dependents({name}))
+    assert (found.get("imported"), found.get("settings")) == ([], [])
+    assert found["operations"] > 0
+
+
+def test_application_runs_on_an_empty_database_without_any_optional_module(
+    probe: Probe, empty_database_url: str
+) -> None:
+    found = probe(ALL, empty_database_url)
+    assert (found.get("imported"), found["live"], found["ready"]) == ([], 200, "healthy")
+    histories = {f"{name}_alembic_version" for name in ALL}
+    tables = frozenset[str]().union(*(table_names(MODULES[name]) for name in ALL))
+    assert not (histories | tables) & set(found["tables"])
+
+
+@pytest.mark.parametrize(
+    ("disabled", "message"),
+    [
+        ("teams", "without which Undercroft cannot run. Remove it. Optional modules: admin, "),
+        ("projcts", "which is not a module of Undercroft. Did you mean projects?"),
+        ("spaceship", "Optional modules: admin, "),
+        (
+            "mfa,projects",
+            "without which admin and web cannot run. Disable all of them, DISABLED_MODULES=admin,mfa",
+        ),
+        ("../teams", "DISABLED_MODULES is not valid."),
+    ],
+)
+def test_module_that_cannot_be_disabled_is_refused(tmp_path: Path, disabled: str, message: str) -> None:
+    result = run(tmp_path, "routes", enabled="", DISABLED_MODULES=disabled)
+    assert (result.code, message in result.err) == (2, True), result.err
+
+
+def test_commands_and_settings_of_a_disabled_module_are_gone(tmp_path: Path) -> None:
+    off = {"enabled": "", "DISABLED_MODULES": "mfa,web,admin"}
+    assert "mfa" in run(tmp_path, "--help", enabled="").out
+    assert "mfa" not in run(tmp_path, "--help", **off).out
+    assert run(tmp_path, "mfa", "reset", "ada@example.com", **off).code == 2
+    assert "# PASSKEY_DOMAIN" in run(tmp_path, "env", enabled="").out
+    assert "# PASSKEY_DOMAIN" not in run(tmp_path, "env", **off).out
+
+
+def test_extension_that_requires_a_disabled_module_is_refused(tmp_path: Path) -> None:
+    write_extension(tmp_path, {"routes.py": ROUTES}, module='requires=("projects",)')
+    assert run(tmp_path, "routes", "rooms").code == 0
+    result = run(tmp_path, "routes", "rooms", DISABLED_MODULES="projects")
+    assert (result.code, "hotel/__init__.py:1" in result.err) == (1, True)
+    assert "The extension hotel requires projects, which is in DISABLED_MODULES." in result.err
+
+
+def test_extension_that_does_not_declare_an_optional_module_is_refused(tmp_path: Path) -> None:
+    write_extension(tmp_path, {"service.py": "\nfrom undercroft.modules.api_keys import ApiKey\n"})
+    result = run(tmp_path, "routes")
+    assert (result.code, "hotel/service.py:2" in result.err) == (1, True)
+    assert 'MODULE = Module(requires=("api_keys",))' in result.err
