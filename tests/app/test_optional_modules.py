@@ -65,7 +65,7 @@ def test_application_runs_on_an_empty_database_without_any_optional_module(
     ("disabled", "message"),
     [
         ("teams", "without which Undercroft cannot run. Remove it. Optional modules: admin, "),
-        ("projcts", "which is not a module of Undercroft. Did you mean projects?"),
+        ("projetcs", "which is not a module of Undercroft. Did you mean projects?"),
         ("spaceship", "Optional modules: admin, "),
         (
             "mfa,projects",

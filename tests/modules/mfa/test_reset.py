@@ -10,7 +10,10 @@ from typer.testing import CliRunner
 
 from tests.modules.auth.users import Mailbox, error_code, sign_in
 from tests.modules.mfa.conftest import MfaUser
+from undercroft.cli._database import with_database
 from undercroft.core.auth import PlatformRole
+from undercroft.core.commands import DatabaseRunner
+from undercroft.core.context import current_context
 from undercroft.core.db import Database
 from undercroft.core.errors import AppError
 from undercroft.modules.mfa import commands as mfa_commands
@@ -75,6 +78,7 @@ def email(mfa_user: MfaUser) -> str:
 
 
 def test_mfa_reset_command_turns_it_off(email: str) -> None:
+    current_context().add(DatabaseRunner, with_database)
     run = CliRunner().invoke
     assert f"Turned off two-factor authentication for {email}." in run(mfa_commands.app, ["reset", email]).stdout
     assert "has no second factor" in run(mfa_commands.app, ["reset", email]).stdout
