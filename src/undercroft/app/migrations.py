@@ -1,6 +1,8 @@
 """The migration histories of this installation: that of the core, then those of modules."""
 
 from collections.abc import Callable
+from pathlib import Path
+from sysconfig import get_path
 
 from sqlmodel import SQLModel
 
@@ -8,7 +10,7 @@ from undercroft.app.discovery import LoadedModule, table_names
 from undercroft.app.registry import get_registry
 from undercroft.app.schema import configured_row_security
 from undercroft.core.db import migrations, row_security
-from undercroft.core.db.migrations import SCRIPT_LOCATION, History, NoChangesDetected, Status
+from undercroft.core.db.migrations import SCRIPT_LOCATION, History, MigrationRisk, NoChangesDetected, Status
 from undercroft.core.db.row_security import RowSecurityConfig
 from undercroft.core.errors import ConfigurationError
 
@@ -91,6 +93,18 @@ async def find_differences(url: str) -> list[str]:
         f"{history.name}: {difference}"
         for history in histories()
         for difference in await migrations.differences(url, history)
+    ]
+
+
+def find_risks() -> list[MigrationRisk]:
+    """Return the risks that the project's migration files do not accept. Installed packages check their own files."""
+    installed = Path(get_path("purelib"))
+    return [
+        risk
+        for history in histories()
+        if installed not in history.folder.resolve().parents
+        for risk in migrations.find_risks(history)
+        if not risk.is_accepted
     ]
 
 

@@ -75,6 +75,7 @@ def new(
 
     A column or table that was most likely renamed is renamed, not dropped. A new module gets its own history.
     """
+    from undercroft.app.migrations import find_risks
     from undercroft.core.db.migrations import NoChangesDetected
 
     try:
@@ -85,6 +86,9 @@ def new(
     console().print(f"Created {created.file}. Review it, then run `undercroft migrate upgrade`.", markup=False)
     for rename in created.renames:
         console().print(f"It renames {rename}. If this is not a rename, replace it by a drop and an add.")
+    for risk in find_risks():
+        if risk.file == created.file:
+            typer.echo(f"\nWarning: {risk}")
 
 
 async def _create(message: str, module: str | None) -> "CreatedMigration":
@@ -158,15 +162,20 @@ def check(
         bool, typer.Option("--temporary", help="Use a temporary embedded PostgreSQL even if DATABASE_URL is set.")
     ] = False,
 ) -> None:
-    """Compare the models with the migrated database. Exits with 1 and lists the differences if there are any.
+    """Find migrations that are dangerous with traffic, and differences between models and database.
 
-    Without DATABASE_URL, it applies all migrations to a temporary embedded PostgreSQL.
+    Exits with 1 if there are any. Lists each dangerous statement with the safe sequence of changes; a migration accepts
+    a risk by `accepted_risks = {"KIND": "REASON"}`. Without DATABASE_URL, it compares the models with a temporary
+    embedded PostgreSQL.
     """
-    from undercroft.app.migrations import find_differences, require_current, upgrade_all
+    from undercroft.app.migrations import find_differences, find_risks, require_current, upgrade_all
     from undercroft.core.db import DatabaseSettings
     from undercroft.core.db.row_security import RowSecurityConfig
     from undercroft.core.settings import load
 
+    risks = find_risks()
+    for risk in risks:
+        typer.echo(f"{risk}\n")
     url = "" if temporary else load(DatabaseSettings).migration_url
     if url:
         asyncio.run(require_current(url))
@@ -181,5 +190,6 @@ def check(
         console().print(each, markup=False)
     if found:
         typer.echo("Create a migration: `undercroft migrate new MESSAGE --module NAME`.")
+    if found or risks:
         raise typer.Exit(1)
-    typer.echo("Models and migrations match.")
+    typer.echo("Models and migrations match, and no migration is dangerous.")

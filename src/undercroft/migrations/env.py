@@ -15,7 +15,10 @@ def include_name(name: str | None, kind: str, _parents: Any) -> bool:
     return kind != "table" or name in owned_tables
 
 
-def include_object(_object: Any, name: str | None, kind: str, _reflected: bool, _to: Any) -> bool:
+def include_object(found: Any, name: str | None, kind: str, _reflected: bool, model: Any) -> bool:
+    """Ignore other histories' tables, and columns that a model has retired: older releases still use them."""
+    if kind == "column" and model is None and (table := SQLModel.metadata.tables.get(found.table.name)) is not None:
+        return name not in table.info.get("retired_columns", ())
     return kind != "table" or name in owned_tables
 
 

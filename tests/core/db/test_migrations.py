@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import SQLModel
 
 from tests.core.db import migration_files
 from tests.core.db.migration_files import write
@@ -47,6 +48,16 @@ async def test_migrations_match_the_models_and_every_table_is_known(empty_databa
         recorder.TABLE.name
     }
     assert {table for table in rows.all() if not table.startswith("pgqueuer")} == owned
+
+
+async def test_retired_column_is_no_difference(migrated_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_migration_connection(migrated_database_url) as connection:
+        await connection.execute(text("ALTER TABLE users ADD COLUMN nickname text"))
+        await connection.commit()
+    (difference,) = await find_differences(migrated_database_url)
+    assert "nickname" in difference
+    monkeypatch.setitem(SQLModel.metadata.tables["users"].info, "retired_columns", ("nickname",))
+    assert await find_differences(migrated_database_url) == []
 
 
 async def test_failed_migration_preserves_earlier_ones_and_releases_the_lock(

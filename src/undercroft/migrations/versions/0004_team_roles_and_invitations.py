@@ -8,6 +8,7 @@ revision = "0004_team_roles_and_invitations"
 down_revision = "0003_second_factors"
 branch_labels = None
 depends_on = None
+accepted_risks = {"create index": "No deployment had traffic when this was released."}
 
 
 def upgrade() -> None:

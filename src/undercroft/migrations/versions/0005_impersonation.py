@@ -7,6 +7,10 @@ revision = "0005_impersonation"
 down_revision = "0004_team_roles_and_invitations"
 branch_labels = None
 depends_on = None
+accepted_risks = {
+    "add constraint": "No deployment had traffic when this was released.",
+    "create index": "No deployment had traffic when this was released.",
+}
 
 
 def upgrade() -> None:

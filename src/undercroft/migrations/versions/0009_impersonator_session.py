@@ -7,6 +7,11 @@ revision = "0009_impersonator_session"
 down_revision = "0008_requesting_devices"
 branch_labels = None
 depends_on = None
+accepted_risks = {
+    "add constraint": "No deployment had traffic when this was released.",
+    "create index": "No deployment had traffic when this was released.",
+    "change rows": "No deployment had traffic when this was released.",
+}
 
 
 def upgrade() -> None:

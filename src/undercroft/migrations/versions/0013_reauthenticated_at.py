@@ -8,6 +8,7 @@ branch_labels = None
 depends_on = None
 
 backward_compatible = False
+accepted_risks = {"rename column": "No deployment had traffic when this was released."}
 
 
 def upgrade() -> None:

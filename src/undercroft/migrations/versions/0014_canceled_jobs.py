@@ -7,6 +7,10 @@ down_revision = "0013_reauthenticated_at"
 branch_labels = None
 depends_on = None
 backward_compatible = False
+accepted_risks = {
+    "change rows": "No deployment had traffic when this was released.",
+    "add constraint": "No deployment had traffic when this was released.",
+}
 
 
 def upgrade() -> None:

@@ -12,6 +12,7 @@ from undercroft.core.db.migrations.executor import (
 )
 from undercroft.core.db.migrations.history import History, MissingMigration, Status
 from undercroft.core.db.migrations.repair import Repair, apply_repair, find_repairs
+from undercroft.core.db.migrations.risk_check import MigrationRisk, find_risks
 from undercroft.core.db.migrations.runner import SCRIPT_LOCATION, open_migration_connection
 from undercroft.core.db.migrations.status import get_statuses, tables
 
@@ -20,6 +21,7 @@ __all__ = [
     "CreatedMigration",
     "History",
     "LossyMigration",
+    "MigrationRisk",
     "MissingMigration",
     "NoChangesDetected",
     "Repair",
@@ -30,6 +32,7 @@ __all__ = [
     "downgrade",
     "find_lossy_migration",
     "find_repairs",
+    "find_risks",
     "get_statuses",
     "migration_name",
     "missing_file_message",

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from alembic import command
@@ -19,8 +18,10 @@ from undercroft.core.db.migrations import recorder
 from undercroft.core.db.migrations.data_loss import first_lossy_statement
 from undercroft.core.db.migrations.history import History, Status
 from undercroft.core.db.migrations.runner import (
+    get_script,
     migration_lock,
     open_migration_connection,
+    render_migration,
     render_sql,
     run,
     script_directory,
@@ -124,8 +125,8 @@ async def pending_sql(url: str, history: History) -> str:
     lines: list[str] = []
     for revision in status.pending:
         opaque = f"-- {revision} of {history.name} needs a database connection and cannot be shown as SQL."
-        statements = _statements(history, revision)
-        lines += [opaque] if statements is None else statements
+        statements = render_migration(history, get_script(history, revision))
+        lines += [opaque] if statements is None else [statement.sql for statement in statements]
     return "".join(f"{statement}\n\n" for statement in lines)
 
 
@@ -152,30 +153,17 @@ def _first_lossy(found: Sequence[Status], histories: Sequence[History]) -> Lossy
     created = set[str]()
     for status, history in zip(found, histories, strict=True):
         for revision in status.pending:
-            if (statement := _loss(history, revision, created)) is not None:
-                return LossyMigration(history.name, revision, Path(_script(history, revision).path), statement)
+            script = get_script(history, revision)
+            if (statement := _loss(history, script, created)) is not None:
+                return LossyMigration(history.name, revision, Path(script.path), statement)
     return None
 
 
-def _loss(history: History, revision: str, created: set[str]) -> str | None:
-    statements = _statements(history, revision)
+def _loss(history: History, script: Script, created: set[str]) -> str | None:
+    statements = render_migration(history, script)
     if statements is None:
         return "Python code that reads or writes rows"
-    return first_lossy_statement(statements, history.version_table, created)
-
-
-def _statements(history: History, revision: str) -> list[str] | None:
-    """The statements of a migration; None if it needs a database connection. Errors in its code are raised."""
-    try:
-        return render_sql(history, f"{_script(history, revision).down_revision or 'base'}:{revision}")
-    except (ImportError, NameError, SyntaxError):
-        raise
-    except AttributeError as error:
-        if isinstance(error.obj, ModuleType):  # not an attribute of a connection, which is only a placeholder here
-            raise
-        return None
-    except Exception:  # whatever its code raises because there are no rows
-        return None
+    return first_lossy_statement((each.sql for each in statements), history.version_table, created)
 
 
 async def _ensure_recorder_table(url: str) -> None:
@@ -188,7 +176,7 @@ async def _ensure_recorder_table(url: str) -> None:
 
 
 async def _upgrade_one(url: str, history: History, revision: str) -> None:
-    script = _script(history, revision)
+    script = get_script(history, revision)
     try:
         await _run(url, history, partial(command.upgrade, revision=revision), _row(history, script))
     except DBAPIError as error:
@@ -238,7 +226,7 @@ def _row(history: History, script: Script) -> dict[str, Any]:
     down = script.down_revision
     try:
         rows = render_sql(history, f"{script.revision}:{down or 'base'}", down=True)
-        undo: list[str] | None = [statement for statement in rows if _is_executable(statement)]
+        undo: list[str] | None = [statement.sql for statement in rows if _is_executable(statement.sql)]
     except Exception:  # its code reads rows, which rendering has not: `migrate repair` cannot revert it then
         undo = None
     compatible = bool(getattr(script.module, "backward_compatible", True))
@@ -253,9 +241,3 @@ def _row(history: History, script: Script) -> dict[str, Any]:
 def _is_executable(statement: str) -> bool:
     """Whether it contains more than comments, which the driver cannot execute alone."""
     return any(line.strip() and not line.strip().startswith("--") for line in statement.splitlines())
-
-
-def _script(history: History, revision: str) -> Script:
-    script = script_directory(history).get_revision(revision)
-    assert script is not None
-    return script

@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from io import StringIO
 from pathlib import Path
+from traceback import walk_stack
+from types import ModuleType
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, event, text
@@ -22,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from undercroft.core.db.connect import create_engine
 from undercroft.core.db.errors import unreachable_error
 from undercroft.core.db.migrations.history import History
+from undercroft.core.db.migrations.statements import Statement
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.telemetry.origin import relative_path
 
@@ -146,12 +149,33 @@ def find_assignments(history: History, name: str, value: str = "", *, file: str 
     )
 
 
-def render_sql(history: History, revisions: str, *, down: bool = False) -> list[str]:
+def get_script(history: History, revision: str) -> Script:
+    """The file of a revision, which exists."""
+    script = script_directory(history).get_revision(revision)
+    assert script is not None
+    return script
+
+
+def render_migration(history: History, script: Script) -> list[Statement] | None:
+    """The statements of a migration; None if it needs a database connection. Errors in its code are raised."""
+    try:
+        return render_sql(history, f"{script.down_revision or 'base'}:{script.revision}")
+    except (ImportError, NameError, SyntaxError):
+        raise
+    except AttributeError as error:
+        if isinstance(error.obj, ModuleType):  # not an attribute of a connection, which is only a placeholder here
+            raise
+        return None
+    except Exception:  # whatever its code raises because there are no rows
+        return None
+
+
+def render_sql(history: History, revisions: str, *, down: bool = False) -> list[Statement]:
     """The statements that Alembic would run between two revisions (`FROM:TO`), without a database.
 
     Raises the errors of a migration that needs a database connection.
     """
-    statements = _Statements()
+    statements = _Statements(history.versions)
     config = alembic_config(history)
     config.output_buffer = statements
     (command.downgrade if down else command.upgrade)(config, revisions, sql=True)
@@ -159,12 +183,15 @@ def render_sql(history: History, revisions: str, *, down: bool = False) -> list[
 
 
 class _Statements(StringIO):
-    """Collects the statements; Alembic writes each one separately."""
+    """Collects the statements; Alembic writes each one separately, called by the line in `folder` that executes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.written: list[str] = []
+        self.folder = folder
+        self.written: list[Statement] = []
 
     def write(self, text: str) -> int:
-        self.written.append(text.strip())
+        frames = (frame for frame, _ in walk_stack(None) if Path(frame.f_code.co_filename).parent == self.folder)
+        frame = next(frames, None)
+        self.written.append(Statement(text.strip(), frame.f_lineno if frame else 0))
         return len(text)

@@ -11,6 +11,7 @@ revision = "0001_audit"
 down_revision = None
 branch_labels = None
 depends_on = None
+accepted_risks = {"unchecked": "Only affects tables that this migration creates."}
 
 REFUSE = """
 CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -7,6 +7,7 @@ revision = "0002_audit_actors"
 down_revision = "0001_audit"
 branch_labels = None
 depends_on = None
+accepted_risks = {"create index": "No deployment had traffic when this was released."}
 
 COLUMNS = ("impersonator_id", "api_key_id", "job_id")
 

@@ -7,6 +7,10 @@ down_revision = "0001_idempotency_keys"
 branch_labels = None
 depends_on = None
 backward_compatible = False
+accepted_risks = {
+    "rename column": "No deployment had traffic when this was released.",
+    "change rows": "No deployment had traffic when this was released.",
+}
 
 OUTCOMES = {"answered": "completed", "not kept": "not_stored"}  # typos: ignore
 

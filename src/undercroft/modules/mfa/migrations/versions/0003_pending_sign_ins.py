@@ -11,6 +11,10 @@ branch_labels = None
 depends_on = None
 
 backward_compatible = False
+accepted_risks = {
+    "rename table": "No deployment had traffic when this was released.",
+    "rename column": "No deployment had traffic when this was released.",
+}
 
 OLD, NEW = "mfa_halfway_sign_ins", "mfa_pending_sign_ins"
 COLUMNS = (("first_step", "first_factor"), ("password_mark", "password_digest"))
