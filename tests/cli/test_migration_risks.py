@@ -12,7 +12,7 @@ from undercroft.core.db import Privacy
 
 class Shelf(SQLModel, table=True):
     __tablename__ = "library_shelves"
-    __privacy__ = Privacy("nobody", "until it is deleted", non_personal=("label", "note"))
+    __privacy__ = Privacy("the shop", "until it is deleted", non_personal=("label", "note"))
 
     id: int = Field(primary_key=True)
     {label}

@@ -165,7 +165,7 @@ def test_file_accepts_a_risk_by_kind_with_a_reason(library: History) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ('{"drop colum": "Never used."}', "not a kind of risk. Use one of: add not null column, "),
+        ('{"drop a column": "Never used."}', "not a kind of risk. Use one of: add not null column, "),
         ('{"drop column": " "}', "without a reason"),
         ('{"drop column": "Never used.", "drop table": "Gone."}', "the migration has no such risk"),
         ('["drop column"]', "must be a dictionary"),

@@ -2,7 +2,7 @@
 
 Dangerous are: a lock that blocks reads or writes for as long as PostgreSQL reads or rewrites the table, a change that
 the previous release cannot run on, and a statement that fails on existing rows. Tables that the same migration creates
-are exempt, because nobody uses them yet. A migration accepts a risk with a reason, by kind, in its file:
+are exempt, because no other session uses them yet. A migration accepts a risk with a reason, by kind, in its file:
 
     accepted_risks = {"create index": "The table has at most 100 rows."}
 """
@@ -86,7 +86,7 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
         (
             "Two migrations:\n"
             "1. Create the constraint with postgresql_not_valid=True: it applies to new rows.\n"
-            '2. op.execute("ALTER TABLE {table} VALIDATE CONSTRAINT {name}"), which blocks nobody.'
+            '2. op.execute("ALTER TABLE {table} VALIDATE CONSTRAINT {name}"), which blocks no traffic.'
         ),
     ),
     "validate in transaction": (
