@@ -148,3 +148,15 @@ async def test_scheduled_job_creates_partitions(database: Database, jobs: Captur
         job = await enqueue(session, task)
     await jobs.run_all()
     assert (await jobs.get(job.id)).result == {"partitions": 0}
+
+
+async def test_new_partitions_are_recorded(database: Database, jobs: CapturedJobs, owner: asyncpg.Connection) -> None:
+    from undercroft.jobs import enqueue
+
+    last = await owner.fetchval("SELECT max(relname) FROM pg_class WHERE relname ~ '^audit_entries_[0-9_]+$'")
+    await owner.execute(f"DROP TABLE {last}")
+    async with database.session() as session:
+        await enqueue(session, tasks()["audit.add_partitions"])
+    await jobs.run_all()
+    added = [each["after"] for each in await entries(database) if each["action"] == "audit.partitions_added"]
+    assert added == [{"partitions": 1}]

@@ -156,6 +156,17 @@ async def test_email_changes_after_confirmation_and_the_old_address_is_notified(
     assert error_code(await confirm_email(http, mail.token)) == "LINK_INVALID"
 
 
+async def test_concurrent_confirmations_change_the_address_once(
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
+) -> None:
+    new = new_email()
+    await request_email_change(ada, new)
+    token = (await mailbox.latest(new)).token
+    responses = await asyncio.gather(*(confirm_email(http, token) for _ in range(5)))
+    assert sorted(response.status_code for response in responses) == [204, 400, 400, 400, 400]
+    assert {error_code(each) for each in responses if each.status_code == 400} == {"LINK_INVALID"}
+
+
 async def test_email_change_to_a_taken_address_returns_the_same_and_notifies_its_owner(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:

@@ -170,6 +170,16 @@ async def test_deactivation_revokes_magic_links_and_prevents_new_ones(
     assert (await post(http, VERIFY, {"token": token})).status_code == 400
 
 
+async def test_magic_link_of_an_inactive_account_is_refused(
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, database: Database
+) -> None:
+    token = await request_token(http, mailbox, ada.email)
+    async with database.session() as session:
+        await session.execute(update(User).where(col(User.email) == ada.email).values(is_active=False))
+    refused = await post(http, VERIFY, {"token": token})
+    assert (refused.status_code, error_code(refused)) == (400, "LINK_INVALID")
+
+
 async def test_magic_link_requires_the_second_factor(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,21 @@ async def test_another_identity_is_linked_listed_and_unlinked(
     assert error_code(response) == "LAST_SIGN_IN_METHOD"
 
 
+async def test_identity_that_is_linked_already_stays_linked_once(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    safe = await sign_in_new_user(browser, oidc_issuer, "google")
+    before = (await browser.get("/api/v1/auth/identities")).json()["items"]
+    started = await browser.post(
+        "/api/v1/auth/identities", json={"provider": "google", "return_to": "/settings"}, **safe
+    )
+    response = await browser.get(await approve(started.json()["redirect_url"]))
+    assert (response.status_code, response.headers["Location"]) == (303, "/settings")
+    after = (await browser.get("/api/v1/auth/identities")).json()["items"]
+    assert [each["id"] for each in after] == [each["id"] for each in before]
+    assert after[0]["last_used_at"] > before[0]["last_used_at"]
+
+
 async def test_unlinking_ends_the_other_sessions_of_that_identity_only(
     browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, social_app: Api, oidc_issuer: OidcIssuer
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
+from tests.modules.audit.entries import entries
 from tests.modules.identities import fixtures
 from tests.modules.identities.provider_messages import (
     clerk_event,
@@ -242,6 +243,17 @@ async def test_deleted_event_deletes_the_account_permanently(
         from undercroft.modules.users import UserRepository
 
         assert await UserRepository(session).get_by_email(provider_user.email) is None
+
+
+async def test_second_deleted_event_changes_nothing(
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database
+) -> None:
+    provider_user, now = service.issuer.add_user(), time.time()
+    await get_as(http, service.token(provider_user))
+    for moment in (now, now + 1):
+        assert (await send_event(http, service, "deleted", provider_user, at=moment)).status_code == 204
+    actions = [entry["action"] for entry in await entries(database)]
+    assert actions.count("identity.deleted") == actions.count("user.deleted") == 1
 
 
 async def test_deleted_event_before_the_created_event_prevents_the_account(

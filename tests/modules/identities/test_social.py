@@ -10,6 +10,7 @@ import httpx2 as httpx
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
+from sqlalchemy import update
 
 from tests.modules.identities import fixtures
 from tests.modules.identities.browsers import (
@@ -382,6 +383,18 @@ async def test_app_exchanges_a_code_once_for_tokens(browser: httpx.AsyncClient, 
     me = await browser.get(ME, headers={"Authorization": f"Bearer {pair['access_token']}"})
     assert me.json()["email"] == provider_user.email
     assert "set-cookie" not in responses[0].headers
+
+
+async def test_code_of_a_user_who_was_deactivated_meanwhile_is_refused(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
+    verifier, challenge = pkce()
+    given = await request_code(browser, challenge)
+    async with database.session() as session:
+        await session.execute(update(User).values(is_active=False))
+    refused = await exchange_code(browser, given, verifier)
+    assert (refused.status_code, error_code(refused)) == (401, "ACCOUNT_INACTIVE")
 
 
 async def test_wrong_verifier_uses_the_code(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:

@@ -365,6 +365,21 @@ async def test_accepting_an_offer_consumes_the_pending_invitation_and_its_role(h
     assert [each["email"] for each in listed] == [bystander]
 
 
+async def test_invitation_of_a_deactivated_sender_gives_no_role_to_who_accepts_the_offer(
+    app: Api, http, mailbox: Mailbox, admin: AsyncClient
+) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example")
+    sender, email = await add_second_owner(app, http, mailbox, team), email_at("acme.example")
+    await sender.send("POST", f"/app/teams/{team}/invitations", {"email": email, "role": "admin"})
+    await mailbox.list_new()
+    sender_id = (await sender.get("/app/users/me")).json()["id"]
+    assert_success(await admin.post(f"/api/v1/admin/users/{sender_id}/deactivate"))
+    colleague = await create_registered_user(http, mailbox, email)
+    assert (await accept_offer(colleague, team)).json()["role"] == "member"
+    listed = (await owner.get(f"/app/teams/{team}/invitations")).json()["items"]
+    assert [each["email"] for each in listed] == [email]
+
+
 async def test_owner_can_retain_but_not_add_a_domain_of_another_owner(app: Api, http, mailbox: Mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
     other = await add_second_owner(app, http, mailbox, team)
