@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 from httpx2 import AsyncClient, Response
+from sqlalchemy import update
 
 from tests.modules.auth.users import Mailbox, RegisteredUser, create_registered_user, make_client
 from tests.modules.teams.requests import (
@@ -20,12 +21,12 @@ from tests.modules.teams.requests import (
     make_team,
 )
 from undercroft.core.context import PROCESS
-from undercroft.core.db import Database, Session
+from undercroft.core.db import Database, Session, utc_now
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
 from undercroft.core.settings import load, use
 from undercroft.modules.teams import SeatLimit, TeamRepository
-from undercroft.modules.teams.models import Membership, TeamRole
+from undercroft.modules.teams.models import Invitation, Membership, TeamRole
 from undercroft.modules.teams.service.members import add_member as join_team
 from undercroft.modules.teams.settings import TeamSettings
 from undercroft.testing.users import SignedInUser
@@ -378,6 +379,17 @@ async def test_invitation_of_a_deactivated_sender_gives_no_role_to_who_accepts_t
     assert (await accept_offer(colleague, team)).json()["role"] == "member"
     listed = (await owner.get(f"/app/teams/{team}/invitations")).json()["items"]
     assert [each["email"] for each in listed] == [email]
+
+
+async def test_expired_invitation_gives_no_role_to_who_accepts_the_offer(app: Api, http, mailbox: Mailbox) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example")
+    email = email_at("acme.example")
+    await owner.send("POST", f"/app/teams/{team}/invitations", {"email": email, "role": "admin"})
+    async with app.context.get(Database).session() as session:
+        await session.execute(update(Invitation).values(expires_at=utc_now()))
+    await mailbox.list_new()
+    colleague = await create_registered_user(http, mailbox, email)
+    assert (await accept_offer(colleague, team)).json()["role"] == "member"
 
 
 async def test_owner_can_retain_but_not_add_a_domain_of_another_owner(app: Api, http, mailbox: Mailbox) -> None:

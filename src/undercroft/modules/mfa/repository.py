@@ -106,10 +106,6 @@ class PendingSignInRepository(Repository[PendingSignIn]):
         valid = (col(PendingSignIn.token_hash) == token_hash, col(PendingSignIn.expires_at) > func.now())
         return await self._first(self._query().where(*valid).execution_options(populate_existing=True))
 
-    async def consume(self, pending_sign_in: PendingSignIn) -> bool:
-        """Delete the pending sign-in, so that it can complete only once. Returns whether it still existed."""
-        return await self.delete_by(id=pending_sign_in.id) > 0
-
     async def record_failure(self, pending_sign_in: PendingSignIn, *, max_attempts: int) -> bool:
         """Count a failed attempt and delete the sign-in after `max_attempts`. Returns whether it was deleted."""
         statement = (
@@ -119,7 +115,7 @@ class PendingSignInRepository(Repository[PendingSignIn]):
             .returning(col(PendingSignIn.failures))
         )
         failures = await self._write_session.scalar(statement)
-        return failures is not None and failures >= max_attempts and await self.consume(pending_sign_in)
+        return failures is not None and failures >= max_attempts and await self.delete_by(id=pending_sign_in.id) > 0
 
 
 async def delete_expired(session: Session, before: datetime) -> int:

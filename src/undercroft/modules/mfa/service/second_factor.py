@@ -173,8 +173,7 @@ class SecondFactorService:
             if not await verifier.verify(credential):
                 await self._record_failure(session, pending_sign_in, user, method)
                 raise InvalidCode
-            if not await PendingSignInRepository(session).consume(pending_sign_in):
-                raise MfaTokenInvalid
+            await PendingSignInRepository(session).delete_by(id=pending_sign_in.id)
             await self._auth_services.throttle.succeed(session, attempt)
             kind, first_factor = SessionKind(pending_sign_in.kind), FirstFactor.from_json(pending_sign_in.first_factor)
             started = await SessionService(session).start(
