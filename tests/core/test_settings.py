@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from undercroft.app.configuration import check_settings
 from undercroft.app.discovery import list_settings_classes
 from undercroft.core import settings
 from undercroft.core.db.settings import DatabaseSettings
@@ -40,6 +41,51 @@ def test_environment_variable_overrides_the_env_file(folder: Path, monkeypatch: 
 def test_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APP_NAME", "")
     assert load(CoreSettings).app_name == "Undercroft"
+
+
+def test_project_file_is_overridden_by_the_env_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = 'app_name = "project"\nAPI_LICENSE = "MIT"\nenabled_extensions = ["hotel", "spa"]\npublic_url = ""\n'
+    (folder / "pyproject.toml").write_text(f"[tool.undercroft]\n{table}")
+    assert load(CoreSettings).app_name == "project"
+    assert load(CoreSettings).api_license == "MIT"
+    assert load(CoreSettings).enabled_extensions == ("hotel", "spa")
+    assert load(CoreSettings).public_url == "http://127.0.0.1:8000"
+    (folder / ".env").write_text("APP_NAME=file\nENABLED_EXTENSIONS=spa\n")
+    settings.reset()
+    assert load(CoreSettings).app_name == "file"
+    assert load(CoreSettings).enabled_extensions == ("spa",)
+    monkeypatch.setenv("APP_NAME", "environment")
+    settings.reset()
+    assert load(CoreSettings).app_name == "environment"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[tool.undercroft\n", "pyproject.toml cannot be read: .* Fix it."),
+        ("[tool]\nundercroft = 1\n", "must be a table of settings"),
+        ('[tool.undercroft]\nenvironment = "development"\n', "ENVIRONMENT must not be set in pyproject.toml"),
+        ('[tool.undercroft]\nsecret_key = "hunter2"\n', "SECRET_KEY is a secret and must not be in pyproject.toml"),
+        ('[tool.undercroft]\nsecret_keys = ["hunter2"]\n', "SECRET_KEYS is a secret and must not be in pyproject.toml"),
+        ("[tool.undercroft]\nextension_errors = 3\n", "EXTENSION_ERRORS must be one of"),
+    ],
+)
+def test_invalid_project_file_raises_one_clear_error(folder: Path, content: str, message: str) -> None:
+    (folder / "pyproject.toml").write_text(content)
+    with pytest.raises(ConfigurationError, match=message) as refused:
+        load(CoreSettings)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_misspelled_setting_in_the_project_file_is_reported(folder: Path) -> None:
+    (folder / "extensions" / "hotel").mkdir(parents=True)
+    (folder / "extensions" / "hotel" / "__init__.py").touch()
+    (folder / "pyproject.toml").write_text('[tool.undercroft]\nap_name = "Shop"\nhotel_keep_days = 3\n')
+    with pytest.raises(ConfigurationError) as refused:
+        check_settings(Environment.DEVELOPMENT)
+    assert str(refused.value) == (
+        "pyproject.toml sets ap_name in [tool.undercroft], which is not a setting. Did you mean app_name?"
+    )
 
 
 @pytest.mark.parametrize(

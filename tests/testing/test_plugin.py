@@ -1,6 +1,7 @@
 """The fixtures of the pytest plugin."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import asyncpg
@@ -10,6 +11,7 @@ from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.periodic import Periodic
 from undercroft.core.settings import CoreSettings, Environment, load
+from undercroft.testing.plugin import pytest_collection_modifyitems
 from undercroft.testing.servers import Servers
 from undercroft.testing.statements import StatementRecorder
 
@@ -23,6 +25,23 @@ async def things(owner_url: str):
     yield
     await owner.execute("DROP TABLE plugin_things")
     await owner.close()
+
+
+def test_settings_of_the_project_apply_unless_the_environment_overrides_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.undercroft]\nenabled_extensions = ["spa", "hotel"]\napp_name = "Shop"\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("APP_NAME", "")  # also restores it
+    monkeypatch.delenv("APP_NAME")
+    monkeypatch.setenv("ENABLED_EXTENSIONS", "spa")
+    pytest_collection_modifyitems([])
+    assert os.environ["ENABLED_EXTENSIONS"] == "spa"
+    monkeypatch.delenv("ENABLED_EXTENSIONS")
+    pytest_collection_modifyitems([])
+    assert (os.environ["ENABLED_EXTENSIONS"], os.environ["APP_NAME"]) == ("hotel,spa", "Shop")
 
 
 async def test_environment_setting_is_test(test_settings: None):

@@ -1,8 +1,13 @@
 """The settings of the application: those of the core, of its modules and of its extensions."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from undercroft.app.discovery import list_settings_classes
 from undercroft.app.registry import get_registry
 from undercroft.core.errors import ConfigurationError
-from undercroft.core.settings import Environment, SettingsBase, load
+from undercroft.core.modules import available_extensions
+from undercroft.core.settings import PROJECT_FILE, Environment, SettingsBase, env_name, load, read_project_settings
 
 
 def check_settings(environment: Environment) -> None:
@@ -23,8 +28,9 @@ def check_settings(environment: Environment) -> None:
 
 
 def _load_all() -> list[SettingsBase]:
-    instances, errors = [], list[str]()
-    for declared in get_registry().settings_classes:
+    classes = get_registry().settings_classes
+    instances, errors = [], _unknown_project_settings(classes)
+    for declared in classes:
         try:
             instances.append(load(declared))
             instances[-1].require_adapters()
@@ -33,3 +39,23 @@ def _load_all() -> list[SettingsBase]:
     if errors:
         raise ConfigurationError("\n".join(dict.fromkeys(errors)))
     return instances
+
+
+def _unknown_project_settings(classes: Iterable[type[SettingsBase]]) -> list[str]:
+    """Return one sentence for each name in the project's file that is no setting, such as a misspelled one."""
+    found = {name.upper() for name in read_project_settings()}
+    if found <= (known := _names(classes)):
+        return []
+    known |= _names(list_settings_classes())  # a module may be disabled, an extension disabled or skipped
+    of_extensions = tuple(f"{name}_".upper() for name in available_extensions())
+    unknown = sorted(name for name in found - known if not name.startswith(of_extensions))
+    close = {name: get_close_matches(name, known, 1) for name in unknown}
+    return [
+        f"{PROJECT_FILE} sets {name.lower()} in [tool.undercroft], which is not a setting. "
+        + (f"Did you mean {close[name][0].lower()}?" if close[name] else "`undercroft env` lists all settings.")
+        for name in unknown
+    ]
+
+
+def _names(classes: Iterable[type[SettingsBase]]) -> set[str]:
+    return {env_name(declared, field) for declared in classes for field in declared.model_fields}

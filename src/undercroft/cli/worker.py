@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+ATTACHES = True
+
 Queues = Annotated[
     list[str] | None, typer.Option("--queue", "-q", help="Process only this queue. Repeat for several queues.")
 ]

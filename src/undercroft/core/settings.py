@@ -1,4 +1,4 @@
-"""Typed settings, read from the environment and `.env` (the environment takes precedence).
+"""Typed settings, read from the environment, `.env` and `[tool.undercroft]` in `pyproject.toml`, in this precedence.
 
 Each part of the application declares a subclass of `SettingsBase` in a file named `settings.py` and reads it by
 `load(ThatClass)`. `.env.example` and the configuration reference are generated from these files.
@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 ENV_FILE = Path(".env")
+PROJECT_FILE = Path("pyproject.toml")
 STATE_FOLDER = Path(".undercroft")
 
 
@@ -197,12 +199,46 @@ def use(instance: SettingsBase) -> None:
 
 
 def read_environ() -> dict[str, str]:
-    """Return the variables of the environment and of `.env`. An empty variable counts as unset.
+    """Return the variables of the environment, of `.env` and of the project. An empty variable counts as unset.
 
-    Raises `ConfigurationError` if `.env` cannot be read or a line cannot be parsed.
+    Raises `ConfigurationError` if `.env` or `pyproject.toml` cannot be read.
     """
     variables = {name.lower(): value for name, value in _read_env_file().items() if value}
-    return variables | {name.lower(): value for name, value in os.environ.items() if value}
+    environment = {name.lower(): value for name, value in os.environ.items() if value}
+    return read_project_settings() | variables | environment
+
+
+def read_project_settings() -> dict[str, str]:
+    """Return the settings of all environments: `[tool.undercroft]` in `pyproject.toml`, which is committed.
+
+    Raises `ConfigurationError` if the file cannot be read or contains ENVIRONMENT.
+    """
+    try:
+        return dict(_parse_project_settings(PROJECT_FILE.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{PROJECT_FILE} cannot be read: {error}. Fix it.") from None
+
+
+@lru_cache(maxsize=4)
+def _parse_project_settings(text: str) -> dict[str, str]:
+    if "undercroft" not in text:
+        return {}
+    import tomllib
+
+    table = tomllib.loads(text).get("tool", {}).get("undercroft", {})
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"[tool.undercroft] in {PROJECT_FILE} must be a table of settings.")
+    values = {
+        name: value if isinstance(value, str) else json.dumps(value, default=str) for name, value in table.items()
+    }
+    found = {name.lower(): value for name, value in values.items() if value}
+    if "environment" in found:
+        raise ConfigurationError(
+            f"ENVIRONMENT must not be set in {PROJECT_FILE}, which development, tests and production share."
+        )
+    return found
 
 
 class _EnvironSource(EnvSettingsSource):
@@ -214,6 +250,7 @@ class _EnvironSource(EnvSettingsSource):
 
 
 def _read(cls: type[S], environ: Mapping[str, str] | None) -> S:
+    _refuse_committed_secrets(cls)
     source = _EnvironSource(cls, read_environ() if environ is None else environ)
     try:
         return cls(_build_sources=((source,), {}))
@@ -223,6 +260,16 @@ def _read(cls: type[S], environ: Mapping[str, str] | None) -> S:
     except SettingsError as error:
         name = next(iter(re.findall(r'field "(\w+)"', str(error))), "A setting").upper()
         raise ConfigurationError(f'Invalid settings:\n  {name} must be a JSON list: ["one", "two"].') from None
+
+
+def _refuse_committed_secrets(cls: type[SettingsBase]) -> None:
+    project = read_project_settings()
+    for field, info in cls.model_fields.items() if project else ():
+        name = env_name(cls, field)
+        if name.lower() in project and "SecretStr" in str(info.annotation):
+            raise ConfigurationError(
+                f"{name} is a secret and must not be in {PROJECT_FILE}. Set it in the environment or in {ENV_FILE}."
+            )
 
 
 def _violation(cls: type[SettingsBase], error: "ErrorDetails") -> str:

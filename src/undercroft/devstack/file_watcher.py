@@ -1,4 +1,4 @@
-"""Watches the project's code, templates and `.env` for changes."""
+"""Watches the project's code, templates, `.env` and `pyproject.toml` for changes."""
 
 import os
 import threading
@@ -66,4 +66,4 @@ class FileWatcher:
 
 
 def _is_root_file(_: object, path: str) -> bool:
-    return Path(path).name == ".env" or (Path(path).suffix == ".py" and Path(path).is_file())
+    return Path(path).name in {".env", "pyproject.toml"} or (Path(path).suffix == ".py" and Path(path).is_file())

@@ -11,13 +11,38 @@ from pathlib import Path
 from undercroft.lint.sources import TENANT_OWNED, Index, RuleMatch, Source, exported_names, is_table
 
 APP_ERROR = "undercroft.core.errors.AppError"
-MODULE_FILES = (
-    *("__init__", "models", "schemas", "repository", "service", "errors", "events", "permissions", "settings"),
-    *("resources", "limits", "statistics", "seeds", "lifespan", "middleware", "dependencies", "routes", "pages"),
-    *("tasks", "subscribers", "providers", "admin", "commands", "testing", "templates", "assets", "migrations"),
-    *("tests", "README"),
-)
-"""Names of the files and folders at the top level of a module."""
+MODULE_FILES = {
+    "__init__": "`MODULE`, and the names that other modules may import",
+    "models": "tables, and the base classes that schemas inherit",
+    "schemas": "request and response bodies",
+    "resources": "entities with the usual routes, permissions, audit entries, events and admin views",
+    "repository": "every query, as named methods",
+    "service": "use cases and business rules",
+    "errors": "errors with their codes, handlers of other exceptions",
+    "events": "events for other modules",
+    "permissions": "permissions beside those of resources",
+    "settings": "settings",
+    "limits": "named rate limits",
+    "statistics": "numbers for administrators",
+    "seeds": "demo data",
+    "lifespan": "`start(app)` and `stop(app)`",
+    "middleware": "pure ASGI middleware around all routes",
+    "dependencies": "FastAPI dependencies",
+    "routes": "HTTP routes, one router per surface",
+    "pages": "HTML pages",
+    "tasks": "background jobs and schedules",
+    "subscribers": "reactions to events",
+    "providers": "adapters to external services",
+    "admin": "views under `/admin`",
+    "commands": "a group of `undercroft` commands",
+    "testing": "factories for tests",
+    "templates": "HTML pages and emails, in `pages/<module>/` and `emails/<module>/`",
+    "assets": "stylesheets, scripts and images, in `<module>/`",
+    "migrations": "the module's history of migrations",
+    "tests": "tests",
+    "README": "documentation",
+}
+"""Names of the files and folders at the top level of a module, and their content."""
 MAX_LINES = 2000
 MAX_EXPORTS = 25
 _WITHOUT_CODE = frozenset({"__pycache__", "py.typed"})

@@ -1,8 +1,9 @@
 """The pytest plugin of Undercroft. It starts nothing until a test uses one of its fixtures.
 
 The first test that needs PostgreSQL or Valkey starts them; all xdist workers share them. Set TEST_DATABASE_URL (a role
-with CREATEDB) and TEST_REDIS_URL to use other servers. The tests in `extensions/<name>/` enable that extension, unless
-ENABLED_EXTENSIONS is set.
+with CREATEDB) and TEST_REDIS_URL to use other servers. The extensions that `pyproject.toml` enables and those whose
+tests in `extensions/<name>/` run are enabled, unless ENABLED_EXTENSIONS is set. The other settings of `pyproject.toml`
+apply as well, those of `.env` do not override them.
 """
 
 import os
@@ -32,10 +33,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    from undercroft.core.settings import read_project_settings, split_list
+
     folder = Path(EXTENSIONS).resolve()
     names = {item.path.relative_to(folder).parts[0] for item in items if item.path.is_relative_to(folder)}
+    project = read_project_settings()
+    names.update(split_list(project.pop("enabled_extensions", "")))
     if names:
         os.environ.setdefault("ENABLED_EXTENSIONS", ",".join(sorted(names)))
+    for name, value in project.items():
+        os.environ.setdefault(name.upper(), value)
 
 
 @pytest.hookimpl(optionalhook=True)

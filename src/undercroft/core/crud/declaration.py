@@ -27,7 +27,7 @@ def complete(resource: type[Resource[Any]]) -> None:
     model: Any = resource.model
     words = re.sub(r"(?<!^)(?=[A-Z])", "_", model.__name__).lower()
     resource.noun = resource.noun or words
-    resource.plural = resource.plural or _plural(resource.noun)
+    resource.plural = resource.plural or pluralize(resource.noun)
     unwritable = {*NEVER_WRITABLE, *resource.read_only, *resource.hidden}
     writable = [name for name in model.model_fields if name not in unwritable]
     _derive(resource, writable)
@@ -116,7 +116,8 @@ def _check_columns(resource: type[Resource[Any]], model: type[SQLModel], option:
             )
 
 
-def _plural(noun: str) -> str:
+def pluralize(noun: str) -> str:
+    """The plural of a noun, by the regular rules of English."""
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{noun[:-1]}ies"
     return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"

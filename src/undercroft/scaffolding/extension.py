@@ -1,0 +1,181 @@
+"""A new extension of a project: a folder in `extensions/`, enabled in `pyproject.toml`."""
+
+import ast
+import keyword
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+import undercroft
+from undercroft.app.discovery import find_modules, resources_of
+from undercroft.app.optional_modules import built_in_names
+from undercroft.core.crud.declaration import pluralize
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.modules import EXTENSIONS, available_extensions
+from undercroft.core.settings import PROJECT_FILE, read_environ, read_project_settings, split_list
+from undercroft.scaffolding.rendering import render, write
+
+MAX_LENGTH = 20
+"""Of the name of an extension and of an entity: names of constraints have at most 63 characters."""
+_IDENTIFIER = r"[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*"
+_TABLE = "[tool.undercroft]"
+_KEY = "enabled_extensions"
+
+
+class CreatedExtension(Struct, frozen=True):
+    """An extension. `to_do` is what remains to be done to enable it, empty if it is enabled."""
+
+    folder: Path
+    path: str
+    to_do: str = ""
+
+
+def create_extension(name: str, entity: str | None) -> CreatedExtension:
+    """Create an extension in the project in the working directory, and enable it.
+
+    `entity` is the singular name of its first entity, by default that of the extension. Raises `ConfigurationError` for
+    an invalid or taken name, and outside a project.
+    """
+    _require_project()
+    _check_identifier(name, "an extension", "undercroft new-extension")
+    noun = entity or name
+    _check_identifier(noun, "an entity", f"undercroft new-extension {name} --entity")
+    _check_extension_name(name)
+    values = _values(name, noun)
+    _check_entity(noun, str(values["plural"]))
+    files = render("extension", values)
+    _check_class_name(noun, str(values["model"]), files)
+    folder = Path(EXTENSIONS) / name
+    write(files, folder)
+    try:
+        to_do = _enable(name)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    return CreatedExtension(folder, f"/api/v1/app/ext/{name}/{values['path']}", to_do)
+
+
+def _values(name: str, noun: str) -> dict[str, str]:
+    plural = pluralize(noun)
+    thing, things, title = (words.replace("_", " ") for words in (noun, plural, name))
+    return {
+        "name": name,
+        "NAME": name.upper(),
+        "Name": _class_name(name),
+        "Title": title.capitalize(),
+        "noun": noun,
+        "plural": plural,
+        "path": plural.replace("_", "-"),
+        "model": _class_name(noun),
+        "table": f"{name}_{plural}",
+        "thing": thing,
+        "things": things,
+        "Things": things.capitalize(),
+    }
+
+
+def _class_name(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def _require_project() -> None:
+    if Path(EXTENSIONS).is_symlink():
+        raise ConfigurationError(f"{EXTENSIONS} is a link to another folder. Replace it by a folder of the project.")
+    if PROJECT_FILE.is_file():
+        return
+    above = next((each for each in Path.cwd().parents if (each / PROJECT_FILE).is_file()), None)
+    fix = f"Run it in {above}." if above else "Create a project with `undercroft new shop`, and run it in its folder."
+    raise ConfigurationError(f"There is no {PROJECT_FILE} here. {fix}")
+
+
+def _check_identifier(name: str, kind: str, command: str) -> None:
+    if re.fullmatch(_IDENTIFIER, name) and len(name) <= MAX_LENGTH and not keyword.iskeyword(name):
+        return
+    suggestion = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_0123456789")[:MAX_LENGTH].strip("_")
+    hint = ""
+    if re.fullmatch(_IDENTIFIER, suggestion) and not keyword.iskeyword(suggestion):
+        hint = f" For example: {command} {suggestion}"
+    raise ConfigurationError(
+        f"{name!r} cannot be the name of {kind}. Use lowercase letters, digits and underscores, at most {MAX_LENGTH} "
+        f"characters, and no keyword of Python.{hint}"
+    )
+
+
+def _check_extension_name(name: str) -> None:
+    commands = Path(undercroft.__file__).parent / "cli"
+    folder = Path(EXTENSIONS) / name
+    taken = {
+        f"{folder} exists": folder.exists() or folder.is_symlink(),
+        "An installed extension has this name": name in available_extensions(),
+        "A built-in module has this name": name in built_in_names(),
+        f"`undercroft {name}` is a command": (commands / f"{name}.py").exists(),
+        "A module of Python has this name": name in sys.stdlib_module_names,
+        "Undercroft uses this name itself": name in {"undercroft", EXTENSIONS, "core", "test", "tests"},
+    }
+    for reason, applies in taken.items():
+        if applies:
+            raise ConfigurationError(f"{reason}. Choose another name: undercroft new-extension my_{name}")
+
+
+def _check_entity(noun: str, plural: str) -> None:
+    """Refuse the entities of built-in modules, whose permissions have the same names."""
+    built_in = {resource.plural for module in find_modules() for resource in resources_of(module)}
+    if plural in built_in:
+        raise ConfigurationError(f"Undercroft has {plural} already. Choose another entity: --entity my_{noun}")
+
+
+def _check_class_name(noun: str, model: str, files: Mapping[str, str]) -> None:
+    """Refuse a name that would hide a name that the generated code imports."""
+    trees = [ast.parse(text) for path, text in files.items() if path.endswith(".py")]
+    imports: list[Any] = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    libraries = {alias.name for node in imports if not node.module.startswith(f"{EXTENSIONS}.") for alias in node.names}
+    if model in libraries:
+        raise ConfigurationError(
+            f"The class {model} would hide a class that the code uses. Choose another entity: --entity my_{noun}"
+        )
+
+
+def _enable(name: str) -> str:
+    """Add the extension to the project's file. Returns what remains to be done, empty if it is enabled."""
+
+    text = PROJECT_FILE.read_text(encoding="utf-8")
+    before = read_project_settings().get(_KEY, "")
+    overriding = read_environ().get(_KEY, "")
+    enabled = split_list(before)
+    changed = _add_to_list(text, name)
+    if _parse_enabled(changed) != [*enabled, name]:
+        return f'Enable it: add "{name}" to {_KEY} in {_TABLE} of {PROJECT_FILE}.'
+    new = PROJECT_FILE.with_name(f".{PROJECT_FILE}.new")
+    new.write_text(changed, encoding="utf-8")
+    new.replace(PROJECT_FILE)
+    if overriding != before and name not in split_list(overriding):
+        return f"To enable it, add {name} to ENABLED_EXTENSIONS in .env or the environment, which takes precedence."
+    return ""
+
+
+def _parse_enabled(text: str) -> object:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)["tool"]["undercroft"][_KEY]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _add_to_list(text: str, name: str) -> str:
+    """Return the project's file with the extension at the end of the list, everything else unchanged."""
+    header = re.search(rf"^{re.escape(_TABLE)}[^\n]*\n", text, re.MULTILINE)
+    if header is None:
+        return f'{text.rstrip()}\n\n{_TABLE}\n{_KEY} = ["{name}"]\n'
+    before, table = text[: header.end()], text[header.end() :]
+    found = re.search(rf"^{_KEY}\s*=\s*\[([^\]]*)\]", table, re.MULTILINE)
+    if found is None:
+        return f'{before}{_KEY} = ["{name}"]\n{table}'
+    items = found[1].rstrip().rstrip(",")
+    separator = ", " if items.strip() else ""
+    return f'{before}{table[: found.start(1)]}{items}{separator}"{name}"{table[found.end(1) :]}'
