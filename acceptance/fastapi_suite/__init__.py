@@ -26,8 +26,9 @@ IGNORED = ("--ignore=tests/benchmarks", "--ignore=tests/memory_benchmarks")
 async def run_scenario(report: ScenarioReport) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
-        source = await _download(folder)
-        python = await _create_environment(folder, source)
+        python = await _create_environment(folder)
+        source = await _download(folder, python)
+        await _install(python, "--group", f"{source / 'pyproject.toml'}:tests")
         tests, plain = await _run(python, source)
         _, own = await _run(python, source, "-p", "acceptance.fastapi_suite.plugin")
     report.check(len(plain) < tests / 20, f"FastAPI {version('fastapi')} passes its tests", f"{len(plain)} of {tests}")
@@ -40,12 +41,10 @@ async def run_scenario(report: ScenarioReport) -> None:
     report.check(not unexplained, "no test fails for another reason", ", ".join(unexplained[:20]))
 
 
-async def _download(folder: Path) -> Path:
+async def _download(folder: Path, python: Path) -> Path:
     """Download and unpack the source distribution of the installed FastAPI."""
     release = f"fastapi=={version('fastapi')}"
-    await _call(
-        sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary=fastapi", "-d", folder, release
-    )
+    await _call(python, "-m", "pip", "download", "-q", "--no-deps", "--no-binary=fastapi", "-d", folder, release)
     [archive] = folder.glob("fastapi-*.tar.gz")
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")
@@ -54,15 +53,17 @@ async def _download(folder: Path) -> Path:
     return source
 
 
-async def _create_environment(folder: Path, source: Path) -> Path:
-    """Create an environment with Undercroft and what FastAPI's tests need."""
+async def _create_environment(folder: Path) -> Path:
+    """Create an environment with Undercroft, all of FastAPI, and pip."""
     environment = folder / "environment"
     python = environment / "bin" / "python"
-    await _call("uv", "venv", "-q", "--python", sys.executable, environment)
-    install = ("uv", "pip", "install", "-q", "--python", python)
-    await _call(*install, "-e", ROOT, f"fastapi[all]=={version('fastapi')}")
-    await _call(*install, "--group", f"{source / 'pyproject.toml'}:tests")
+    await _call("uv", "venv", "-q", "--seed", "--python", sys.executable, environment)
+    await _install(python, "-e", ROOT, f"fastapi[all]=={version('fastapi')}")
     return python
+
+
+async def _install(python: Path, *what: str | Path) -> None:
+    await _call("uv", "pip", "install", "-q", "--python", python, *what)
 
 
 async def _run(python: Path, source: Path, *plugin: str) -> tuple[int, set[str]]:
