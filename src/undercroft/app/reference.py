@@ -39,7 +39,7 @@ class RouteSummary(Struct, frozen=True):
 def list_routes(app: FastAPI) -> list[RouteSummary]:
     """Return all routes of an application, sorted by path."""
     found = [
-        RouteSummary(_methods(route), route.path_format, _access(route), getattr(route, "summary", None) or "")
+        RouteSummary(_methods(route), route.path_format, describe_access(route), getattr(route, "summary", None) or "")
         for route in app.router.routes
         if isinstance(route, (APIRoute, APIWebSocketRoute))
     ]
@@ -50,7 +50,8 @@ def _methods(route: APIRoute | APIWebSocketRoute) -> str:
     return ", ".join(sorted(route.methods or ())) if isinstance(route, APIRoute) else WEBSOCKET
 
 
-def _access(route: APIRoute | APIWebSocketRoute) -> str:
+def describe_access(route: APIRoute | APIWebSocketRoute) -> str:
+    """What a caller needs: a permission, a platform role, to be signed in, or nothing."""
     info = get_info(route)
     if required := info.permission or info.role:
         return str(required)
@@ -62,15 +63,15 @@ def _access(route: APIRoute | APIWebSocketRoute) -> str:
 def render_env_example() -> str:
     """Return all settings by section, commented out, with description and default; required ones come first."""
     classes = get_registry().settings_classes
-    declared = sorted(classes, key=lambda each: not _required_in_production(each))
-    required = "".join(f"#   {name}\n" for each in declared for name in _required_in_production(each))
+    declared = sorted(classes, key=lambda each: not required_in_production(each))
+    required = "".join(f"#   {name}\n" for each in declared for name in required_in_production(each))
     sections = groupby(declared, key=lambda each: each.section or each.__name__)
     return f"{HEADER}{required}" + "".join(
         f"\n# --- {name} ---\n" + "".join(_describe_settings(each) for each in group) for name, group in sections
     )
 
 
-def _required_in_production(declared: type[SettingsBase]) -> list[str]:
+def required_in_production(declared: type[SettingsBase]) -> list[str]:
     """Return the settings that production requires in addition to the defaults."""
     defaults = declared.model_construct()
     return [error.split()[0] for error in defaults.production_errors()]
@@ -79,7 +80,8 @@ def _required_in_production(declared: type[SettingsBase]) -> list[str]:
 def _describe_settings(declared: type[SettingsBase]) -> str:
     lines: list[str] = []
     for name, field in declared.model_fields.items():
-        lines += [*_comment_lines(field), f"# {env_name(declared, name)}={_format_default(field)}"]
+        default = format_value(field.get_default(call_default_factory=True, validated_data={}))
+        lines += [*_comment_lines(field), f"# {env_name(declared, name)}={default}"]
     return "\n".join([*lines, ""])
 
 
@@ -89,8 +91,8 @@ def _comment_lines(field: FieldInfo) -> Iterator[str]:
         yield from (f"# {line}" for line in textwrap.wrap(field.description, 100))
 
 
-def _format_default(field: FieldInfo) -> str:
-    value: Any = field.get_default(call_default_factory=True, validated_data={})
+def format_value(value: Any) -> str:
+    """A value of a setting in the notation of `.env`; a secret is not hidden."""
     if value is PydanticUndefined or value is None:
         return ""
     if isinstance(value, SecretStr):
@@ -100,5 +102,5 @@ def _format_default(field: FieldInfo) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
-        return ",".join(map(str, value))
+        return ",".join(map(format_value, value))
     return str(value)

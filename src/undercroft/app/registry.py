@@ -30,6 +30,7 @@ from undercroft.core.adapters import Adapter, Adapters
 from undercroft.core.audit import ActionHandler, AuditTrail
 from undercroft.core.auth.permissions import Permission, Permissions
 from undercroft.core.context import AppContext, current_context, use_context
+from undercroft.core.crud import Resource
 from undercroft.core.crud.declaration import build_permissions
 from undercroft.core.crud.router import crud_router
 from undercroft.core.errors import CodeError
@@ -302,9 +303,11 @@ def mounted_routes(module: LoadedModule) -> list[BaseRoute]:
 def module_routers(module: LoadedModule, name: str) -> list[Router]:
     """Return the routers in the module's file `routes` or `pages`, and with the routes those of its resources."""
     part = module.load_submodule(name)
-    return [*(find_routers(part) if part else ()), *(_resource_routers(module) if name == "routes" else ())]
+    resources = resource_routers(module).values() if name == "routes" else ()
+    return [*(find_routers(part) if part else ()), *resources]
 
 
 @cache
-def _resource_routers(module: LoadedModule) -> tuple[Router, ...]:
-    return tuple(crud_router(resource) for resource in resources_of(module))
+def resource_routers(module: LoadedModule) -> dict[type[Resource[Any]], Router]:
+    """Return the routers of the module's resources by resource."""
+    return {resource: crud_router(resource) for resource in resources_of(module)}

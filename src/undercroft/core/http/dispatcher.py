@@ -104,6 +104,16 @@ class Dispatcher:
         else:
             await self._dispatch_other(scope, receive, send)
 
+    def find(self, path: str) -> dict[str, Route]:
+        """The route that serves each method of a path."""
+        if len(self._routes) != self._size:
+            self._build()
+        found: dict[str, Route] = {}
+        for known, _ in self._candidates(path):
+            for method, entry in known.methods.items():
+                found.setdefault(method, entry.route)
+        return found
+
     def max_body_size(self, scope: Scope) -> int | None:
         """The limit that the route of a request sets for its body, in bytes; None if it sets none."""
         if len(self._routes) != self._size:

@@ -38,8 +38,11 @@ BY_NETWORK = frozenset({"auth", "sign_in", "sign_in_request"})
 
 
 CORE_RATES: dict[str, Callable[[], str]] = {
-    name: lambda name=name: getattr(load(HttpSettings), f"rate_limit_{name}")  # type: ignore[misc]
-    for name in ("public", "auth", "app", "admin", "sign_in")
+    "public": lambda: load(HttpSettings).rate_limit_public,
+    "auth": lambda: load(HttpSettings).rate_limit_auth,
+    "app": lambda: load(HttpSettings).rate_limit_app,
+    "admin": lambda: load(HttpSettings).rate_limit_admin,
+    "sign_in": lambda: load(HttpSettings).rate_limit_sign_in,
 }
 CORE_RATES["sign_in_request"] = CORE_RATES["sign_in"]
 """For routes that request a link or a challenge: the rate of `sign_in`, counted separately."""
@@ -60,7 +63,7 @@ class RateLimits:
 
 def get_rate_names() -> list[str]:
     """The names of the application's rates."""
-    return sorted(_rates())
+    return sorted(get_rates())
 
 
 class Limiter:
@@ -89,11 +92,12 @@ class Limiter:
 
 def resolve_rate(text: str) -> Rate:
     """The rate of this name or notation, multiplied by `RATE_LIMIT_SCALE`."""
-    notation = text if "/" in text else _rates()[text]()
+    notation = text if "/" in text else get_rates()[text]()
     return Rate.parse(notation).scaled(load(HttpSettings).scale)
 
 
-def _rates() -> Mapping[str, Callable[[], str]]:
+def get_rates() -> Mapping[str, Callable[[], str]]:
+    """The application's rates by name, each as a function that returns its notation."""
     declared = current_context().find(RateLimits)
     return CORE_RATES if declared is None else declared.by_name
 
@@ -116,10 +120,10 @@ def get_rate_limit_rule(route: BaseRoute) -> RateLimitRule | None:
     if limit != SURFACE_RATE:
         endpoint = getattr(route, "endpoint", None)
         name = f"{endpoint.__module__}.{endpoint.__qualname__}" if endpoint else path
-        return RateLimitRule(limit if limit in _rates() else name, resolve_rate(limit))
+        return RateLimitRule(limit if limit in get_rates() else name, resolve_rate(limit))
     parts = path.split("/", 4)
     surface = parts[3] if path.startswith("/api/") and len(parts) > 3 else "public"
-    group = surface if surface in _rates() else "public"
+    group = surface if surface in get_rates() else "public"
     return RateLimitRule(group, resolve_rate(group))
 
 

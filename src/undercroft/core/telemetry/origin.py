@@ -149,6 +149,12 @@ def _definition(thing: Any) -> tuple[str, int, str] | None:
         return None
 
 
+def locate(thing: Any) -> str:
+    """`FILE:LINE` of the definition of a function, class or module; empty if it has no source."""
+    found = _definition(thing)
+    return f"{relative_path(found[0])}:{found[1]}" if found else ""
+
+
 def _find_frame(error: BaseException, wanted: Callable[[str], bool]) -> tuple[str, int, str] | None:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.lineno and wanted(frame.filename)]
     return (frames[-1].filename, frames[-1].lineno or 1, "") if frames else None

@@ -1,0 +1,59 @@
+"""Finds where the code of the application uses a name."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import undercroft
+from undercroft.app.registry import get_registry
+from undercroft.core.telemetry.origin import relative_path
+
+_SKIPPED = frozenset({"tests", "migrations", "testing", "devstack", "lint", "explain"})
+
+
+def find_uses(pattern: str, *, mentioning: str) -> list[str]:
+    """`FILE:LINE` of each line that matches a pattern, in the files that contain `mentioning`."""
+    wanted = re.compile(pattern)
+    return [
+        f"{relative_path(str(path))}:{number}"
+        for path, text in _sources()
+        if mentioning in text
+        for number, line in enumerate(text.splitlines(), 1)
+        if wanted.search(line)
+    ]
+
+
+def find_quoted(text: str) -> list[str]:
+    """`FILE:LINE` of each string literal with exactly this text."""
+    return [
+        f"{relative_path(str(path))}:{number}"
+        for path, source in _sources()
+        if text in source
+        for number in _literals(path, source).get(text, ())
+    ]
+
+
+def _roots() -> list[Path]:
+    return [Path(undercroft.__file__).parent, *(module.folder for module in get_registry().extensions)]
+
+
+def _sources() -> Iterator[tuple[Path, str]]:
+    return (source for root in _roots() for source in _read_all(root))
+
+
+@cache
+def _read_all(root: Path) -> tuple[tuple[Path, str], ...]:
+    files = (path for path in sorted(root.rglob("*.py")) if not _SKIPPED & set(path.relative_to(root).parts))
+    return tuple((path, path.read_text(encoding="utf-8")) for path in files)
+
+
+@cache
+def _literals(_path: Path, source: str) -> Mapping[str, list[int]]:
+    """The lines of the string literals of a file."""
+    found: dict[str, list[int]] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.setdefault(node.value, []).append(node.lineno)
+    return found
