@@ -1,14 +1,13 @@
 """Checks the emails of all tests against `tests/email_expectations.py`, and that tests cover all audited routes."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from itertools import filterfalse, groupby
 
 import pytest
 import pytest_asyncio
 
 from undercroft.core.db import Database
-from undercroft.core.telemetry import logs
 from undercroft.testing.audit import RecordedRequest, uncovered_routes
 from undercroft.testing.plugin import RUN_FOLDER
 
@@ -49,13 +48,6 @@ async def database(database: Database, recorded_requests: list[RecordedRequest])
     yield database
     if missing := await find_missing_emails(recorded_requests, database):
         pytest.fail("\n".join([*missing, "Send the email, or correct `tests/email_expectations.py`."]))
-
-
-@pytest.fixture(autouse=True)
-def flush_logs() -> Iterator[None]:
-    """What waits in the log's buffer is written while this test's output is captured."""
-    yield
-    logs.flush()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

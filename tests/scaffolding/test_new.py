@@ -27,6 +27,7 @@ def test_project_is_complete_and_short(tmp_path: Path) -> None:
     assert {".github/workflows/ci.yml", "extensions/.gitkeep", "tests/test_project.py"} < found
     assert sum(len((folder / name).read_text().splitlines()) for name in found) < MAX_LINES
     assert "\n.env\n" in "\n" + (folder / ".gitignore").read_text()
+    assert (folder / ".env").stat().st_mode & 0o077 == 0
     project = tomllib.loads((folder / "pyproject.toml").read_text())
     assert project["project"]["name"] == "my-shop"
     assert project["tool"]["undercroft"] == {"app_name": "My shop", "enabled_extensions": []}

@@ -122,6 +122,13 @@ def test_invalid_name_is_refused_and_nothing_is_written(shop: Path, words: list[
     assert enabled(shop) == []
 
 
+def test_entity_of_another_extension_is_refused(shop: Path) -> None:
+    create_extension("hotel", "room")
+    with pytest.raises(ConfigurationError, match=r"extensions/hotel/resources.py has rooms already.*--entity spa_room"):
+        create_extension("spa", "room")
+    assert enabled(shop) == ["hotel"]
+
+
 def test_command_outside_a_project_names_the_project(shop: Path, tmp_path: Path) -> None:
     assert "Create a project with `undercroft new shop`" in run_command("new-extension", "hotel", folder=tmp_path).err
     result = run_command("new-extension", "hotel", folder=shop / "extensions")

@@ -47,7 +47,7 @@ def create_extension(name: str, entity: str | None) -> CreatedExtension:
     _check_identifier(noun, "an entity", f"undercroft new-extension {name} --entity")
     _check_extension_name(name)
     values = _values(name, noun)
-    _check_entity(noun, str(values["plural"]))
+    _check_entity(name, values)
     files = render("extension", values)
     _check_class_name(noun, str(values["model"]), files)
     folder = Path(EXTENSIONS) / name
@@ -122,11 +122,17 @@ def _check_extension_name(name: str) -> None:
             raise ConfigurationError(f"{reason}. Choose another name: undercroft new-extension my_{name}")
 
 
-def _check_entity(noun: str, plural: str) -> None:
-    """Refuse the entities of built-in modules, whose permissions have the same names."""
-    built_in = {resource.plural for module in find_modules() for resource in resources_of(module)}
-    if plural in built_in:
-        raise ConfigurationError(f"Undercroft has {plural} already. Choose another entity: --entity my_{noun}")
+def _check_entity(name: str, values: Mapping[str, str]) -> None:
+    """Refuse an entity that a built-in module or an extension has: its permissions would have the same names."""
+    plural = values["plural"]
+    homes = {resource.plural: "Undercroft" for module in find_modules() for resource in resources_of(module)}
+    for file in sorted(Path(EXTENSIONS).glob("*/resources.py")):
+        text = file.read_text(encoding="utf-8")
+        if re.search(rf'"{plural}"|^    model = {values["model"]}$', text, re.MULTILINE):
+            homes[plural] = str(file)
+    if plural in homes:
+        hint = f"undercroft new-extension {name} --entity {name}_{values['noun']}"
+        raise ConfigurationError(f"{homes[plural]} has {plural} already. Choose another entity: {hint}")
 
 
 def _check_class_name(noun: str, model: str, files: Mapping[str, str]) -> None:

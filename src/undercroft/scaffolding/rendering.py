@@ -52,6 +52,7 @@ def write(files: Mapping[str, str], target: Path) -> None:
         for path, text in files.items():
             file = staging / path
             file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch(0o600 if file.name == ".env" else 0o666)
             file.write_text(text, encoding="utf-8", newline="\n")
         if into is not target:
             staging.rename(target)

@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -156,6 +157,14 @@ def restore_settings() -> Iterator[None]:
     yield
     settings.reset()
     settings.overrides.update(before)
+
+
+@pytest.fixture(autouse=True)
+def flush_logs() -> Iterator[None]:
+    """Write what waits in the log's buffer while the output of the test is captured."""
+    yield
+    if logs := sys.modules.get("undercroft.core.telemetry.logs"):
+        logs.flush()
 
 
 @pytest.fixture(autouse=True)
