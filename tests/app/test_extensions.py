@@ -105,6 +105,16 @@ class Left(Event, frozen=True):
 @subscribe(Left, after_commit=True)
 async def left(session: Session, event: Left) -> None: ...
 """
+MIGRATION = """\
+from alembic import op
+revision = "0001"
+down_revision = None
+def upgrade() -> None:
+    {}
+def downgrade() -> None:
+    {}
+"""
+
 BROKEN = [
     BrokenRule("no declaration", {"__init__.py": ""}, "__init__.py:1", ("does not declare MODULE",)),
     BrokenRule("a name of the core", {"routes.py": "from undercroft.core.http.router import Router\n"}, "routes.py:1",
@@ -156,6 +166,27 @@ BROKEN = [
                'class Other(Statistics):\n    section = "users"\n'}, "statistics.py:2", ("users is declared twice",)),
     BrokenRule("commands without a group", {"commands.py": "def rooms(): ...\n"}, "commands.py:1",
                ("must define `app",)),
+    BrokenRule("a change of a core model", {"models.py": "from sqlmodel import Field\n"
+               "from undercroft.modules.users import User\nUser.vip = Field(default=False)\n"}, "models.py:3",
+               ("User belongs to Undercroft", "hotel_… with a foreign key")),
+    BrokenRule("a column of a core table", {"models.py": "from sqlalchemy import Boolean, Column\n"
+               "from undercroft.modules.users import User\nUser.__table__.append_column(Column('vip', Boolean))\n"},
+               "models.py:3", ("User belongs to Undercroft",)),
+    BrokenRule("a migration of a core table", {"migrations/versions/0001_vip.py": MIGRATION.format(
+               "op.add_column('users', 1)", "op.drop_column('users', 'vip')")}, "0001_vip.py:5",
+               ("changes the table users", "hotel_… with a foreign key")),
+    BrokenRule("a migration without downgrade", {"migrations/versions/0001_rooms.py": MIGRATION.format(
+               "op.create_table('hotel_rooms')", "pass")}, "0001_rooms.py:6", ("cannot be reverted", "downgrade()")),
+    BrokenRule("a secret in the arguments of a task", {"tasks.py": "from pydantic import SecretStr\n"
+               "from undercroft.jobs import task\n@task()\nasync def sign(*, token: SecretStr) -> None: ...\n"},
+               "tasks.py:3", ("hotel.sign: ", "token", "secret")),
+    BrokenRule("an import that does not end", {"service.py": "", "tasks.py": "import time\ntime.sleep(1000)\n"},
+               "tasks.py:2", ("takes longer than 4 seconds", "lifespan.py")),
+    BrokenRule("another version of Undercroft", {"models.py": "x = 1 / 0\n"}, "__init__.py:1",
+               ("supports Undercroft >=7,<8, and this is Undercroft 0.", "Install a version"),
+               module='undercroft=">=7,<8"'),
+    BrokenRule("a version that is no range", {}, "__init__.py:1", ("'7 to 8' is not a range of versions", ">=0.1,<2"),
+               module='undercroft="7 to 8"'),
     BrokenRule("an error while importing", {"models.py": "\nx = 1 / 0\n"}, "models.py:2", ("ZeroDivisionError",)),
     BrokenRule("a syntax error", {"service.py": "x = \n"}, "service.py:1", ("SyntaxError",)),
 ]  # fmt: skip
@@ -173,6 +204,11 @@ def test_broken_rule_gives_one_message_with_file_line_and_fix(broken: BrokenRule
     ), result.err
     for part in broken.expected:
         assert part in result.err
+
+
+def test_extension_that_supports_this_version_is_loaded(tmp_path: Path) -> None:
+    write_extension(tmp_path, {"routes.py": ROUTES}, module='undercroft=">=0.1,<2"')
+    assert "/api/v1/app/ext/hotel/rooms" in run(tmp_path, "routes", "rooms").out
 
 
 def test_extension_with_the_name_of_a_module_is_refused(tmp_path: Path) -> None:

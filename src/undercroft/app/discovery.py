@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -14,12 +15,12 @@ from sqlmodel import SQLModel
 
 import undercroft
 from undercroft import modules as built_in
-from undercroft.app.optional_modules import built_in_names, check_disabled
+from undercroft.app.optional_modules import built_in_names, check_disabled, read_declaration
 from undercroft.core import Module
 from undercroft.core.crud import Resource
 from undercroft.core.errors import CodeError, ConfigurationError
 from undercroft.core.model_classes import model_classes
-from undercroft.core.modules import EXTENSIONS, available_extensions, import_extension
+from undercroft.core.modules import EXTENSIONS, add_project_to_path, available_extensions, import_extension
 from undercroft.core.settings import SettingsBase
 
 T = TypeVar("T")
@@ -54,7 +55,9 @@ class LoadedModule(Struct, frozen=True):
     def load_submodule(self, name: str) -> ModuleType | None:
         """Import the module's file with this name. Returns None if there is none."""
         found = (self.folder / f"{name}.py").exists() or (self.folder / name / "__init__.py").exists()
-        return import_module(f"{self.package.__name__}.{name}") if found else None
+        if not found:
+            return None
+        return (import_extension if self.is_extension else import_module)(f"{self.package.__name__}.{name}")
 
 
 @cache
@@ -85,13 +88,41 @@ def find_extension(name: str) -> LoadedModule:
         hint = f"Did you mean {close[0]}?" if close else known
         raise ConfigurationError(
             f"ENABLED_EXTENSIONS contains {name}, which is neither a folder in {EXTENSIONS}/ nor an installed "
-            f"extension. {hint}"
+            f"extension. {hint}\nTo start without it: `undercroft extension disable {name}`. Its data stays."
         )
     if len(packages[name]) > 1:
         raise ConfigurationError(f"There are two extensions called {name}: {' and '.join(packages[name])}. Remove one.")
+    _check_version_before_import(name, packages[name][0])
     found = _load(name, import_extension(packages[name][0]), is_extension=True)
     _check_name(found)
+    _check_version(name, found.declaration.undercroft, found.folder / "__init__.py")
     return found
+
+
+def _check_version_before_import(name: str, package: str) -> None:
+    """Check the version by the source: with another version of Undercroft, importing the package may fail."""
+    add_project_to_path()
+    spec = find_spec(package)
+    if spec is not None and spec.origin is not None:
+        _check_version(name, read_declaration(Path(spec.origin)).get("undercroft", ""), Path(spec.origin))
+
+
+def _check_version(name: str, supported: str, file: Path) -> None:
+    if not supported:
+        return
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        if SpecifierSet(supported).contains(undercroft.__version__, prereleases=True):
+            return
+    except InvalidSpecifier:
+        message = f'{supported!r} is not a range of versions. Write it such as `undercroft=">=0.1,<2"`.'
+        raise CodeError(message, at=(str(file), 1)) from None
+    raise CodeError(
+        f"The extension {name} supports Undercroft {supported}, and this is Undercroft {undercroft.__version__}. "
+        f"Install a version of {name} that supports it, or remove {name} from ENABLED_EXTENSIONS.",
+        at=(str(file), 1),
+    )
 
 
 def _check_name(extension: LoadedModule) -> None:

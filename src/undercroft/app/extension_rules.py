@@ -2,8 +2,11 @@
 
 import ast
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 import undercroft
 from undercroft.app.discovery import LoadedModule, check_requirements, defined_in, tables_of
@@ -11,37 +14,34 @@ from undercroft.app.optional_modules import built_in_names, optional_modules, wi
 from undercroft.core.errors import CodeError
 from undercroft.core.settings import SettingsBase, env_name
 from undercroft.jobs import Task
+from undercroft.lint.extension_changes import find_changes_of_imports, find_missing_downgrade, find_tables
 from undercroft.lint.extension_imports import NOT_APPLICATION, find_forbidden_imports
 
 NAMESPACES = ("templates/emails", "templates/pages")
 
 
-def check_extension(
-    module: LoadedModule, others: tuple[LoadedModule, ...], disabled: frozenset[str] = frozenset()
-) -> None:
-    """Raise `CodeError` for the first rule that an extension breaks.
+class RuleContext(Struct, frozen=True):
+    """The other extensions of the application, and the built-in modules that DISABLED_MODULES names."""
 
-    `others` are the other enabled extensions, `disabled` the built-in modules that DISABLED_MODULES names.
-    """
-    _check_requirements(module, others, disabled)
-    _check_imports(module, others)
-    _check_templates(module)
-    _check_tables(module)
-    _check_tasks(module)
-    _check_settings(module)
-    _check_subscribers(module)
-    _check_commands(module)
+    others: tuple[LoadedModule, ...] = ()
+    disabled: frozenset[str] = frozenset()
 
 
-def _check_requirements(module: LoadedModule, others: tuple[LoadedModule, ...], disabled: frozenset[str]) -> None:
-    if wrong := set(module.declaration.requires) & {other.name for other in others}:
+def check_extension(module: LoadedModule, context: RuleContext) -> None:
+    """Raise `CodeError` for the first rule that an extension breaks."""
+    for rule in RULES.values():
+        rule(module, context)
+
+
+def _check_requirements(module: LoadedModule, context: RuleContext) -> None:
+    if wrong := set(module.declaration.requires) & {other.name for other in context.others}:
         raise CodeError(
             f"The extension {module.name} requires the extension {min(wrong)}. Extensions communicate only through "
             "events: remove it from `requires`.",
             at=module.package,
         )
     check_requirements(module, built_in_names())
-    if missing := disabled.intersection(module.declaration.requires):
+    if missing := context.disabled.intersection(module.declaration.requires):
         raise CodeError(
             f"The extension {module.name} requires {min(missing)}, which is in DISABLED_MODULES. Remove it there, or "
             f"{module.name} from ENABLED_EXTENSIONS.",
@@ -49,17 +49,41 @@ def _check_requirements(module: LoadedModule, others: tuple[LoadedModule, ...], 
         )
 
 
-def _check_imports(module: LoadedModule, others: tuple[LoadedModule, ...]) -> None:
-    packages = [other.package.__name__ for other in others]
+def _check_imports(module: LoadedModule, context: RuleContext) -> None:
+    packages = [other.package.__name__ for other in context.others]
     undeclared = frozenset(optional_modules()) - with_requirements(module.declaration.requires)
     for file in sorted(module.folder.rglob("*.py")):
         if NOT_APPLICATION.isdisjoint(file.relative_to(module.folder).parts):
             tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
             for statement, message in find_forbidden_imports(tree, module.package.__name__, packages, undeclared):
                 raise CodeError(message, at=(str(file), statement.lineno))
+            for change, name in find_changes_of_imports(tree):
+                raise CodeError(
+                    f"{name} belongs to Undercroft, and an extension must not change it. For more fields, use a table "
+                    f"{module.name}_… with a foreign key; for other behavior, subscribe to an event.",
+                    at=(str(file), change.lineno),
+                )
 
 
-def _check_templates(module: LoadedModule) -> None:
+def _check_migrations(module: LoadedModule, _context: RuleContext) -> None:
+    for file in sorted((module.folder / "migrations" / "versions").glob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+        if line := find_missing_downgrade(tree):
+            raise CodeError(
+                "This migration cannot be reverted, so neither can an upgrade. Write `downgrade()`: the opposite of "
+                "each step of `upgrade()`, in the reverse order.",
+                at=(str(file), line),
+            )
+        for line, table in find_tables(tree):
+            if not _is_prefixed(table, module.name, "_"):
+                raise CodeError(
+                    f"This migration changes the table {table}, which does not belong to {module.name}. Use a table "
+                    f"{module.name}_… with a foreign key.",
+                    at=(str(file), line),
+                )
+
+
+def _check_templates(module: LoadedModule, _context: RuleContext) -> None:
     for folder in (module.folder / name for name in NAMESPACES):
         for file in sorted(folder.rglob("*")):
             if file.is_file() and file.relative_to(folder).parts[0] != module.name:
@@ -69,7 +93,7 @@ def _check_templates(module: LoadedModule) -> None:
                 )
 
 
-def _check_tables(module: LoadedModule) -> None:
+def _check_tables(module: LoadedModule, _context: RuleContext) -> None:
     for model in tables_of(module):
         table = str(model.__tablename__)
         if not _is_prefixed(table, module.name, "_"):
@@ -80,7 +104,7 @@ def _check_tables(module: LoadedModule) -> None:
             )
 
 
-def _check_tasks(module: LoadedModule) -> None:
+def _check_tasks(module: LoadedModule, _context: RuleContext) -> None:
     part = module.load_submodule("tasks")
     for task in defined_in(part, Task) if part else ():
         if not _is_prefixed(task.name, module.name, "."):
@@ -92,7 +116,7 @@ def _check_tasks(module: LoadedModule) -> None:
             )
 
 
-def _check_settings(module: LoadedModule) -> None:
+def _check_settings(module: LoadedModule, _context: RuleContext) -> None:
     part = module.load_submodule("settings")
     for declared in defined_in(part, type) if part else ():
         if not issubclass(declared, SettingsBase):
@@ -109,13 +133,13 @@ def _check_settings(module: LoadedModule) -> None:
             raise CodeError(f'{declared.__name__} has no section: section = "{module.name.capitalize()}".', at=declared)
 
 
-def _check_subscribers(module: LoadedModule) -> None:
+def _check_subscribers(module: LoadedModule, _context: RuleContext) -> None:
     part: Any = module.load_submodule("subscribers")
     if hasattr(part, "AUDIT_SINK"):
         raise CodeError("An extension cannot replace the audit log: remove AUDIT_SINK. Use @on_action.", at=part)
 
 
-def _check_commands(module: LoadedModule) -> None:
+def _check_commands(module: LoadedModule, _context: RuleContext) -> None:
     """Check the commands without importing them: only the command line needs them."""
     file = module.folder / "commands.py"
     if not file.exists():
@@ -130,3 +154,17 @@ def _check_commands(module: LoadedModule) -> None:
 
 def _is_prefixed(name: str, prefix: str, separator: str) -> bool:
     return name == prefix or name.startswith(prefix + separator)
+
+
+RULES: dict[str, Callable[[LoadedModule, RuleContext], None]] = {
+    "requirements": _check_requirements,
+    "imports": _check_imports,
+    "templates": _check_templates,
+    "migration files": _check_migrations,
+    "tables": _check_tables,
+    "tasks": _check_tasks,
+    "settings": _check_settings,
+    "subscribers": _check_subscribers,
+    "commands": _check_commands,
+}
+"""The rules by name, in the order in which they are checked: those that read only the source come before imports."""

@@ -20,7 +20,7 @@ def built_in_names() -> list[str]:
 @cache
 def optional_modules() -> dict[str, tuple[str, ...]]:
     """Return the modules that are declared as `optional`, sorted, each with the modules that it requires."""
-    declared = {name: _read_declaration(name) for name in built_in_names()}
+    declared = {name: read_declaration(_find_file(name)) for name in built_in_names()}
     return {name: each.get("requires", ()) for name, each in declared.items() if each.get("optional")}
 
 
@@ -62,15 +62,18 @@ def _explain_refusal(name: str) -> str:
     return f"which is not a module of Undercroft. {f'Did you mean {close[0]}?' if close else listed}"
 
 
-def _read_declaration(name: str) -> dict[str, Any]:
-    """Return `optional` and `requires` of the declaration `MODULE = Module(…)`."""
-    file = next(file for folder in built_in.__path__ if (file := Path(folder, name, "__init__.py")).exists())
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.value, ast.Call)
-            and ast.unparse(node.targets[0]) == "MODULE"
-        ):
-            values = {each.arg: each.value for each in node.value.keywords if each.arg in ("optional", "requires")}
-            return {str(keyword): ast.literal_eval(value) for keyword, value in values.items()}
+def read_declaration(file: Path) -> dict[str, Any]:
+    """Return the literal arguments of the declaration `MODULE = Module(…)` in this file, without importing it."""
+    for node in ast.parse(file.read_text(encoding="utf-8"), filename=str(file)).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="MODULE")], value=ast.Call(keywords=keywords)):
+                return {str(each.arg): ast.literal_eval(each.value) for each in keywords if _is_literal(each.value)}
     return {}
+
+
+def _is_literal(value: ast.expr) -> bool:
+    return not any(isinstance(node, ast.Name | ast.Call | ast.Attribute) for node in ast.walk(value))
+
+
+def _find_file(name: str) -> Path:
+    return next(file for folder in built_in.__path__ if (file := Path(folder, name, "__init__.py")).exists())

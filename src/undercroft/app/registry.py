@@ -43,7 +43,7 @@ from undercroft.core.http.limits import RateLimits
 from undercroft.core.http.pages import PageTemplates
 from undercroft.core.model_classes import ForeignTables, all_model_classes
 from undercroft.core.modules import EXTENSIONS, AdminComponents, RequestHeaders, SecuritySchemes, available_extensions
-from undercroft.core.settings import CoreSettings, SettingsBase, load
+from undercroft.core.settings import CoreSettings, SettingsBase, load, read_environ
 from undercroft.core.statistics import Statistics, StatisticsSections
 from undercroft.core.telemetry.origin import explain_error
 from undercroft.jobs.registry import Task, Tasks
@@ -275,13 +275,27 @@ def skip_if_broken(extension: str) -> Iterator[None]:
         (context.add(SkippedExtensions, SkippedExtensions()) if skipped is None else skipped).add(extension)
 
 
+def load_extension(name: str) -> LoadedModule:
+    """Load an extension as if it were the only one, also if it is not enabled. Raises what loading it raises."""
+    context = AppContext(read_environ())
+    with use_context(context):
+        return _add_extension(find_modules(frozenset(load(CoreSettings).disabled_modules)), name)[-1]
+
+
 def _add_extension(modules: tuple[LoadedModule, ...], name: str) -> tuple[LoadedModule, ...]:
     """Return the modules with this extension, after checking it together with them."""
-    from undercroft.app.extension_rules import check_extension  # with the linter, which others do not need
+    from undercroft.app.extension_rules import RuleContext, check_extension  # with the linter, which others do not need
 
     extension = find_extension(name)
-    check_extension(extension, Registry(modules).extensions, Registry(modules).disabled)
+    check_extension(extension, RuleContext(Registry(modules).extensions, Registry(modules).disabled))
     extended = (*modules, extension)
+    check_together(extended)
+    return extended
+
+
+def check_together(extended: tuple[LoadedModule, ...]) -> None:
+    """Raise `CodeError` if the last module, an extension, declares names that are taken or an invalid route."""
+    extension = extended[-1]
     context = AppContext(current_context().environ)
     registry = Registry(extended)
     registry.install(context)
@@ -291,7 +305,6 @@ def _add_extension(modules: tuple[LoadedModule, ...], name: str) -> tuple[Loaded
         for file in ("lifespan", "seeds"):
             extension.load_submodule(file)
         check_routes(mounted_routes(extension), complete=load(CoreSettings).is_development)
-    return extended
 
 
 def mounted_routes(module: LoadedModule) -> list[BaseRoute]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from undercroft.core.import_limit import import_limit
+
 EXTENSIONS = "extensions"
 """The project's folder of extensions, and the package in which they are imported."""
 
@@ -54,15 +56,16 @@ class Module(Struct, frozen=True, kw_only=True):
     """What a module declares about itself, as `MODULE` in its `__init__.py`.
 
     `requires` names the modules that it depends on: they are loaded before it. DISABLED_MODULES may name a built-in
-    module that is `optional`: it is not imported, so the application has nothing of it. When `is_enabled` returns
-    False, the application has none of the module's routes and pages. `mount` replaces the path `/ext/<name>` between
-    the surface's prefix and the routes of an extension: `/api/v1/app/ext/hotel/rooms`. `security_schemes` returns
-    OpenAPI's security schemes that the module implements, by name, and `request_headers` are those that it reads
-    itself.
+    module that is `optional`: it is not imported, so the application has nothing of it. `undercroft` are the versions
+    of Undercroft that an extension supports, such as `>=0.1,<2` (PEP 440). When `is_enabled` returns False, the
+    application has none of the module's routes and pages. `mount` replaces the path `/ext/<name>` between the surface's
+    prefix and the routes of an extension: `/api/v1/app/ext/hotel/rooms`. `security_schemes` returns OpenAPI's security
+    schemes that the module implements, by name, and `request_headers` are those that it reads itself.
     """
 
     requires: tuple[str, ...] = ()
     optional: bool = False
+    undercroft: str = ""
     is_enabled: Callable[[], bool] | None = None
     mount: str | None = None
     security_schemes: Callable[[], dict[str, dict[str, Any]]] | None = None
@@ -80,9 +83,16 @@ def available_extensions() -> dict[str, list[str]]:
 
 
 def import_extension(name: str) -> ModuleType:
-    """Import a module of an extension. The project's folder `extensions` is a package in the working directory."""
+    """Import a module of an extension. The project's folder `extensions` is a package in the working directory.
+
+    Raises `CodeError` if the import does not end.
+    """
     add_project_to_path()
-    return import_module(name)
+    if name in sys.modules:
+        return sys.modules[name]
+    package = ".".join(name.split(".")[: 2 if name.startswith(f"{EXTENSIONS}.") else 1])
+    with import_limit(package):
+        return import_module(name)
 
 
 def has_submodule(package: str, name: str) -> bool:

@@ -327,9 +327,14 @@ def env_name(cls: type[SettingsBase], field: str) -> str:
     return f"{cls.model_config.get('env_prefix', '')}{field}".upper()
 
 
+def env_file() -> Path:
+    """Return the path of the project's `.env` file."""
+    return Path(os.environ.get("UNDERCROFT_ENV_FILE", ENV_FILE))
+
+
 def _read_env_file() -> dict[str, str | None]:
     """Return the variables of the `.env` file in the working directory; none if there is no file."""
-    path = Path(os.environ.get("UNDERCROFT_ENV_FILE", ENV_FILE))
+    path = env_file()
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -226,3 +226,21 @@ def temporary_database() -> Iterator[str]:
             yield server.url
         finally:
             server.stop()
+
+
+def dump_schema(url: str) -> str:
+    """Return the schema of a database as the SQL of the embedded PostgreSQL's `pg_dump`, for comparisons.
+
+    Raises `ConfigurationError` if the embedded PostgreSQL is not installed or `pg_dump` fails.
+    """
+    program = _find_installation(machine.get_server_user()) / "bin" / "pg_dump"
+    done = subprocess.run(
+        [program, "--schema-only", "--no-owner", "--no-privileges", f"--dbname={url}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ConfigurationError(f"pg_dump failed: {done.stderr.strip()}")
+    lines = done.stdout.splitlines()
+    return "\n".join(line for line in lines if not line.startswith(("\\restrict", "\\unrestrict")))

@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import asyncpg
 import structlog
 
-from undercroft.core.db import Database
+from undercroft.core.db import Database, Session
 from undercroft.core.settings import load
 from undercroft.jobs.context import CurrentJob
 from undercroft.jobs.engines import get_engine
@@ -29,6 +30,17 @@ DELETE FROM jobs WHERE id IN (
 DELETE_STALE = """
 WITH workers AS (DELETE FROM job_workers WHERE seen_at < now() - interval '1 day')
 DELETE FROM job_schedules WHERE seen_at < now() - interval '7 days'
+"""
+
+
+DELETE_SCHEDULES = "DELETE FROM job_schedules WHERE starts_with(task, $1)"
+
+DELETE_JOBS = "DELETE FROM jobs WHERE starts_with(task, $1)"
+
+LIVE_WORKERS = """
+SELECT host || ' (process ' || pid || ')' AS name FROM job_workers
+WHERE seen_at > now() - $2::interval AND EXISTS (SELECT FROM unnest(tasks) AS task WHERE starts_with(task, $1))
+ORDER BY host, pid
 """
 
 
@@ -76,3 +88,17 @@ async def _delete_finished(database: Database, keep: timedelta) -> int:
 async def _delete_records(database: Database) -> int:
     async with database.session() as session:
         return await get_engine().delete_records(await session.raw(), ENGINE_RECORD_RETENTION, DELETE_BATCH)
+
+
+async def find_live_workers(connection: asyncpg.Connection, prefix: str) -> list[str]:
+    """Return the hosts and processes of the live workers that run a task whose name begins with the prefix."""
+    seconds = timedelta(seconds=load(JobsSettings).jobs_redelivery)
+    return [row["name"] for row in await connection.fetch(LIVE_WORKERS, prefix, seconds)]
+
+
+async def delete_tasks(session: Session, prefix: str) -> int:
+    """Delete the schedules and all jobs of the tasks whose names begin with the prefix; returns the number of jobs."""
+    connection = await session.raw()
+    await get_engine().delete_tasks(connection, prefix)
+    await connection.execute(DELETE_SCHEDULES, prefix)
+    return int((await connection.execute(DELETE_JOBS, prefix)).rpartition(" ")[2])

@@ -7,6 +7,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from undercroft.core.context import current_context
+from undercroft.core.events import Event
 
 
 class Permission(Struct, frozen=True):
@@ -25,6 +26,12 @@ class Permission(Struct, frozen=True):
 
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*")
+
+
+class PermissionsRemoved(Event, frozen=True):
+    """An extension was removed: nothing may be granted its permissions, which another one may declare again."""
+
+    names: tuple[str, ...]
 
 
 class Permissions:

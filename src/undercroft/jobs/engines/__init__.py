@@ -102,6 +102,10 @@ class Engine(Protocol):
         """Delete up to `limit` rows older than `keep` from each of the engine's internal tables; returns the number."""
         ...
 
+    async def delete_tasks(self, connection: asyncpg.Connection, prefix: str) -> None:
+        """Delete all messages and records of the tasks whose names begin with the prefix."""
+        ...
+
     async def listen(
         self, url: str, settings: DatabaseSettings, *, on_message: Callable[[], None], on_cancel: Callable[[int], None]
     ) -> None:

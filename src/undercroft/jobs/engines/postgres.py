@@ -194,6 +194,10 @@ class PostgresEngine:
         statistics = await connection.execute(DELETE_STATISTICS, keep, limit)
         return _row_count(log) + _row_count(statistics)
 
+    async def delete_tasks(self, connection: asyncpg.Connection, prefix: str) -> None:
+        for table in ("pgqueuer", "pgqueuer_log", "pgqueuer_statistics"):
+            await connection.execute(f"DELETE FROM {table} WHERE starts_with(entrypoint, $1)", prefix)  # noqa: S608
+
     async def listen(
         self, url: str, settings: DatabaseSettings, *, on_message: Callable[[], None], on_cancel: Callable[[int], None]
     ) -> None:

@@ -1,6 +1,6 @@
 """Queries for API keys."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,15 @@ from undercroft.modules.teams import CUSTOM_ROLE_PERMISSIONS, Membership, Team
 from undercroft.modules.users import PROFILE_COLUMNS, User
 
 _LOCK_SHARED = Statement(text("SELECT id FROM api_keys WHERE id = CAST(:id AS uuid) FOR SHARE"))
+
+
+_REMOVE_SCOPES = Statement(
+    text(
+        "UPDATE api_keys SET scopes = ARRAY(SELECT name FROM unnest(scopes) WITH ORDINALITY AS s (name, nr) "
+        "WHERE name <> ALL (CAST(:names AS text[])) ORDER BY nr) "
+        "WHERE CAST(scopes AS text[]) && CAST(:names AS text[])"
+    )
+)
 
 
 def visible_keys(user_id: UUID, team_id: UUID | None) -> Mapping[KeyKind | None, ColumnElement[bool]]:
@@ -57,6 +66,10 @@ class ApiKeyRepository(Repository[ApiKey]):
     async def delete_for_user(self, user_id: UUID) -> int:
         """Delete all keys that act for a user; return their number."""
         return await self.delete_by(user_id=user_id)
+
+    async def remove_scopes(self, names: Sequence[str]) -> None:
+        """Remove scopes from all keys. A key that had only these has none left, and not all."""
+        await self._write_session.fetch(_REMOVE_SCOPES, names=list(names))
 
     async def lock_shared(self, key_id: UUID) -> None:
         """Lock a key, so that it cannot be revoked before the transaction ends."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from undercroft.core.audit import Entry, on_action
+from undercroft.core.auth.permissions import PermissionsRemoved
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
 from undercroft.modules.api_keys.models import ApiKey
@@ -36,6 +37,12 @@ async def _owners(session: Session, key: ApiKey) -> Sequence[UUID]:
 async def revoke_keys(session: Session, event: CredentialsRevoked) -> None:
     """Delete the keys of a user whose credentials an attacker may know."""
     event.counts["keys_revoked"] = await ApiKeyRepository(session).delete_for_user(event.user_id)
+
+
+@subscribe(PermissionsRemoved)
+async def remove_scopes(session: Session, event: PermissionsRemoved) -> None:
+    """Remove the permissions from the scopes of all keys."""
+    await ApiKeyRepository(session).remove_scopes(event.names)
 
 
 @subscribe(UserDeleted)

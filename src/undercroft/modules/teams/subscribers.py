@@ -3,10 +3,11 @@
 from uuid import UUID
 
 from undercroft.core.audit import Entry, on_action
+from undercroft.core.auth.permissions import PermissionsRemoved
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
 from undercroft.modules.teams.models import TeamRole
-from undercroft.modules.teams.repository.members import MembershipRepository
+from undercroft.modules.teams.repository.members import MembershipRepository, revoke_permissions
 from undercroft.modules.teams.repository.teams import TeamRepository
 from undercroft.modules.teams.service.domains import revoke_user_claims
 from undercroft.modules.teams.service.members import leave_all_teams
@@ -37,6 +38,12 @@ async def revoke_claims_on_email_change(session: Session, event: EmailChanged) -
 async def revoke_claims_on_deactivation(session: Session, event: UserDeactivated) -> None:
     """Revoke the domains claimed by a user who can no longer sign in."""
     await revoke_user_claims(session, event.user_id)
+
+
+@subscribe(PermissionsRemoved)
+async def revoke_grants(session: Session, event: PermissionsRemoved) -> None:
+    """Remove the permissions from all custom roles."""
+    await revoke_permissions(session, event.names)
 
 
 @subscribe(UserDeleted)

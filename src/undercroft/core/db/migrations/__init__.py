@@ -11,6 +11,7 @@ from undercroft.core.db.migrations.executor import (
     upgrade,
 )
 from undercroft.core.db.migrations.history import History, MissingMigration, Status
+from undercroft.core.db.migrations.removal import forget, is_applied, revert_all
 from undercroft.core.db.migrations.repair import Repair, apply_repair, find_repairs
 from undercroft.core.db.migrations.risk_check import MigrationRisk, find_risks
 from undercroft.core.db.migrations.runner import SCRIPT_LOCATION, open_migration_connection
@@ -33,11 +34,14 @@ __all__ = [
     "find_lossy_migration",
     "find_repairs",
     "find_risks",
+    "forget",
     "get_statuses",
+    "is_applied",
     "migration_name",
     "missing_file_message",
     "open_migration_connection",
     "pending_sql",
+    "revert_all",
     "tables",
     "upgrade",
 ]

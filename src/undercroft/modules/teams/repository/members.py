@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, delete, func, literal_column, select
+from sqlalchemy import and_, case, delete, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from undercroft.core.auth.permissions import resolve_permissions
-from undercroft.core.db import OwnedRepository, Paging, Repository, RowPage, utc_now
+from undercroft.core.db import OwnedRepository, Paging, Repository, RowPage, Session, Statement, utc_now
 from undercroft.modules.teams.errors import MemberNotFound, RoleNotFound
 from undercroft.modules.teams.models import CustomRole, Membership, RemovedMember, Team, TeamRole
 from undercroft.modules.users import User
@@ -116,3 +116,18 @@ class RoleRepository(OwnedRepository[CustomRole]):
 
     async def all(self) -> Sequence[CustomRole]:
         return (await self._session.scalars(self._query().order_by(col(CustomRole.name)))).all()
+
+
+_REVOKE_PERMISSIONS = Statement(
+    text(
+        "UPDATE team_roles SET permissions = "
+        "ARRAY(SELECT name FROM unnest(permissions) WITH ORDINALITY AS p (name, nr) "
+        "WHERE name <> ALL (CAST(:names AS text[])) ORDER BY nr), updated_at = now() "
+        "WHERE CAST(permissions AS text[]) && CAST(:names AS text[])"
+    )
+)
+
+
+async def revoke_permissions(session: Session, names: Sequence[str]) -> None:
+    """Remove permissions from the custom roles of all teams."""
+    await session.fetch(_REVOKE_PERMISSIONS, names=list(names))
