@@ -173,10 +173,11 @@ BROKEN = [
                "from undercroft.modules.users import User\nUser.__table__.append_column(Column('vip', Boolean))\n"},
                "models.py:3", ("User belongs to Undercroft",)),
     BrokenRule("a migration of a core table", {"migrations/versions/0001_vip.py": MIGRATION.format(
-               "op.add_column('users', 1)", "op.drop_column('users', 'vip')")}, "0001_vip.py:5",
+               "op.add_column('users', 1)", "op.drop_column('users', 'vip')")}, "migrations/versions/0001_vip.py:5",
                ("changes the table users", "hotel_… with a foreign key")),
     BrokenRule("a migration without downgrade", {"migrations/versions/0001_rooms.py": MIGRATION.format(
-               "op.create_table('hotel_rooms')", "pass")}, "0001_rooms.py:6", ("cannot be reverted", "downgrade()")),
+               "op.create_table('hotel_rooms')", "pass")}, "migrations/versions/0001_rooms.py:6",
+               ("cannot be reverted", "downgrade()")),
     BrokenRule("a secret in the arguments of a task", {"tasks.py": "from pydantic import SecretStr\n"
                "from undercroft.jobs import task\n@task()\nasync def sign(*, token: SecretStr) -> None: ...\n"},
                "tasks.py:3", ("hotel.sign: ", "token", "secret")),
