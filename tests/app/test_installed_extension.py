@@ -55,7 +55,7 @@ def test_everything_of_an_enabled_extension_appears(run: Run) -> None:
     assert "Print the number of rooms" in run("motel", "--help").out
     assert '"/api/v1/app/ext/motel/bookings"' in run("openapi").out
     assert "motel" in run("doctor").out
-    assert "Models and migrations match." in run("migrate", "check", "--temporary").out
+    assert "Models and migrations match" in run("migrate", "check", "--temporary").out
 
 
 def test_nothing_of_a_disabled_extension_is_left(run: Run) -> None:
