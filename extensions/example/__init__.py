@@ -2,4 +2,4 @@
 
 from undercroft.core import Module
 
-MODULE = Module(requires=("users", "teams"))
+MODULE = Module(requires=("users", "teams"), undercroft=">=0.1,<2")

@@ -1,5 +1,7 @@
 """`undercroft extension`: enable and disable edit `.env`, removal leaves nothing of an extension in the database."""
 
+import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -226,3 +228,78 @@ async def test_data_is_not_removed_while_a_worker_has_the_extension(run: Run, mi
     assert (refused.code, "web-1 (process 7)" in refused.err) == (2, True)
     assert await connection.fetchval("SELECT to_regclass('hotel_rooms') IS NOT NULL")
     await connection.close()
+
+
+TESTS = {
+    "tests/test_rooms.py": "def test_rooms() -> None: ...\n",
+    "testing.py": "from extensions.hotel.models import Room\n"
+    "from undercroft.testing import new_row\nIDS = {'room_id': new_row(Room)}\n",
+    "README.md": "# Hotel\n\n" + "Rooms of a team. " * 5,
+}
+RAW_MIGRATION = MIGRATION.replace(
+    'op.drop_table("hotel_rooms")', 'op.execute("ALTER TABLE hotel_rooms RENAME TO hotel_old")'
+).replace("    op.create_table(", '    op.execute("CREATE INDEX hotel_users ON users (locale)")\n    op.create_table(')
+
+
+def write_files(project: Path, files: dict[str, str]) -> None:
+    for path, text in files.items():
+        file = project / "extensions/hotel" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+
+def test_check_accepts_an_extension_that_follows_all_rules(project: Path, run: Run) -> None:
+    write_files(project, TESTS)
+    result = run("extension", "check", "hotel", "--json")
+    grades = json.loads(result.out)
+    assert [grade for grade in grades if grade["status"] != "ok"] == []
+    assert (result.code, grades[-1]["rule"]) == (0, "migrations can be reverted")
+    assert not (project / ".env").exists()
+
+
+def test_check_reports_each_broken_rule_with_file_and_line(project: Path, run: Run) -> None:
+    write_files(
+        project,
+        {
+            "migrations/versions/0001_rooms.py": RAW_MIGRATION,
+            "service.py": "\nfrom extensions.spa import pool\n",
+            "tasks.py": "from pydantic import SecretStr\nfrom undercroft.jobs import task\n@task()\n"
+            "async def go(*, password: SecretStr) -> None: ...\n",
+            "routes.py": ROUTES.replace(", self_only=True", ""),
+            "helpers.py": "",
+        },
+    )
+    result = run("extension", "check", "hotel")
+    failed = dict(re.findall(r"^FAIL\s+(\w+(?: \w+)*)\s\s+(\S.*)$", result.out, re.MULTILINE))
+    assert result.code == 1
+    assert failed["imports"].startswith("extensions/hotel/service.py:2: ")
+    assert "extensions/hotel/tasks.py:3: hotel.go: password would store a secret" in failed["tasks"]
+    assert failed["names and routes"]
+    assert "helpers.py is not a file of a module" in failed["lint"]
+    assert failed["tests"].startswith("extensions/hotel/tests:1: There are no tests.")
+    assert "README.md" in failed["readme"]
+    assert (
+        "versions/0001_rooms.py:1: The migrations change what belongs to others: users"
+        in failed["migrations change own tables"]
+    )
+    assert "Blocks all writes to users" in failed["migrations are safe"]
+    assert "After `downgrade()` the schema is not as before" in failed["migrations can be reverted"]
+
+
+def test_check_of_an_extension_that_cannot_be_imported_skips_the_other_rules(project: Path, run: Run) -> None:
+    write_files(project, {"__init__.py": "\nx = 1 / 0\n"})
+    result = run("extension", "check", "hotel")
+    assert result.code == 1
+    assert re.search(r"FAIL\s+import\s+extensions/hotel/__init__.py:2: ZeroDivisionError", result.out)
+    assert re.search(r"SKIPPED\s+tests\s+Fix `import` first.", result.out)
+
+
+def test_project_file_is_changed_if_only_it_has_the_list(project: Path, run: Run) -> None:
+    file = project / "pyproject.toml"
+    text = '[project]\nname = "shop"\n\n[tool.undercroft]\napp_name = "Shop"\nenabled_extensions = {}  # ours\n'
+    file.write_text(text.format("[]"))
+    assert "Enabled hotel in pyproject.toml." in run("extension", "enable", "hotel").out
+    assert file.read_text() == text.format('["hotel"]')
+    assert run("extension", "disable", "hotel").code == 0
+    assert file.read_text() == text.format("[]")
+    assert not (project / ".env").exists()

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ NAMESPACES = ("templates/emails", "templates/pages")
 
 
 class RuleContext(Struct, frozen=True):
-    """The other extensions of the application, and the built-in modules that DISABLED_MODULES names."""
+    """The packages of other extensions by name, and the built-in modules that DISABLED_MODULES names."""
 
-    others: tuple[LoadedModule, ...] = ()
+    others: Mapping[str, str]
     disabled: frozenset[str] = frozenset()
 
 
@@ -34,7 +34,7 @@ def check_extension(module: LoadedModule, context: RuleContext) -> None:
 
 
 def _check_requirements(module: LoadedModule, context: RuleContext) -> None:
-    if wrong := set(module.declaration.requires) & {other.name for other in context.others}:
+    if wrong := context.others.keys() & set(module.declaration.requires):
         raise CodeError(
             f"The extension {module.name} requires the extension {min(wrong)}. Extensions communicate only through "
             "events: remove it from `requires`.",
@@ -50,12 +50,13 @@ def _check_requirements(module: LoadedModule, context: RuleContext) -> None:
 
 
 def _check_imports(module: LoadedModule, context: RuleContext) -> None:
-    packages = [other.package.__name__ for other in context.others]
     undeclared = frozenset(optional_modules()) - with_requirements(module.declaration.requires)
     for file in sorted(module.folder.rglob("*.py")):
         if NOT_APPLICATION.isdisjoint(file.relative_to(module.folder).parts):
             tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-            for statement, message in find_forbidden_imports(tree, module.package.__name__, packages, undeclared):
+            for statement, message in find_forbidden_imports(
+                tree, module.package.__name__, context.others.values(), undeclared
+            ):
                 raise CodeError(message, at=(str(file), statement.lineno))
             for change, name in find_changes_of_imports(tree):
                 raise CodeError(

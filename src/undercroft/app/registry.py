@@ -287,7 +287,8 @@ def _add_extension(modules: tuple[LoadedModule, ...], name: str) -> tuple[Loaded
     from undercroft.app.extension_rules import RuleContext, check_extension  # with the linter, which others do not need
 
     extension = find_extension(name)
-    check_extension(extension, RuleContext(Registry(modules).extensions, Registry(modules).disabled))
+    others = {module.name: module.package.__name__ for module in Registry(modules).extensions}
+    check_extension(extension, RuleContext(others, Registry(modules).disabled))
     extended = (*modules, extension)
     check_together(extended)
     return extended

@@ -2,14 +2,18 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from undercroft.core.commands import console
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.modules import EXTENSIONS, available_extensions
 from undercroft.core.settings import CoreSettings, load, reset
+
+if TYPE_CHECKING:
+    from undercroft.app.extension_check import Grade
 
 app = typer.Typer(help="List, enable, disable, check and remove extensions.", no_args_is_help=True)
 
@@ -84,6 +88,37 @@ def _disable(name: str) -> bool:
         return False
     set_enabled([each for each in enabled if each != name])
     return True
+
+
+@app.command()
+def check(
+    name: Name, as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False
+) -> None:
+    """Check an extension against all rules, one line per rule. It need not be enabled. Exits with 1 if a rule fails.
+
+    Its migrations are applied to a temporary embedded PostgreSQL and reverted.
+    """
+    import asyncio
+
+    from undercroft.app.extension_check import GradeStatus, grade_migrations, grade_source
+    from undercroft.devstack.postgres import dump_schema, temporary_database
+
+    _require_known(name)
+    grades = list(grade_source(name))
+    if grades[0].status is GradeStatus.OK:
+        with temporary_database() as url:
+            grades += asyncio.run(grade_migrations(name, url, dump_schema))
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(grades)).decode())
+    else:
+        for grade in grades:
+            typer.echo(f"{grade.status.upper():<8}{grade.rule:<30}{_describe_failure(grade)}".rstrip())
+    if any(grade.status is GradeStatus.FAIL for grade in grades):
+        raise typer.Exit(1)
+
+
+def _describe_failure(grade: "Grade") -> str:
+    return f"{grade.location}: {grade.message}" if grade.location else grade.message
 
 
 @app.command()
