@@ -1,10 +1,12 @@
 """Run migrations forward and back, and compare the models with the database."""
 
+import asyncio
+import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.script import Script
@@ -13,11 +15,14 @@ from msgspec import Struct
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from undercroft.core.db.connect import open_connection
 from undercroft.core.db.errors import driver_error, translate_error
 from undercroft.core.db.migrations import recorder
 from undercroft.core.db.migrations.data_loss import first_lossy_statement
 from undercroft.core.db.migrations.history import History, Status
+from undercroft.core.db.migrations.resume import Resumption
 from undercroft.core.db.migrations.runner import (
+    LOCK_TIMEOUT,
     get_script,
     migration_lock,
     open_migration_connection,
@@ -27,10 +32,15 @@ from undercroft.core.db.migrations.runner import (
     script_directory,
 )
 from undercroft.core.db.migrations.status import get_statuses
+from undercroft.core.db.migrations.table_locks import LockMonitor, find_locks
 from undercroft.core.errors import ConfigurationError, ServiceUnavailable, TemporarilyUnavailable
 from undercroft.core.telemetry.origin import find_origin
 
+log = structlog.get_logger("undercroft.application")
+
 Report = Callable[[str], None]
+MAX_PAUSE = 8
+BLOCKED = ("55P03", "40P01")  # lock_not_available, deadlock_detected
 
 
 class LossyMigration(Struct, frozen=True):
@@ -47,6 +57,7 @@ async def upgrade(
     histories: Sequence[History],
     *,
     wait: float = 60,
+    lock_wait: float = 600,
     report: Report | None = None,
     lossless: bool = False,
 ) -> list[str]:
@@ -55,6 +66,9 @@ async def upgrade(
     Several processes may call it at once: an advisory lock, polled for at most `wait` seconds on its own connection,
     lets one of them run while the others wait and then find nothing to do. `report` is called with each revision before
     it runs. `lossless` stops before the first migration that can lose data or does not follow the database's revision.
+
+    A migration waits for at most two seconds for the lock on a table, because traffic queues behind it, and is retried
+    for at most `lock_wait` seconds. `report` is also called with the sessions that block it (without it: the log).
 
     Raises `ConfigurationError` if a migration fails, or does not follow the database's last migration.
     """
@@ -67,15 +81,17 @@ async def upgrade(
         await _ensure_recorder_table(url)
         stop = _first_lossy(found, histories) if lossless else None
         ran: list[str] = []
-        for status, history in zip(found, histories, strict=True):
-            _require_continuous(status)
-            for revision in status.pending:
-                if stop is not None and (stop.history, stop.revision) == (history.name, revision):
-                    return ran
-                if report is not None:
-                    report(f"{history.name} {revision}")
-                await _upgrade_one(url, history, revision)
-                ran.append(revision)
+        async with open_connection(url, "migration monitor") as connection:
+            monitor = LockMonitor(connection, report or log.warning)
+            for status, history in zip(found, histories, strict=True):
+                _require_continuous(status)
+                for revision in status.pending:
+                    if stop is not None and (stop.history, stop.revision) == (history.name, revision):
+                        return ran
+                    if report is not None:
+                        report(f"{history.name} {revision}")
+                    await _upgrade_one(url, history, get_script(history, revision), monitor, lock_wait)
+                    ran.append(revision)
         await _record_existing(url, histories)
         return ran
 
@@ -175,12 +191,33 @@ async def _ensure_recorder_table(url: str) -> None:
         await connection.run_sync(ensure_table)
 
 
-async def _upgrade_one(url: str, history: History, revision: str) -> None:
-    script = get_script(history, revision)
-    try:
-        await _run(url, history, partial(command.upgrade, revision=revision), _row(history, script))
-    except DBAPIError as error:
-        raise _migration_error(history, error, script.path) from error
+async def _upgrade_one(url: str, history: History, script: Script, monitor: LockMonitor, lock_wait: float) -> None:
+    """Run one migration when no long transaction blocks it, and again if it is blocked nevertheless."""
+    statements = render_migration(history, script)
+    locks, row, deadline, pause = find_locks(statements or ()), _row(history, script), time.monotonic() + lock_wait, 1
+
+    def action(config: Config) -> None:
+        connection = config.attributes["connection"]
+        config.attributes["resumption"] = Resumption(connection, history, script.revision, reads_rows=not statements)
+        command.upgrade(config, script.revision)
+
+    while True:
+        if await monitor.wait_for_release(locks, LOCK_TIMEOUT):
+            try:
+                async with monitor.watching(LOCK_TIMEOUT):
+                    return await _run(url, history, action, row)
+            except DBAPIError as error:
+                if getattr(driver_error(error), "sqlstate", None) not in BLOCKED:
+                    raise _migration_error(history, error, script.path) from error
+        if time.monotonic() > deadline:
+            raise TemporarilyUnavailable(
+                f"The migration {script.revision} of {history.name} was blocked for {lock_wait:.0f} s: "
+                f"{monitor.describe()}.\nEnd that transaction, for example with `SELECT pg_terminate_backend(PID)`, "
+                "then run `undercroft migrate upgrade` again."
+            )
+        monitor.report(f"{monitor.describe()}; retrying in {pause} s")
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, MAX_PAUSE)
 
 
 def _migration_error(history: History, error: DBAPIError, where: str | Path) -> ConfigurationError:
@@ -198,6 +235,7 @@ async def _run(url: str, history: History, action: Callable[[Config], Any], row:
 
     def applied(*, ctx: Any, step: Any, **_: Any) -> None:
         if row is not None:
+            ctx.config.attributes["resumption"].finish()
             recorder.record_applied(ctx.connection, history.name, row)
         else:
             recorder.record_unapplied(ctx.connection, history.name, step.up_revision_id)

@@ -4,7 +4,7 @@ It lets a release recognize the migrations of a newer one, and a database revert
 owner of the tables executes the stored statements, so other roles may read the other columns and write nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ARRAY, Boolean, Column, Connection, MetaData, String, Table, bindparam, delete, select, text
@@ -20,8 +20,10 @@ TABLE = Table(
     Column("down_revision", String),
     Column("backward_compatible", Boolean, nullable=False),
     Column("downgrade", ARRAY(String)),
+    Column("committed", ARRAY(String)),
 )
-"""`downgrade` is NULL if the migration cannot be reverted by statements alone."""
+"""`downgrade` is NULL if the migration cannot be reverted by statements alone. `committed` are the statements of a
+migration that committed a part of itself and is not applied yet; NULL for an applied one."""
 
 _READABLE_COLUMNS = ("history", "revision", "down_revision", "backward_compatible")
 _RESTRICT_SQL = f"""
@@ -37,14 +39,29 @@ END $$"""  # noqa: S608 - only constants
 def ensure_table(connection: Connection) -> None:
     """Create the table if it does not exist, and revoke all but reading from other roles."""
     TABLE.create(connection, checkfirst=True)
+    connection.exec_driver_sql(f"ALTER TABLE {TABLE.name} ADD COLUMN IF NOT EXISTS committed text[]")
     connection.exec_driver_sql(_RESTRICT_SQL)
 
 
 def record_applied(connection: Connection, history: str, row: Mapping[str, Any]) -> None:
     """Record an applied migration; `row` has the columns of `TABLE` except `history`."""
-    values = {"history": history, **row}
+    values = {"history": history, **row, "committed": None}
     statement = insert(TABLE).values(values)
     connection.execute(statement.on_conflict_do_update(index_elements=["history", "revision"], set_=values))
+
+
+def record_committed(connection: Connection, history: str, revision: str, statements: Sequence[str]) -> None:
+    """Record the statements that a migration commits before it is applied."""
+    values = {"history": history, "revision": revision, "backward_compatible": True, "committed": list(statements)}
+    statement = insert(TABLE).values(values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["history", "revision"], set_=values))
+
+
+def committed_statements(connection: Connection, history: str, revision: str) -> list[str] | None:
+    """The statements that an interrupted run of a migration committed; None if it committed nothing."""
+    wanted = (TABLE.c.history == history) & (TABLE.c.revision == revision)
+    found: list[str] | None = connection.scalar(select(TABLE.c.committed).where(wanted))
+    return found
 
 
 def record_unapplied(connection: Connection, history: str, revision: str) -> None:

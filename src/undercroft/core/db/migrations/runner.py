@@ -31,7 +31,8 @@ from undercroft.core.telemetry.origin import relative_path
 SCRIPT_LOCATION = Path(__file__).parents[3] / "migrations"
 LOCK_KEY = 0x756E6465726372  # "undercr", the same in every process of this application
 LOCK_POLL = 0.2
-LOCK_TIMEOUT = "10s"
+LOCK_TIMEOUT = 2
+"""Seconds that a statement of a migration waits for a lock: all other traffic on the table queues behind it."""
 
 
 @asynccontextmanager
@@ -66,7 +67,7 @@ async def migration_lock(url: str, wait: float) -> AsyncIterator[None]:
 
 def _set_limits(connection: Connection) -> None:
     """Set the limits in each transaction: a transaction pooler does not support connection settings."""
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'")
     connection.exec_driver_sql("SET LOCAL timezone = 'UTC'")
 
 
