@@ -1,5 +1,6 @@
 """`undercroft new`: the files of a project, and what it refuses."""
 
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -39,6 +40,23 @@ def test_makefile_has_the_usual_verbs(tmp_path: Path) -> None:
     verbs = {line.partition(":")[0] for line in (tmp_path / "shop" / "Makefile").read_text().splitlines()}
     assert verbs >= {"setup", "dev", "test", "lint", "format", "check", "worker", "doctor"}
     assert verbs >= {"db-migrate", "db-upgrade", "db-downgrade", "db-reset", "db-seed"}
+
+
+@pytest.mark.parametrize(
+    ("words", "out"),
+    [
+        (("db-migrate",), 'use: make db-migrate m="add a column"'),
+        (("db-migrate", "m=add beds"), 'undercroft migrate new "add beds"'),
+        (("db-downgrade",), "use: make db-downgrade module=hotel to=-1"),
+        (("db-downgrade", "module=spa"), "undercroft migrate downgrade spa -1"),
+    ],
+)
+def test_makefile_states_the_missing_option(tmp_path: Path, words: tuple[str, ...], out: str) -> None:
+    create_project(tmp_path / "shop", None, [])
+    make = ["make", "--dry-run", *words]
+    done = subprocess.run(make, cwd=tmp_path / "shop", capture_output=True, text=True, check=False)
+    assert out in done.stdout + done.stderr
+    assert done.returncode == (0 if len(words) > 1 else 2)
 
 
 def test_facts_for_agents_come_from_the_code(tmp_path: Path) -> None:
