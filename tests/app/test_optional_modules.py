@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.app.test_extensions import ROUTES, run, write_extension
-from undercroft.app.discovery import find_modules, table_names
-from undercroft.app.optional_modules import optional_modules, with_dependents
+from undercroft.app.discovery import find_modules, list_settings_classes, table_names
+from undercroft.app.optional_modules import optional_modules, setting_names, with_dependents
+from undercroft.core.settings import env_name
 
 MODULES = {module.name: module for module in find_modules()}
 ALL = frozenset(optional_modules())
@@ -77,6 +78,22 @@ def test_application_runs_on_an_empty_database_without_any_optional_module(
 def test_module_that_cannot_be_disabled_is_refused(tmp_path: Path, disabled: str, message: str) -> None:
     result = run(tmp_path, "routes", enabled="", DISABLED_MODULES=disabled)
     assert (result.code, message in result.err) == (2, True), result.err
+
+
+def test_names_of_settings_are_read_without_imports() -> None:
+    declared = {
+        env_name(each, field)
+        for each in list_settings_classes()
+        if each.__module__.split(".")[2] in ALL
+        for field in each.model_fields
+    }
+    assert declared <= setting_names(ALL)
+
+
+def test_setting_of_a_disabled_module_in_the_project_file_is_accepted(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.undercroft]\npasskey_domain = "example.com"\n')
+    accepted = run(tmp_path, "doctor", enabled="", DISABLED_MODULES="mfa,web,admin")
+    assert "passkey_domain" not in accepted.output
 
 
 def test_commands_and_settings_of_a_disabled_module_are_gone(tmp_path: Path) -> None:

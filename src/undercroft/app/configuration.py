@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from undercroft.app.discovery import list_settings_classes
+from undercroft.app.optional_modules import setting_names
 from undercroft.app.registry import get_registry
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.modules import available_extensions
@@ -46,7 +46,7 @@ def _unknown_project_settings(classes: Iterable[type[SettingsBase]]) -> list[str
     found = {name.upper() for name in read_project_settings()}
     if found <= (known := _names(classes)):
         return []
-    known |= _names(list_settings_classes())  # a module may be disabled, an extension disabled or skipped
+    known |= setting_names(get_registry().disabled)  # an extension may be disabled or skipped as well
     of_extensions = tuple(f"{name}_".upper() for name in available_extensions())
     unknown = sorted(name for name in found - known if not name.startswith(of_extensions))
     close = {name: get_close_matches(name, known, 1) for name in unknown}

@@ -62,6 +62,14 @@ def _explain_refusal(name: str) -> str:
     return f"which is not a module of Undercroft. {f'Did you mean {close[0]}?' if close else listed}"
 
 
+def setting_names(modules: Collection[str]) -> set[str]:
+    """Return the names of the settings that these modules would have, without importing them."""
+    files = (file for name in modules if (file := _find_file(name).with_name("settings.py")).exists())
+    nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    fields = (node.target for node in nodes if isinstance(node, ast.AnnAssign))
+    return {field.id.upper() for field in fields if isinstance(field, ast.Name)}
+
+
 def read_declaration(file: Path) -> dict[str, Any]:
     """Return the literal arguments of the declaration `MODULE = Module(…)` in this file, without importing it."""
     for node in ast.parse(file.read_text(encoding="utf-8"), filename=str(file)).body:
