@@ -15,7 +15,7 @@ GROUPS = {
     "audit": ("prune",),
     "db": ("stop", "start", "status", "url", "reset", "roles"),
     "keys": ("rotate", "list", "secret"),
-    "migrate": ("upgrade", "downgrade", "new", "repair", "status", "check"),
+    "migrate": ("upgrade", "plan", "downgrade", "new", "repair", "status", "check"),
     "user": ("create-admin", "set-password"),
 }
 ALL_COMMANDS = [(command,) for command in COMMANDS] + [(group, each) for group, all_ in GROUPS.items() for each in all_]

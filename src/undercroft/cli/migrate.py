@@ -11,7 +11,9 @@ from undercroft.core.commands import console
 from undercroft.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from undercroft.core.db.migrations import CreatedMigration, Repair
+    from collections.abc import Iterator, Mapping
+
+    from undercroft.core.db.migrations import CreatedMigration, PlannedMigration, Repair
 
 ATTACHES = True
 
@@ -45,6 +47,46 @@ def upgrade(
     if lossless and (waiting := asyncio.run(schema_warnings(url))):
         raise ConfigurationError(waiting[0])
     console().print(f"Applied {len(run)} migration{'s' * (len(run) != 1)}." if run else "The schema is up to date.")
+
+
+@app.command()
+def plan() -> None:
+    """Show what `upgrade` would do, and whether something stands in its way. Changes nothing.
+
+    For each pending migration: its statements, the locks it takes on existing tables and their size, whether it can
+    lose data, and whether the previous release runs on the new schema. Exits with 1 if a check fails.
+    """
+    from undercroft.app.migrations import histories
+    from undercroft.core.db.migrations import plan_upgrade, preflight, table_sizes
+
+    url = migration_url()
+    planned = asyncio.run(plan_upgrade(url, histories()))
+    sizes, checks = asyncio.run(table_sizes(url, planned)), asyncio.run(preflight(url, planned))
+    for each in planned:
+        typer.echo(f"{each.history} {each.revision}")
+        for name, value in _describe(each, sizes):
+            typer.echo(f"  {name:<11}{value}")
+    typer.echo(f"{len(planned)} pending migration{'s' * (len(planned) != 1)}." if planned else "Nothing to migrate.")
+    for check in checks:
+        typer.echo(f"  {'✗' if check.problem else '✓'} {check.name}{': ' if check.problem else ''}{check.problem}")
+    if any(check.problem for check in checks):
+        raise typer.Exit(1)
+
+
+def _describe(planned: "PlannedMigration", sizes: "Mapping[str, int]") -> "Iterator[tuple[str, str]]":
+    if planned.statements is None:
+        yield "statements", "unknown: it needs a database connection"
+    else:
+        yield "statements", str(planned.statements)
+    for table, mode in planned.locks.items():
+        size = f" ({sizes[table] / 1e6:.1f} MB)" if table in sizes else ""
+        yield "lock", f"{table}{size}: {mode}"
+    if planned.lossy_statement is not None:
+        yield "data", f"can be lost: {' '.join(planned.lossy_statement.split())}"
+    if planned.risks:
+        yield "risks", ", ".join(planned.risks)
+    refused = "the previous release cannot run on the new schema: stop its processes first"
+    yield "code", "the previous release runs on the new schema" if planned.backward_compatible else refused
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # `-1` is a revision

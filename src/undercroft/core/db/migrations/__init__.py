@@ -11,6 +11,7 @@ from undercroft.core.db.migrations.executor import (
     upgrade,
 )
 from undercroft.core.db.migrations.history import History, MissingMigration, Status
+from undercroft.core.db.migrations.plan import PlannedMigration, PreflightCheck, plan_upgrade, preflight, table_sizes
 from undercroft.core.db.migrations.removal import forget, is_applied, revert_all
 from undercroft.core.db.migrations.repair import Repair, apply_repair, find_repairs
 from undercroft.core.db.migrations.risk_check import MigrationRisk, find_risks
@@ -25,6 +26,8 @@ __all__ = [
     "MigrationRisk",
     "MissingMigration",
     "NoChangesDetected",
+    "PlannedMigration",
+    "PreflightCheck",
     "Repair",
     "Status",
     "apply_repair",
@@ -41,7 +44,10 @@ __all__ = [
     "missing_file_message",
     "open_migration_connection",
     "pending_sql",
+    "plan_upgrade",
+    "preflight",
     "revert_all",
+    "table_sizes",
     "tables",
     "upgrade",
 ]

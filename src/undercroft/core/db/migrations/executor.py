@@ -84,7 +84,7 @@ async def upgrade(
         async with open_connection(url, "migration monitor") as connection:
             monitor = LockMonitor(connection, report or log.warning)
             for status, history in zip(found, histories, strict=True):
-                _require_continuous(status)
+                require_continuous(status)
                 for revision in status.pending:
                     if stop is not None and (stop.history, stop.revision) == (history.name, revision):
                         return ran
@@ -108,7 +108,7 @@ async def downgrade(url: str, history: History, revision: str, *, wait: float = 
     """
     async with migration_lock(url, wait):
         (status,) = await get_statuses(url, [history])
-        _require_continuous(status)
+        require_continuous(status)
         if status.missing:
             raise ConfigurationError(missing_file_message(status))
         await _ensure_recorder_table(url)
@@ -137,7 +137,7 @@ async def pending_sql(url: str, history: History) -> str:
     A migration that needs a database connection is replaced by a comment.
     """
     (status,) = await get_statuses(url, [history])
-    _require_continuous(status)
+    require_continuous(status)
     lines: list[str] = []
     for revision in status.pending:
         opaque = f"-- {revision} of {history.name} needs a database connection and cannot be shown as SQL."
@@ -157,7 +157,7 @@ def missing_file_message(status: Status) -> str:
     )
 
 
-def _require_continuous(status: Status) -> None:
+def require_continuous(status: Status) -> None:
     """Raise if there are pending migrations that do not follow the database's revision."""
     if status.missing and status.pending:
         raise ConfigurationError(missing_file_message(status))
@@ -170,12 +170,13 @@ def _first_lossy(found: Sequence[Status], histories: Sequence[History]) -> Lossy
     for status, history in zip(found, histories, strict=True):
         for revision in status.pending:
             script = get_script(history, revision)
-            if (statement := _loss(history, script, created)) is not None:
+            if (statement := find_loss(history, script, created)) is not None:
                 return LossyMigration(history.name, revision, Path(script.path), statement)
     return None
 
 
-def _loss(history: History, script: Script, created: set[str]) -> str | None:
+def find_loss(history: History, script: Script, created: set[str]) -> str | None:
+    """The first statement that can lose data; the tables of `created` cannot, and those it creates are added."""
     statements = render_migration(history, script)
     if statements is None:
         return "Python code that reads or writes rows"
