@@ -44,6 +44,8 @@ def test_wheel_and_checkout_are_referred_to_by_path(tmp_path: Path) -> None:
     ("given", "expected"),
     [
         ("git+https://example.com/undercroft", {"git": "https://example.com/undercroft"}),
+        ("git+https://example.com/undercroft@v1", {"git": "https://example.com/undercroft", "rev": "v1"}),
+        ("git+file:///srv/u.git@fix/it", {"git": "file:///srv/u.git", "rev": "fix/it"}),
         ("https://example.com/u.git", {"git": "https://example.com/u.git"}),
         ("https://example.com/u.git@v1", {"git": "https://example.com/u.git", "rev": "v1"}),
         ("git+ssh://git@example.com/u.git@v1", {"git": "ssh://git@example.com/u.git", "rev": "v1"}),

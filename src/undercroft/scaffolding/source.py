@@ -60,8 +60,9 @@ def _path_source(path: Path, given: str) -> Source:
 
 
 def _git_source(given: str) -> Source:
-    url, _, revision = given.removeprefix("git+").partition(".git@") if ".git@" in given else (given, "", "")
-    url = f"{url}.git" if revision else url.removeprefix("git+")
+    url, revision = given.removeprefix("git+"), ""
+    if found := re.fullmatch(r"(\S+?\.git)@(\S+)", url) or re.fullmatch(r"(\S+/[^/@\s]+)@([^/@\s]+)", url):
+        url, revision = found.groups()
     if found := re.match(r"git@([^:/]+):(?!/)(.+)", url):
         url = f"ssh://git@{found[1]}/{found[2]}"
     if not urlsplit(url).scheme or not urlsplit(url).path.strip("/"):
