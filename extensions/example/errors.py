@@ -1,6 +1,6 @@
 """Errors of rooms and bookings."""
 
-from undercroft.core.errors import Conflict, NotFound, Unprocessable
+from undercroft.core.errors import Conflict, Forbidden, NotFound, Unprocessable
 
 
 class RoomNotFound(NotFound):
@@ -26,3 +26,9 @@ class RoomInUse(Conflict):
 class OutsideOpeningHours(Unprocessable):
     code = "OUTSIDE_OPENING_HOURS"
     message = "The booking is not within the opening hours of one day. Choose another time."
+
+
+class CompanyAddressRequired(Forbidden):
+    code = "COMPANY_ADDRESS_REQUIRED"
+    message = "Sign up with the email address of your company."
+    field = "email"

@@ -13,4 +13,5 @@ class ExampleSettings(SettingsBase):
     opens: int = Field(8, ge=0, le=23, description="Hour of the day in UTC at which rooms open.")
     closes: int = Field(20, ge=1, le=24, description="Hour of the day in UTC at which rooms close.")
     keep_days: int = Field(90, ge=1, description="Days for which past bookings are retained.")
+    company_domain: str = Field("", description="Domain of the addresses that can sign up. If empty, all can.")
     rate_limit_bookings: str = Field("30/minute", description="Bookings per user.")

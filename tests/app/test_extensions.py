@@ -115,6 +115,16 @@ def downgrade() -> None:
     {}
 """
 
+HOOK = """from undercroft.core.db import Session
+from undercroft.core.hooks import before
+from undercroft.modules.users import SignUp
+@before(SignUp)
+async def check(session: Session, sign_up: SignUp) -> None: ...
+"""
+POINT = """from undercroft.core.hooks import HookPoint
+class Stay(HookPoint, frozen=True):
+    nights: int
+"""
 BROKEN = [
     BrokenRule("no declaration", {"__init__.py": ""}, "__init__.py:1", ("does not declare MODULE",)),
     BrokenRule("a name of the core", {"routes.py": "from undercroft.core.http.router import Router\n"}, "routes.py:1",
@@ -159,6 +169,15 @@ BROKEN = [
                ("left must be an async function: async def left(session: Session, left: Left) -> None.",)),
     BrokenRule("a secret in the event of a job", {"subscribers.py": SUBSCRIBER.replace("str", "SecretStr")},
                "subscribers.py:6", ("Left.guest would store a secret", "Publish an ID")),
+    BrokenRule("a sync hook", {"hooks.py": HOOK.replace("async ", "")}, "hooks.py:4",
+               ("check must be an async function", "async def check(session: Session, sign_up: SignUp) -> SignUp |")),
+    BrokenRule("a hook with other parameters", {"hooks.py": HOOK.replace("session: Session, ", "")}, "hooks.py:4",
+               ("check must take a Session and a SignUp",)),
+    BrokenRule("a hook without a point", {"hooks.py": HOOK.replace("(SignUp)", "", 1)}, "hooks.py:4",
+               ("check is not a hook point", "@before(SignUp)")),
+    BrokenRule("a point that nothing decides", {"service.py": POINT, "hooks.py": "from extensions.hotel.service import "
+               "Stay\n" + HOOK.replace("(SignUp)", "(Stay)").replace(": SignUp", ": Stay")}, "hooks.py:5",
+               ("No operation of this application is decided at Stay. Points: NewInvitation, OutgoingEmail, SignIn,",)),
     BrokenRule("a subscriber with the name of a task", {"subscribers.py": SUBSCRIBER,
                "tasks.py": TASK.format("task", 'task(name="hotel.left")')}, "subscribers.py:6",
                ("The task name hotel.left is taken",)),

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from extensions.example.settings import ExampleSettings
 from extensions.example.testing import tomorrow
 from httpx2 import AsyncClient
 
 from undercroft.core.http import Surface
+from undercroft.core.settings import load, use
 from undercroft.testing import Attack, CapturedJobs, connect_websocket
 
 APP = f"{Surface.APP.prefix}/ext/example"
@@ -85,6 +87,15 @@ async def test_booking_is_confirmed_by_email(
     await jobs.run_all()
     (email,) = sent_emails()
     assert email["Subject"] == "Library is booked"
+
+
+@pytest.mark.parametrize(("email", "status"), [("ada@acme.example", 202), ("ada@example.com", 403)])
+async def test_only_addresses_of_the_company_sign_up(client: AsyncClient, email: str, status: int) -> None:
+    use(load(ExampleSettings).model_copy(update={"company_domain": "acme.example"}))
+    form = {"email": email, "password": "three otters in a boat", "full_name": "Ada"}
+    response = await client.post(f"{Surface.AUTH.prefix}/register", json=form)
+    assert response.status_code == status, response.text
+    assert status == 202 or response.json()["error"]["code"] == "COMPANY_ADDRESS_REQUIRED"
 
 
 async def test_middleware_reports_the_duration_also_of_errors(client: AsyncClient) -> None:

@@ -36,6 +36,7 @@ from undercroft.core.crud.router import crud_router
 from undercroft.core.errors import CodeError
 from undercroft.core.events import Subscriber, SubscriberQueue, Subscribers
 from undercroft.core.extras import require_extra
+from undercroft.core.hooks import Hook, HookPoint, Hooks
 from undercroft.core.http import Router
 from undercroft.core.http.application import mount_route
 from undercroft.core.http.assets import Assets
@@ -48,7 +49,7 @@ from undercroft.core.statistics import Statistics, StatisticsSections
 from undercroft.core.telemetry.origin import explain_error
 from undercroft.jobs.registry import Task, Tasks
 from undercroft.jobs.subscribers import SubscriberTasks
-from undercroft.providers.email import EmailTemplates
+from undercroft.providers.email import EmailTemplates, OutgoingEmail
 
 T = TypeVar("T")
 log = structlog.get_logger("undercroft.application")
@@ -80,6 +81,7 @@ class Registry:
         context.add_factory(Permissions, lambda: self.permissions)
         context.add_factory(Subscribers, lambda: self.subscribers)
         context.add_factory(SubscriberQueue, lambda: self.subscriber_tasks)
+        context.add_factory(Hooks, lambda: self.hooks)
         context.add_factory(AuditTrail, lambda: self.audit_trail)
         context.add_factory(Tasks, lambda: self.tasks)
         context.add_factory(RateLimits, lambda: self.rate_limits)
@@ -93,9 +95,9 @@ class Registry:
         context.add_factory(StatisticsSections, lambda: self.statistics)
 
     def load(self) -> None:
-        """Import what every process needs, so that no request or job imports it: models, permissions, subscribers."""
+        """Import what every process needs, so that no request or job imports it: models, permissions, hooks …."""
         self.load_models()
-        _ = self.permissions, self.subscriber_tasks, self.audit_trail
+        _ = self.permissions, self.subscriber_tasks, self.hooks, self.audit_trail
 
     def load_models(self) -> None:
         """Import all models, so that the metadata is complete."""
@@ -149,6 +151,19 @@ class Registry:
     def subscriber_tasks(self) -> SubscriberTasks:
         """The tasks of the subscribers that run after the commit."""
         return SubscriberTasks(self.subscribers)
+
+    @cached_property
+    def hooks(self) -> Hooks:
+        """The hooks by point. Raises `CodeError` for a point that is not in the file `hooks.py` of its module."""
+        points: list[type[HookPoint]] = [OutgoingEmail]
+        points += [each for each in self._collect("hooks", type) if issubclass(each, HookPoint)]
+        hooks: list[Hook[Any]] = self._collect("hooks", Hook)
+        for hook in hooks:
+            if hook.point not in points:
+                known = ", ".join(sorted(point.__name__ for point in points))
+                message = f"No operation of this application is decided at {hook.point.__name__}. Points: {known}."
+                raise CodeError(message, at=hook.function)
+        return Hooks(hooks, points)
 
     @cached_property
     def audit_trail(self) -> AuditTrail:

@@ -26,6 +26,12 @@ def check_handler(function: Callable[..., Any], argument: type[Any], *, returns:
     raise CodeError(f"{problem}: {signature} -> {returns}.", at=function)
 
 
+def find_location(function: Callable[..., Any]) -> str:
+    """Return the file and line of a function."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
+
+
 def _takes(function: Callable[..., Any], *expected: type[Any]) -> bool:
     parameters = list(inspect.signature(function).parameters.values())
     if len(parameters) != len(expected) or any(each.kind not in _POSITIONAL for each in parameters):
@@ -35,7 +41,7 @@ def _takes(function: Callable[..., Any], *expected: type[Any]) -> bool:
     except NameError:  # imported only for type checkers
         return True
     annotated = zip([hints.get(each.name) for each in parameters], expected, strict=True)
-    return all(not isinstance(hint, type) or issubclass(given, hint) for hint, given in annotated)
+    return all(hint is Any or not isinstance(hint, type) or issubclass(given, hint) for hint, given in annotated)
 
 
 def _snake_case(name: str) -> str:

@@ -122,6 +122,9 @@ class CoreSettings(SettingsBase):
         description="What happens in production if an extension cannot be loaded: `abort` stops the start, `skip` "
         "starts without it and reports it in the log and the readiness check.",
     )
+    hook_timeout: float = Field(
+        2, gt=0, description="Seconds for each decision hook (hooks.py). After that, the operation fails with 503."
+    )
     secret_keys: list[SecretStr] = Field(
         [],
         description='Previous values of SECRET_KEY, which still decrypt older data: ["previous value"].',

@@ -11,7 +11,6 @@ The application has the tasks that the files `tasks.py` of its modules declare. 
 """
 
 import dataclasses
-import inspect
 import random
 import re
 from collections.abc import Callable, Iterable
@@ -24,6 +23,7 @@ from cronsim import CronSim, CronSimError
 from msgspec import Struct
 
 from undercroft.core.context import current_context
+from undercroft.core.handlers import find_location
 from undercroft.jobs.arguments import Arguments
 from undercroft.jobs.errors import InvalidTask
 
@@ -111,7 +111,7 @@ class Task(Generic[P, R]):
     @property
     def location(self) -> str:
         """The file and line of the function."""
-        return _location(self.function)
+        return find_location(self.function)
 
     @property
     def max_attempts(self) -> int:
@@ -185,12 +185,7 @@ def _with_location(name: str, function: Callable[..., Any], make: Callable[[], T
     try:
         return make()
     except InvalidTask as error:
-        raise InvalidTask(f"{_location(function)}: {name}: {error}") from None
-
-
-def _location(function: Callable[..., Any]) -> str:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
+        raise InvalidTask(f"{find_location(function)}: {name}: {error}") from None
 
 
 def tasks(*queues: str) -> dict[str, Task[..., Any]]:

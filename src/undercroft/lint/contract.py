@@ -32,6 +32,7 @@ MODULE_FILES = {
     "pages": "HTML pages",
     "tasks": "background jobs and schedules",
     "subscribers": "reactions to events",
+    "hooks": "decisions about operations of other modules, and points at which others decide",
     "providers": "adapters to external services",
     "admin": "views under `/admin`",
     "commands": "a group of `undercroft` commands",

@@ -22,7 +22,7 @@ def replace_component(kind: type[T], component: T, *, context: AppContext | None
 
 @contextmanager
 def add_declarations(*declarations: Any, context: AppContext | None = None) -> Iterator[None]:
-    """Add tasks, subscribers, action handlers and permissions to the application inside the block.
+    """Add tasks, subscribers, hooks, action handlers and permissions to the application inside the block.
 
     with add_declarations(send_reminder, forget_guest): ...
     """
@@ -31,6 +31,7 @@ def add_declarations(*declarations: Any, context: AppContext | None = None) -> I
     from undercroft.core.auth import Permission
     from undercroft.core.auth.permissions import Permissions
     from undercroft.core.events import Subscriber, SubscriberQueue, Subscribers
+    from undercroft.core.hooks import Hook, Hooks
     from undercroft.jobs import Task
     from undercroft.jobs.registry import Tasks
     from undercroft.jobs.subscribers import SubscriberTask, SubscriberTasks
@@ -45,12 +46,14 @@ def add_declarations(*declarations: Any, context: AppContext | None = None) -> I
     tasks = [each for each in context.get(Tasks).by_name.values() if not isinstance(each, SubscriberTask)]
     subscribers = Subscribers([*context.get(Subscribers).all, *new(Subscriber)])
     queue = SubscriberTasks(subscribers)
+    hooks = [hook for each in context.get(Hooks).by_point.values() for hook in each]
     trail, permissions = context.get(AuditTrail), context.get(Permissions)
     handlers = {id(handler): handler for each in trail.handlers.values() for handler in each}
     changed: dict[type[Any], Any] = {
         Tasks: Tasks([*tasks, *new(Task), *queue.all]),
         Subscribers: subscribers,
         SubscriberQueue: queue,
+        Hooks: Hooks([*hooks, *new(Hook)]),
         AuditTrail: AuditTrail(trail.sink, [*handlers.values(), *new(ActionHandler)]),
         Permissions: Permissions([*permissions.by_name.values(), *new(Permission)]),
     }

@@ -67,6 +67,6 @@ async def create_signed_in_user(
         request_client = Client(ip=CLIENT_IP, user_agent="undercroft.testing")
         started = await SessionService(session).start(user, request_client, SessionKind.BEARER)
     assert team is not None
-    issued = await services.tokens.issue(user.id, started.session_id)
+    issued = await services.tokens.issue(user.id, started.session_id, ext=started.claims)
     client = make_client(app, Authorization=f"Bearer {issued.token}")
     return SignedInUser(client, user.id, team.id, user.email, issued.token)

@@ -117,6 +117,11 @@ class Session(ReadSession):
         """
         self._after_commit.append(callback)
 
+    async def abort(self) -> None:
+        """Refuse further statements, and cancel the running one. The transaction can then only be rolled back."""
+        self._is_closed = True
+        await self.cancel_statement()
+
     async def _orm_for(self, statement: Executable) -> AsyncSession:
         """Remember SELECT … FOR UPDATE: it may have waited for a transaction that revoked this request's access."""
         if isinstance(statement, GenerativeSelect) and any(

@@ -33,9 +33,11 @@ async def start_impersonation(
     Admins can impersonate users without a platform role, superadmins also admins. The impersonation ends with
     `POST /auth/impersonation/end`, or when the administrator's session, role or account ends.
     """
-    started = await ImpersonationService(session, principal).start(user_id, reason=body.reason)
+    started, claims = await ImpersonationService(session, principal).start(user_id, reason=body.reason)
     lifetime = int((started.ends_at - started.created_at).total_seconds())
-    issued = await services.tokens.issue(user_id, started.id, impersonator_id=principal.user_id, lifetime=lifetime)
+    issued = await services.tokens.issue(
+        user_id, started.id, impersonator_id=principal.user_id, lifetime=lifetime, ext=claims
+    )
     return ImpersonationToken(
         access_token=issued.token, expires_in=issued.expires_in, user_id=user_id, session_id=started.id
     )

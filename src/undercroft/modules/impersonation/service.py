@@ -1,5 +1,6 @@
 """Starts and ends impersonations."""
 
+from typing import Any
 from uuid import UUID
 
 from undercroft.core.audit import Entry, record
@@ -8,7 +9,7 @@ from undercroft.core.db import Session
 from undercroft.core.settings import load
 from undercroft.modules.impersonation.errors import ImpersonationNotAllowed, NotImpersonating, UserInactive
 from undercroft.modules.impersonation.settings import ImpersonationSettings
-from undercroft.modules.sessions import AuthSession, SessionRepository, SessionService
+from undercroft.modules.sessions import AuthSession, SessionRepository, SessionService, decide_claims
 from undercroft.modules.users import User, UserRepository
 
 
@@ -17,8 +18,11 @@ class ImpersonationService:
         self._session = session
         self._principal = principal
 
-    async def start(self, user_id: UUID, *, reason: str) -> AuthSession:
-        """Start an impersonation. Raises `UserNotFound`, `ImpersonationNotAllowed`, `UserInactive`."""
+    async def start(self, user_id: UUID, *, reason: str) -> tuple[AuthSession, dict[str, Any]]:
+        """Start an impersonation; return its session and the claims that hooks add to the token.
+
+        Raises `UserNotFound`, `ImpersonationNotAllowed`, `UserInactive` and what hooks of `TokenClaims` raise.
+        """
         user = await UserRepository(self._session).lock(user_id)
         _require_allowed(self._principal, user)
         lifetime = load(ImpersonationSettings).lifetime
@@ -28,7 +32,8 @@ class ImpersonationService:
         details = {"reason": reason, "session_id": started.id, "expires_at": started.expires_at}
         entry = Entry("impersonation.started", self._principal.user_id, "user", user.id, details=details)
         await record(self._session, entry)
-        return started
+        claims = await decide_claims(self._session, user.id, started.id, impersonator_id=self._principal.user_id)
+        return started, claims
 
     async def end(self) -> None:
         """End the impersonation of this session. Raises `NotImpersonating`."""

@@ -21,6 +21,7 @@ from undercroft.modules.sessions.errors import (
     TokenExpired,
 )
 from undercroft.modules.sessions.events import SignedIn
+from undercroft.modules.sessions.hooks import SignIn, TokenClaims, decide_claims
 from undercroft.modules.sessions.models import USER_AGENT_LENGTH, AuthSession, SessionKind
 from undercroft.modules.sessions.repository.principals import TeamStatements, UserConditions, principal_statements
 from undercroft.modules.sessions.repository.sessions import SessionRepository
@@ -73,12 +74,14 @@ __all__ = [
     "SessionService",
     "SessionServices",
     "SessionServicesDep",
+    "SignIn",
     "SignInResponse",
     "SignedIn",
     "SigningKeyService",
     "StartedSession",
     "TeamStatements",
     "Token",
+    "TokenClaims",
     "TokenExpired",
     "TokenPair",
     "UserConditions",
@@ -86,6 +89,7 @@ __all__ = [
     "build_sign_in_response",
     "client_ip",
     "current_client",
+    "decide_claims",
     "ensure_local_accounts",
     "get_authenticator",
     "issue_token_pair",

@@ -8,6 +8,7 @@ from undercroft.core import Module
 from undercroft.modules.teams.dependencies import TEAM_FROM_PATH
 from undercroft.modules.teams.errors import LastOwner, TeamNotFound
 from undercroft.modules.teams.events import TeamPurged
+from undercroft.modules.teams.hooks import NewInvitation
 from undercroft.modules.teams.models import Membership, Team, TeamRole
 from undercroft.modules.teams.permissions import ADMINS, ALL_ROLES, OWNERS, WRITERS
 from undercroft.modules.teams.repository.members import CUSTOM_ROLE_PERMISSIONS, MembershipRepository
@@ -31,6 +32,7 @@ __all__ = [
     "LastOwner",
     "Membership",
     "MembershipRepository",
+    "NewInvitation",
     "OpenInvitation",
     "SeatLimit",
     "Team",

@@ -14,6 +14,7 @@ from undercroft.modules.users.events import (
     UserErased,
     UserRegistered,
 )
+from undercroft.modules.users.hooks import SignUp, SignUpMethod
 from undercroft.modules.users.models import EMAIL_LENGTH, NAME_LENGTH, User
 from undercroft.modules.users.repository import PROFILE_COLUMNS, UserRepository
 from undercroft.modules.users.schemas import FullName, UserRead
@@ -33,6 +34,8 @@ __all__ = [
     "NewUser",
     "RoleTooWeak",
     "SignInsRevoked",
+    "SignUp",
+    "SignUpMethod",
     "User",
     "UserDeactivated",
     "UserDeleted",

@@ -8,6 +8,7 @@ from undercroft.providers.email.errors import (
     EmailError,
     InvalidMessage,
 )
+from undercroft.providers.email.hooks import OutgoingEmail
 from undercroft.providers.email.mailer import EmailProvider, Mailer, get_mailer, make_provider
 from undercroft.providers.email.message import Attachment, EmailMessage
 from undercroft.providers.email.sanitizer import TrustedText
@@ -27,6 +28,7 @@ __all__ = [
     "EmailTemplates",
     "InvalidMessage",
     "Mailer",
+    "OutgoingEmail",
     "SmtpSecurity",
     "TrustedText",
     "get_mailer",

@@ -12,6 +12,7 @@ from undercroft.core.context import current_context
 from undercroft.core.settings import CoreSettings, load
 from undercroft.providers.email.address import Address
 from undercroft.providers.email.errors import DeliveryResult
+from undercroft.providers.email.hooks import decide_email
 from undercroft.providers.email.message import Attachment, EmailMessage
 from undercroft.providers.email.sanitizer import sanitize_data
 from undercroft.providers.email.settings import KIND, EmailSettings
@@ -73,8 +74,14 @@ class Mailer:
         return message.message_id
 
     async def send_bulk(self, messages: Sequence[EmailMessage]) -> list[DeliveryResult]:
-        """Send several emails over one connection. Returns None or the error for each email, in their order."""
-        outcomes = await self.provider.deliver(messages)
+        """Send several emails over one connection. Returns None or the error for each email, in their order.
+
+        Hooks of `OutgoingEmail` can amend or reject each of them.
+        """
+        decided = [await decide_email(message) for message in messages]
+        accepted = [message for message in decided if isinstance(message, EmailMessage)]
+        delivered = iter(await self.provider.deliver(accepted) if accepted else ())
+        outcomes = [next(delivered) if isinstance(each, EmailMessage) else each for each in decided]
         for message, outcome in zip(messages, outcomes, strict=True):
             if outcome is None:
                 log.info("email.sent", message_id=message.message_id)
@@ -108,6 +115,7 @@ class Mailer:
             attachments=tuple(options.get("attachments", ())),
             unsubscribe_url=options.get("unsubscribe_url"),
             message_id=f"<{key}@{sender.domain}>" if key else "",
+            template=template,
         )
 
 

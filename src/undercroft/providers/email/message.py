@@ -39,7 +39,7 @@ class EmailMessage:
 
     `message_id` identifies the email permanently: use the same one for a retry, so that it does not count as a second
     email. `unsubscribe_url` adds the two headers for one-click unsubscribe (RFC 8058); the URL must accept POST.
-    `bcc` appears in no header.
+    `bcc` appears in no header, and `template`, the name of the template, nowhere in the email.
     """
 
     sender: Address
@@ -54,6 +54,7 @@ class EmailMessage:
     attachments: tuple[Attachment, ...] = ()
     unsubscribe_url: str | None = None
     message_id: str = ""
+    template: str = ""
     date: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:

@@ -11,8 +11,11 @@ before a transaction starts.
 
 from collections.abc import Collection, Sequence
 
+from msgspec import structs
+
 from undercroft.core.audit import Entry, person_id_for_email, record
 from undercroft.core.db import Database, ReadSession, Session, utc_now
+from undercroft.core.hooks import decide
 from undercroft.core.security.tokens import hash_token
 from undercroft.jobs import enqueue
 from undercroft.modules.auth.errors import AlreadyVerified, LinkInvalid, PasswordChoiceRequired
@@ -23,7 +26,7 @@ from undercroft.modules.auth.service.disposable_email import require_permanent_e
 from undercroft.modules.auth.service.emails import allow_mail, link_lifetime, request_link_mail, request_mail_to_user
 from undercroft.modules.sessions import Client, SessionKind, SessionService, StartedSession
 from undercroft.modules.teams import JoinService, UserTeam
-from undercroft.modules.users import EmailTaken, NewUser, User, UserRepository, UserService
+from undercroft.modules.users import EmailTaken, NewUser, SignUp, SignUpMethod, User, UserRepository, UserService
 
 
 class RegistrationService:
@@ -34,7 +37,10 @@ class RegistrationService:
         self._client = client
 
     async def register(self, *, email: str, password: str, full_name: str) -> None:
-        """Store a registration and request its email. Raises `DisposableEmail`, `WeakPassword`, `TooBusy`."""
+        """Store a registration and request its email.
+
+        Raises `DisposableEmail`, `WeakPassword`, `TooBusy` and what hooks of `SignUp` raise.
+        """
         from undercroft.modules.auth.tasks import send_verification  # imported late: callers do not need the tasks
 
         require_permanent_email(email)
@@ -45,7 +51,9 @@ class RegistrationService:
             expires_at=utc_now() + link_lifetime(MailPurpose.VERIFY_EMAIL),
             **self._client.request_columns(),
         )
+        sign_up = SignUp(email=email, full_name=full_name, method=SignUpMethod.REGISTRATION)
         async with self._database.session() as session:
+            registration.full_name = (await decide(session, sign_up)).full_name
             session.add(registration)
             if await allow_mail(session, MailPurpose.VERIFY_EMAIL, email, self._client.device):
                 await enqueue(session, send_verification, registration_id=registration.id)
@@ -103,6 +111,8 @@ class RegistrationService:
         new = NewUser(email=email, password_hash=await hash_strong(password, email), full_name=full_name)
         async with self._database.session() as session:
             await UserRepository(session).reserve_email(email)
+            sign_up = SignUp(email=email, full_name=full_name, method=SignUpMethod.INVITATION)
+            new = structs.replace(new, full_name=(await decide(session, sign_up)).full_name)
             user = await _create_user(session, new, await RegistrationRepository(session).delete_all(email))
             joined = await JoinService(session).accept_invitation(token, user.id)
             return joined, await SessionService(session).start(user, self._client, SessionKind.COOKIE)
@@ -124,6 +134,9 @@ async def _create_account(
         await UserRepository(session).reserve_email(opened.email)
     except EmailTaken:
         raise AlreadyVerified from None
+    if full_name is not None:  # another name than the one that was decided when it was registered
+        sign_up = SignUp(email=opened.email, full_name=full_name, method=SignUpMethod.REGISTRATION)
+        full_name = (await decide(session, sign_up)).full_name
     registrations = await RegistrationRepository(session).delete_all(opened.email)
     if opened.id not in {each.id for each in registrations}:
         raise AlreadyVerified

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from undercroft.core.audit import Entry, record
 from undercroft.core.context import current_context
 from undercroft.core.db import Database, Session
+from undercroft.core.errors import AppError
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.security import passwords
 from undercroft.core.security.passwords import PasswordMatch
@@ -55,24 +56,31 @@ class SignInService:
     async def sign_in(
         self, *, email: str, password: str, client: Client, kind: SessionKind
     ) -> tuple[User, StartedSession]:
-        """Start a session. Raises `InvalidCredentials`, `MfaRequired`, `TooManyAttempts`, `TooBusy`."""
+        """Start a session.
+
+        Raises `InvalidCredentials`, `MfaRequired`, `TooManyAttempts`, `TooBusy` and what hooks of `SignIn` raise.
+        """
         ensure_local_accounts()
         attempt = await self._throttle.begin(email, client)
         found, match = await self._check(attempt, email, password)
         stronger = await self._rehash(email, password, found["password_hash"], match) if match else None
-        async with self._database.session() as session:
-            user = (
-                await UserRepository(session).lock_if_password_unchanged(found["id"], found["password_hash"])
-                if match
-                else None
-            )
-            if user is None:
-                await _record_failure(session, found["id"] if found else None)
-                raise InvalidCredentials
-            await self._throttle.succeed(session, attempt)
-            if stronger:
-                await UserRepository(session).update(user, {"password_hash": stronger})
-            return user, await SessionService(session).start(user, client, kind)
+        try:
+            async with self._database.session() as session:
+                user = (
+                    await UserRepository(session).lock_if_password_unchanged(found["id"], found["password_hash"])
+                    if match
+                    else None
+                )
+                if user is None:
+                    await _record_failure(session, found["id"] if found else None)
+                    raise InvalidCredentials
+                await self._throttle.succeed(session, attempt)
+                if stronger:
+                    await UserRepository(session).update(user, {"password_hash": stronger})
+                return user, await SessionService(session).start(user, client, kind)
+        except AppError as error:
+            await self._throttle.withdraw_refused(attempt, error, verified=bool(match))
+            raise
 
     async def require_password(self, user_id: UUID, email: str, password: str, client: Client) -> str:
         """Verify the password of a signed-in user, and return the stored hash.

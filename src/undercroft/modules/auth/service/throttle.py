@@ -26,6 +26,7 @@ from msgspec import Struct
 from undercroft.core.audit import Entry, person_id_for_email, record
 from undercroft.core.db import Database, Session, utc_now
 from undercroft.core.db.reauthorization import without_reauthorization
+from undercroft.core.errors import AppError
 from undercroft.modules.auth.errors import TooManyAttempts
 from undercroft.modules.auth.repository import ThrottleRepository
 from undercroft.modules.sessions import Client, SessionRepository
@@ -107,6 +108,11 @@ class Throttle:
         """Uncount an attempt that was not checked."""
         async with self.session() as session:
             await ThrottleRepository(session).decrement(attempt.rules, cleared=[])
+
+    async def withdraw_refused(self, attempt: SignInAttempt, error: AppError, *, verified: bool) -> None:
+        """Uncount an attempt with the right secret that a hook refused: its transaction was rolled back."""
+        if verified and not error.commits:
+            await self.withdraw(attempt)
 
     async def _count(
         self, session: Session, attempt: SignInAttempt, failures: dict[bytes, int], now: datetime, person_id: UUID

@@ -5,7 +5,6 @@ new account is created, or the account with this address is linked. Linking requ
 the issuer and for the account.
 """
 
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,7 +15,8 @@ from msgspec import UnsetType
 
 from undercroft.core.audit import SYSTEM, Entry, record, use_actor
 from undercroft.core.db import Session, utc_now
-from undercroft.core.errors import Conflict
+from undercroft.core.errors import AppError
+from undercroft.core.hooks import decide
 from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
 from undercroft.modules.auth import require_permanent_email
@@ -32,7 +32,17 @@ from undercroft.modules.identities.repository import IdentityRepository, SingleU
 from undercroft.modules.identities.service.pending_emails import retry_pending_email
 from undercroft.modules.sessions import FirstFactor, SessionService
 from undercroft.modules.teams import list_orphaned_teams
-from undercroft.modules.users import EmailTaken, LastSuperadmin, NewUser, User, UserRepository, UserService, notify
+from undercroft.modules.users import (
+    EmailTaken,
+    LastSuperadmin,
+    NewUser,
+    SignUp,
+    SignUpMethod,
+    User,
+    UserRepository,
+    UserService,
+    notify,
+)
 from undercroft.providers.identity import (
     IdentitySettings,
     Profile,
@@ -173,8 +183,16 @@ class IdentityLinker:
             if event.kind is ProviderEventKind.DELETED:
                 await self._handle_deleted(event.profile)
             elif await self.sync(event.profile) is None:
-                with suppress(Conflict, AccountInactive):  # the user gets this error at the next sign-in
-                    await self.sign_in(event.profile)
+                await self._sign_in_reported(event.profile)
+
+    async def _sign_in_reported(self, profile: Profile) -> None:
+        """Sign in, unless the user is refused: the user gets this error at the next sign-in."""
+        try:
+            async with (await self._session.orm()).begin_nested():
+                await self.sign_in(profile)
+        except AppError as error:
+            if error.status >= 500:
+                raise
 
     async def _handle_deleted(self, profile: Profile) -> None:
         """Process the deletion of a user by the issuer: delete the account, unless another identity is linked to it."""
@@ -235,7 +253,14 @@ class IdentityLinker:
             await self._users.reserve_email(profile.email)
             if not load(IdentitySettings).is_external:  # an external service decides itself which users it accepts
                 require_permanent_email(profile.email)
-            new = NewUser(email=profile.email, password_hash=None, full_name=profile.full_name)
+            sign_up = SignUp(
+                email=profile.email,
+                full_name=profile.full_name,
+                method=SignUpMethod.IDENTITY_PROVIDER,
+                issuer=profile.issuer,
+            )
+            full_name = (await decide(self._session, sign_up)).full_name
+            new = NewUser(email=profile.email, password_hash=None, full_name=full_name)
             return await UserService(self._session).create(new), True
         except EmailTaken:
             user = await self._users.get_by_email(profile.email)

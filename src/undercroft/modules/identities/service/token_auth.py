@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement
 from undercroft.core.audit import SYSTEM, Actor, ActorKind, Entry, record, use_actor
 from undercroft.core.auth import Principal
 from undercroft.core.db import Database, utc_now
-from undercroft.core.errors import AppError, Conflict, Unauthorized
+from undercroft.core.errors import AppError
 from undercroft.core.lru_cache import LruCache
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.identities.errors import EmailLinkedToOtherIdentity
@@ -66,7 +66,7 @@ class ExternalTokenAuth:
         """Create or link the account of a token's user.
 
         A rejection is cached for a few seconds, without a request to the issuer. Raises `AccountInactive`,
-        `EmailUnverified`, `IdentityConflict`, `IdentityProviderUnavailable`.
+        `EmailUnverified`, `IdentityConflict`, `IdentityProviderUnavailable` and what hooks of `SignUp` raise.
         """
         subject = bearer.claims.sub
         until, error = self._rejections.get(subject, (0.0, None))
@@ -145,5 +145,5 @@ class ExternalTokenAuth:
         self._in_progress.pop(subject, None)
         self._rejections.pop(subject, None)
         error = None if done.cancelled() else done.exception()
-        if isinstance(error, Conflict | Unauthorized):
+        if isinstance(error, AppError) and error.status < 500:
             self._rejections[subject] = (time.monotonic() + REJECTION_CACHE_SECONDS, error)

@@ -18,6 +18,7 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal, StepUpRequired
 from undercroft.core.auth.step_up import get_step_up_methods
 from undercroft.core.db import ReadSession, Session, utc_now
+from undercroft.core.errors import AppError
 from undercroft.core.security.keyring import DecryptionError
 from undercroft.core.security.tokens import constant_time_compare, hash_token, new_token
 from undercroft.modules.auth import PASSWORD_FAILURES, AuthServices, WrongPassword
@@ -158,7 +159,7 @@ class SecondFactorService:
         """Verify a second factor and start the session that the sign-in requested.
 
         `expected_kind` rejects sign-ins that requested another kind of session. Raises `MfaTokenInvalid`,
-        `InvalidCode`, `TooManyAttempts`.
+        `InvalidCode`, `TooManyAttempts` and what hooks of `SignIn` raise.
         """
         async with self._auth_services.database.read_session() as read_session:
             pending_sign_in, user = await _get_pending_sign_in(read_session, token)
@@ -166,20 +167,27 @@ class SecondFactorService:
             raise MfaTokenInvalid
         method = credential.provided_methods[0]
         attempt = await self._auth_services.throttle.begin(user.email, self._client, factor=method)
-        async with self._auth_services.database.session() as session:
-            user = await UserRepository(session).lock(user.id)
-            pending_sign_in, user = await _get_pending_sign_in(session, token)
-            verifier = FactorVerifier(session, user, ChallengePurpose.SECOND_FACTOR, pending_sign_in.id)
-            if not await verifier.verify(credential):
-                await self._record_failure(session, pending_sign_in, user, method)
-                raise InvalidCode
-            await PendingSignInRepository(session).delete_by(id=pending_sign_in.id)
-            await self._auth_services.throttle.succeed(session, attempt)
-            kind, first_factor = SessionKind(pending_sign_in.kind), FirstFactor.from_json(pending_sign_in.first_factor)
-            started = await SessionService(session).start(
-                user, self._client, kind, passed_mfa=True, first_factor=first_factor
-            )
-            return user, started, kind
+        verified = False
+        try:
+            async with self._auth_services.database.session() as session:
+                user = await UserRepository(session).lock(user.id)
+                pending_sign_in, user = await _get_pending_sign_in(session, token)
+                verifier = FactorVerifier(session, user, ChallengePurpose.SECOND_FACTOR, pending_sign_in.id)
+                verified = await verifier.verify(credential)
+                if not verified:
+                    await self._record_failure(session, pending_sign_in, user, method)
+                    raise InvalidCode
+                await PendingSignInRepository(session).delete_by(id=pending_sign_in.id)
+                await self._auth_services.throttle.succeed(session, attempt)
+                kind = SessionKind(pending_sign_in.kind)
+                first_factor = FirstFactor.from_json(pending_sign_in.first_factor)
+                started = await SessionService(session).start(
+                    user, self._client, kind, passed_mfa=True, first_factor=first_factor
+                )
+                return user, started, kind
+        except AppError as error:
+            await self._auth_services.throttle.withdraw_refused(attempt, error, verified=verified)
+            raise
 
     async def passkey_options(self) -> dict[str, Any]:
         """Return options for a browser to sign in with any passkey of this domain."""

@@ -2,8 +2,8 @@
 
 import time
 from base64 import urlsafe_b64decode
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
@@ -34,7 +34,10 @@ class ActorClaim(msgspec.Struct, frozen=True):
 
 
 class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The claims of a token; `sid` is the session that it was issued for. Times are Unix seconds."""
+    """The claims of a token; `sid` is the session that it was issued for. Times are Unix seconds.
+
+    `ext` are the claims that hooks add.
+    """
 
     iss: str
     aud: str
@@ -45,6 +48,7 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     jti: str
     nbf: int = 0
     act: ActorClaim | None = None
+    ext: dict[str, Any] = {}
 
 
 class _Header(msgspec.Struct):
@@ -84,12 +88,32 @@ class AccessTokens:
         self._decode_claims = msgspec.json.Decoder(Claims).decode
 
     async def issue(
-        self, user_id: UUID, session_id: UUID, *, impersonator_id: UUID | None = None, lifetime: int | None = None
+        self,
+        user_id: UUID,
+        session_id: UUID,
+        *,
+        impersonator_id: UUID | None = None,
+        lifetime: int | None = None,
+        ext: Mapping[str, Any] | None = None,
     ) -> IssuedToken:
-        """Issue a token for a session, signed with the active key; `lifetime` is in seconds."""
+        """Issue a token for a session, signed with the active key; `lifetime` is in seconds.
+
+        `ext` are the claims of `decide_claims`.
+        """
         key, now, lifetime = await self._keys.active(), int(self._clock()), lifetime or self._lifetime
         act = ActorClaim(impersonator_id) if impersonator_id else None
-        claims = Claims(self._issuer, self._audience, user_id, session_id, now, now + lifetime, new_id().hex, now, act)
+        claims = Claims(
+            self._issuer,
+            self._audience,
+            user_id,
+            session_id,
+            now,
+            now + lifetime,
+            new_id().hex,
+            now,
+            act,
+            dict(ext or {}),
+        )
         headers = {"kid": key.kid, "typ": TYPE}
         token = self._jws.encode(msgspec.json.encode(claims), key.private, algorithm=ALGORITHM, headers=headers)
         return IssuedToken(token, lifetime)

@@ -51,5 +51,6 @@ async def build_sign_in_response(
 
 
 async def issue_token_pair(started: StartedSession) -> TokenPair:
-    issued = await current_context().get(SessionServices).tokens.issue(started.user_id, started.session_id)
+    tokens = current_context().get(SessionServices).tokens
+    issued = await tokens.issue(started.user_id, started.session_id, ext=started.claims)
     return TokenPair(access_token=issued.token, refresh_token=started.secret, expires_in=issued.expires_in)

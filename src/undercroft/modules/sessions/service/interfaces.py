@@ -130,7 +130,7 @@ class ExternalAccounts(Protocol):
         """Return the subject, using cached keys and no I/O; None if the token is invalid."""
 
     async def provision_user(self, bearer: VerifiedToken) -> None:
-        """Create the account at the user's first request. Raises `Unauthorized` and `Conflict`."""
+        """Create the account at the user's first request. Raises `AppError` if the user is refused."""
 
     async def sync_claims(self, bearer: VerifiedToken, principal: Principal) -> None:
         """Store claims of the token that differ from the stored ones. No I/O if none do."""

@@ -18,6 +18,7 @@ from undercroft.core.security.keyring import keyring
 from undercroft.core.security.tokens import derive_token, hash_token
 from undercroft.core.settings import load
 from undercroft.modules.sessions.errors import InvalidRefreshToken, TokenReused
+from undercroft.modules.sessions.hooks import decide_claims
 from undercroft.modules.sessions.models import RefreshToken
 from undercroft.modules.sessions.repository.sessions import RefreshTokenRepository, SessionRepository
 from undercroft.modules.sessions.service.client import Client
@@ -35,7 +36,10 @@ class RefreshTokens:
         self._keys = keyring(PURPOSE).keys
 
     async def refresh(self, *, token: str, client: Client) -> StartedSession:
-        """Return the next token of a session. Raises `InvalidRefreshToken`, `TokenReused`."""
+        """Return the next token of a session.
+
+        Raises `InvalidRefreshToken`, `TokenReused` and what hooks of `TokenClaims` raise; then the token is not used.
+        """
         interval = timedelta(seconds=load(SessionSettings).refresh_reuse_interval)
         async with self._database.session() as session:
             found = await RefreshTokenRepository(session).lock_for_use(hash_token(token), interval)
@@ -46,9 +50,12 @@ class RefreshTokens:
             if found.revoked_at is not None or not found.unexpired or not found.is_user_active:
                 raise InvalidRefreshToken
             successors = self._successors(token, found)
+            claims = await decide_claims(session, found.user_id, found.session_id)
             if found.used_at is None:
-                return await _rotate(session, token, found, successors, client)
-            return await _return_successor(session, found, successors)
+                successor = await _rotate(session, token, found, successors, client)
+            else:
+                successor = await _find_successor(session, successors)
+            return StartedSession(found.user_id, found.session_id, successor, claims=claims)
 
     def _successors(self, token: str, found: Any) -> Mapping[bytes, str]:
         """Return one successor for each key by its hash, newest key first. The stored one may be from an older key."""
@@ -56,9 +63,7 @@ class RefreshTokens:
         return {hash_token(each): each for each in derived}
 
 
-async def _rotate(
-    session: Session, token: str, found: Any, successors: Mapping[bytes, str], client: Client
-) -> StartedSession:
+async def _rotate(session: Session, token: str, found: Any, successors: Mapping[bytes, str], client: Client) -> str:
     token_hash, successor = next(iter(successors.items()))
     session.add(RefreshToken(token_hash=token_hash, session_id=found.session_id))
     await RefreshTokenRepository(session).use(hash_token(token))
@@ -66,15 +71,15 @@ async def _rotate(
     await SessionRepository(session).update_last_seen(
         found.session_id, ip=client.ip, user_agent=client.user_agent, expires_at=expires_at
     )
-    return StartedSession(found.user_id, found.session_id, successor)
+    return successor
 
 
-async def _return_successor(session: Session, found: Any, successors: Mapping[bytes, str]) -> StartedSession:
+async def _find_successor(session: Session, successors: Mapping[bytes, str]) -> str:
     """Return the successor again. Raises `InvalidRefreshToken` if it was derived under an unknown key."""
     stored = await RefreshTokenRepository(session).find_existing(successors)
     if stored is None:
         raise InvalidRefreshToken
-    return StartedSession(found.user_id, found.session_id, successors[stored])
+    return successors[stored]
 
 
 async def _revoke_family(session: Session, found: Any) -> NoReturn:

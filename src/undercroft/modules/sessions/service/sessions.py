@@ -11,10 +11,12 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.db import Paging, ReadSession, RowPage, utc_now
 from undercroft.core.events import publish
+from undercroft.core.hooks import decide
 from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import load
 from undercroft.modules.sessions.errors import LocalAccountsOff, SessionNotFound
 from undercroft.modules.sessions.events import SignedIn
+from undercroft.modules.sessions.hooks import SignIn, decide_claims
 from undercroft.modules.sessions.models import AuthSession, RefreshToken, SessionKind
 from undercroft.modules.sessions.repository.sessions import RefreshTokenRepository, SessionRepository
 from undercroft.modules.sessions.service.client import Client, Device
@@ -27,12 +29,16 @@ from undercroft.providers.identity import IdentitySettings
 
 @dataclass(frozen=True, slots=True)
 class StartedSession:
-    """A session, its secret (a refresh token or the cookie value), and the device on which it was started."""
+    """A session, its secret (a refresh token or the cookie value), and the device on which it was started.
+
+    `claims` are those that hooks add to its access token.
+    """
 
     user_id: UUID
     session_id: UUID
     secret: str = field(repr=False)
     device: Device | None = None
+    claims: dict[str, Any] = field(default_factory=dict)
 
     def set_cookies(self, response: Response) -> None:
         """Set the session cookie and the device cookie."""
@@ -74,13 +80,15 @@ class SessionService:
         """Start a session for a verified user. All sign-in methods call this.
 
         Raises `MfaRequired`, which commits the transaction, if the user has a second factor and has not `passed_mfa`.
-        Raises `LocalAccountsOff` if an external identity provider manages the accounts and did not verify this user.
+        Raises `LocalAccountsOff` if an external identity provider manages the accounts and did not verify this user,
+        and what hooks of `SignIn` and `TokenClaims` raise.
         """
         _require_issuer(first_factor.issuer)
         if user.second_factors and not passed_mfa:
             await raise_mfa_required(self._session.writable, user, client, kind, first_factor)
+        lifetime = await self._decide_lifetime(user, client, kind, first_factor, passed_mfa=passed_mfa)
         settings, now, secret = load(SessionSettings), utc_now(), new_token()
-        ends_at = now + settings.session_lifetime
+        ends_at = now + lifetime
         started = AuthSession(
             user_id=user.id,
             kind=kind,
@@ -95,6 +103,7 @@ class SessionService:
             issuer=first_factor.issuer,
             passed_mfa=passed_mfa,
         )
+        claims = await decide_claims(self._session.writable, user.id, started.id) if kind is SessionKind.BEARER else {}
         await self._sessions.create(started)
         if kind is SessionKind.BEARER:
             self._session.writable.add(RefreshToken(token_hash=hash_token(secret), session_id=started.id))
@@ -102,7 +111,26 @@ class SessionService:
         entry = Entry("session.started", user.id, "session", started.id, after={"kind": kind.value}, details=details)
         await record(self._session.writable, entry)
         await publish(self._session.writable, SignedIn(user.id, first_factor))
-        return StartedSession(user.id, started.id, secret, client.device.with_account(user.email, started.id))
+        device = client.device.with_account(user.email, started.id)
+        return StartedSession(user.id, started.id, secret, device, claims)
+
+    async def _decide_lifetime(
+        self, user: User, client: Client, kind: SessionKind, first_factor: FirstFactor, *, passed_mfa: bool
+    ) -> timedelta:
+        """Let the hooks of `SignIn` decide, and return the lifetime of the session."""
+        longest = int(load(SessionSettings).session_lifetime.total_seconds())
+        sign_in = SignIn(
+            user_id=user.id,
+            email=user.email,
+            kind=kind,
+            issuer=first_factor.issuer,
+            passed_mfa=passed_mfa,
+            ip=client.ip,
+            user_agent=client.user_agent,
+            lifetime=longest,
+        )
+        decided = await decide(self._session.writable, sign_in)
+        return timedelta(seconds=min(longest, decided.lifetime))
 
     async def start_impersonation(self, user_id: UUID, *, by: Principal, lifetime: timedelta) -> AuthSession:
         """Start a session in which an administrator impersonates a user, without refresh token and with a fixed expiry.

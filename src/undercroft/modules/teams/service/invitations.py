@@ -6,9 +6,11 @@ from uuid import UUID
 from undercroft.core.audit import person_id_for_email
 from undercroft.core.auth import Principal
 from undercroft.core.db import Paging, ReadSession, RowPage, utc_now
+from undercroft.core.hooks import decide
 from undercroft.core.settings import load
 from undercroft.jobs import enqueue
 from undercroft.modules.teams.errors import AlreadyMember
+from undercroft.modules.teams.hooks import NewInvitation
 from undercroft.modules.teams.models import Invitation
 from undercroft.modules.teams.repository.invitations import InvitationRepository, InvitationTokenRepository
 from undercroft.modules.teams.repository.members import MembershipRepository
@@ -40,12 +42,15 @@ class InvitationService:
         """Create an invitation and enqueue its email; revoke an earlier pending one to the same address.
 
         Raises `AlreadyMember`, `SeatLimitReached`, `PersonalTeam`, `UnknownRole`, `TeamRoleTooWeak`, and `UserNotFound`
-        (the account was deleted in the meantime).
+        (the account was deleted in the meantime), and what hooks of `NewInvitation` raise.
         """
         await UserRepository(self._session).lock_no_key(self._principal.user_id)
         locked = await lock_team(self._session, self._principal, INVITE_PERMISSION)
         locked.require_not_personal()
-        await locked.require_can_assign_role(data.role)
+        team_id, inviter = locked.team.id, self._principal.user_id
+        invited = NewInvitation(team_id=team_id, invited_by=inviter, email=data.email, role=data.role)
+        role = (await decide(locked.session, invited)).role
+        await locked.require_can_assign_role(role)
         if await MembershipRepository(self._session).has_address(locked.team.id, data.email):
             raise AlreadyMember
         await require_seat(locked.session, locked.team.id)
@@ -53,7 +58,7 @@ class InvitationService:
         invitation = Invitation(
             team_id=locked.team.id,
             email=data.email,
-            role=data.role,
+            role=role,
             invited_by=locked.user_id,
             expires_at=utc_now() + load(TeamSettings).invitation_lifetime,
         )
