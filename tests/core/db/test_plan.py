@@ -43,6 +43,20 @@ async def test_plan_shows_locks_data_loss_and_compatibility(empty_database_url: 
     assert set(await table_sizes(empty_database_url, planned)) == {"shelf"}
 
 
+async def test_plan_knows_that_the_previous_release_does_not_run_unless_accepted(
+    empty_database_url: str, library: History
+) -> None:
+    await migrations.upgrade(empty_database_url, [library])
+    rename = execute("ALTER TABLE shelf RENAME TO board")
+    write(library.folder, "0002_rename", "0001_shelf", rename)
+    (planned,) = await plan_upgrade(empty_database_url, [library])
+    assert not planned.backward_compatible
+    accepted = 'accepted_risks = {"rename table": "The table was never used."}'
+    write(library.folder, "0002_rename", "0001_shelf", rename, more=accepted)
+    (planned,) = await plan_upgrade(empty_database_url, [library])
+    assert planned.backward_compatible
+
+
 async def test_preflight_names_what_would_block_the_upgrade(empty_database_url: str, library: History) -> None:
     await migrations.upgrade(empty_database_url, [library])
     write(library.folder, "0002_size", "0001_shelf", execute("ALTER TABLE shelf ADD COLUMN size int"))

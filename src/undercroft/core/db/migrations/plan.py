@@ -11,7 +11,8 @@ from msgspec import Struct
 from undercroft.core.db.connect import open_connection
 from undercroft.core.db.migrations.executor import find_loss, require_continuous
 from undercroft.core.db.migrations.history import History
-from undercroft.core.db.migrations.risk_check import find_risks
+from undercroft.core.db.migrations.risk_check import MigrationRisk, find_risks
+from undercroft.core.db.migrations.risks import BREAKING
 from undercroft.core.db.migrations.runner import LOCK_KEY, get_script, render_migration
 from undercroft.core.db.migrations.statements import split_statements
 from undercroft.core.db.migrations.status import get_statuses
@@ -48,6 +49,7 @@ class PlannedMigration(Struct, frozen=True):
 
     `statements`, their number, is None if they depend on rows. `locks` has the strongest lock on each table.
     `lossy_statement` can lose data; None if none can. `risks` are the kinds of its risks, accepted or not.
+    It is not `backward_compatible` if it says so, or if it has a risk that the previous release does not run on.
     """
 
     history: str
@@ -78,19 +80,20 @@ async def plan_upgrade(url: str, histories: Sequence[History]) -> list[PlannedMi
         for revision in status.pending:
             script = get_script(history, revision)
             loss = None if is_empty else find_loss(history, script, created)
-            kinds = tuple(dict.fromkeys(each.risk.kind for each in risks if each.revision == revision))
-            planned.append(_planned(history, script, loss, kinds))
+            own = [each for each in risks if each.revision == revision]
+            planned.append(_planned(history, script, loss, own))
     return planned
 
 
-def _planned(history: History, script: Script, loss: str | None, risks: tuple[str, ...]) -> PlannedMigration:
+def _planned(history: History, script: Script, loss: str | None, risks: Sequence[MigrationRisk]) -> PlannedMigration:
     statements = render_migration(history, script)
     singles = [single for each in statements or () for single in split_statements(each.sql)]
     own = [single for single in singles if single not in ("BEGIN", "COMMIT")]
     count = sum(history.version_table.upper() not in single for single in own)
     locks = find_locks(statements or ())
     locks.pop(history.version_table, None)
-    compatible = bool(getattr(script.module, "backward_compatible", True))
+    breaks = any(each.risk.kind in BREAKING and not each.is_accepted for each in risks)
+    compatible = not breaks and bool(getattr(script.module, "backward_compatible", True))
     return PlannedMigration(
         history.name,
         script.revision,
@@ -99,7 +102,7 @@ def _planned(history: History, script: Script, loss: str | None, risks: tuple[st
         locks,
         loss,
         compatible,
-        risks,
+        tuple(dict.fromkeys(each.risk.kind for each in risks)),
     )
 
 

@@ -133,6 +133,11 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Each kind of risk: why it is dangerous, and the safe sequence, with the names in the statement."""
 
+BREAKING: Final = frozenset(
+    {"add not null column", "change type", "rename column", "rename table", "drop column", "drop table"}
+)
+"""The kinds that the previous release does not run on, unless the migration accepts them."""
+
 _TABLE = r"(?:TABLE )?(?:ONLY )?(?:IF EXISTS )?(?P<table>[\w.]+)"
 _COLUMN = r"(?:COLUMN )?(?:IF EXISTS )?(?P<column>\w+)"
 _ADD_CONSTRAINT = r"ADD (?:CONSTRAINT (?P<name>\w+) )?"
