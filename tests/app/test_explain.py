@@ -183,6 +183,13 @@ def test_event_lists_its_subscribers_in_the_order_in_which_they_are_called(app: 
     assert any("users/service.py" in each for each in event.facts["published_in"])  # type: ignore[union-attr]
 
 
+def test_hook_point_shows_what_hooks_may_amend_and_where_they_decide(app: Api) -> None:
+    found = only(app, "SignUp")
+    assert found.kind == "hook point"
+    assert found.facts["amendable"]
+    assert found.facts["decided_in"]
+
+
 def test_permission_lists_the_roles_and_routes_that_have_it(app: Api) -> None:
     facts = only(app, "projects:read").facts
     assert facts["team_roles"] == ["admin", "member", "owner", "viewer"]

@@ -25,7 +25,7 @@ def explain(
         list[str],
         typer.Argument(
             help="A path with or without a method, as in GET /api/v1/app/projects; or the name of a setting, task, "
-            "event, permission, email, page, error, audit action, rate limit, table, module or extension.",
+            "event, hook point, permission, email, page, error, audit action, rate limit, table, module or extension.",
             metavar="THING...",
         ),
     ],
@@ -36,7 +36,9 @@ def explain(
     from undercroft.app.explain import StackVariables, find_similar
     from undercroft.app.explain import explain as find
 
-    text, before = " ".join(thing), frozenset(os.environ)
+    text, before = " ".join(thing).strip(), frozenset(os.environ)
+    if not text:
+        raise typer.BadParameter("Name a thing, such as GET /api/v1/app/projects.")
     attach()
     use_extensions()
     app = offline_app()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import SecretStr
@@ -111,6 +111,8 @@ def _describe_type(info: FieldInfo) -> str:
 
 def describe_type(kind: Any) -> str:
     """A type, or a text with types, without the packages of the classes."""
+    if kind is NoneType:
+        return "None"
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return describe_type(arguments[0])

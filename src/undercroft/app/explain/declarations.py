@@ -138,6 +138,24 @@ def _events_of(module: LoadedModule) -> Iterator[tuple[type[Event], str, type]]:
         yield from ((getattr(resource, name), f"{resource.__name__}.{name}", resource) for name in EVENTS)
 
 
+def describe_hook_points() -> Iterator[Description]:
+    """Describe the points at which hooks decide, sorted by name, with their hooks in the order in which they run."""
+    for point, hooks in sorted(get_registry().hooks.by_point.items(), key=lambda each: each[0].__name__):
+        name = point.__name__
+        facts: Facts = {
+            "module": owner_of(point),
+            "fields": [f"{field.name}: {describe_type(field.type)}" for field in msgspec.structs.fields(point)],
+            "amendable": list(point.amendable),
+            "hooks": [_subscriber(each.function, f" (order {each.order})") for each in hooks],
+        }
+        look = partial(_find_creations, name)
+        yield Description("hook point", name, locate(point), summarize(point), without_empty(facts), (), look)
+
+
+def _find_creations(name: str) -> Facts:
+    return without_empty({"decided_in": find_uses(rf"(?<!class )\b{name}\(", mentioning=name)})
+
+
 def describe_permissions(app: Api) -> Iterator[Description]:
     """Describe the permissions, sorted by name, with the routes that require them."""
     for permission, at in sorted(_declared_permissions(get_registry()), key=lambda each: each[0].name):
