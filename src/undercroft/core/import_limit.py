@@ -1,6 +1,7 @@
 """Ends an import that does not end by itself, such as an endless loop or a wait for a server."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,8 +11,9 @@ from typing import Any
 
 from undercroft.core.errors import CodeError
 
-LIMIT = 4.0
-"""Seconds of CPU time of an import, and seconds after which one that waits is ended."""
+LIMIT = 3.5
+"""Seconds without progress: of CPU time, or of time for an import that waits. A new module is progress, so that an
+import of large libraries may take longer."""
 
 CHECK_INTERVAL = 1.0
 IDLE_SHARE = 0.05
@@ -31,26 +33,41 @@ def import_limit(package: str) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
-    started, used = time.monotonic(), time.thread_time()
+    progress = _Progress()
 
     def interrupt(_signal: int, frame: FrameType | None) -> None:
-        cpu = time.thread_time() - used
-        if cpu >= LIMIT or cpu < IDLE_SHARE * (time.monotonic() - started):
+        if progress.has_stalled():
             raise _ImportTooSlow(_find_line(frame, package))
 
     previous = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT, CHECK_INTERVAL)
+    signal.setitimer(signal.ITIMER_REAL, CHECK_INTERVAL, CHECK_INTERVAL)
     try:
         yield
     except _ImportTooSlow as error:
         raise CodeError(
-            f"This import takes longer than {LIMIT:.0f} seconds. Move slow work into a function, or into `start` of "
-            "lifespan.py.",
+            "This line does not end, or takes longer than an import may. Move slow work into a function, or into "
+            "`start` of lifespan.py.",
             at=error.args[0],
         ) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+
+
+class _Progress:
+    """Times since the last module was imported."""
+
+    def __init__(self) -> None:
+        self._note()
+
+    def _note(self) -> None:
+        self._modules, self._started, self._used = len(sys.modules), time.monotonic(), time.thread_time()
+
+    def has_stalled(self) -> bool:
+        if len(sys.modules) != self._modules:
+            self._note()
+        seconds, cpu = time.monotonic() - self._started, time.thread_time() - self._used
+        return cpu >= LIMIT or (seconds >= LIMIT and cpu < IDLE_SHARE * seconds)
 
 
 def _find_line(frame: FrameType | None, package: str) -> Any:
