@@ -61,13 +61,20 @@ async def test_administrator_lists_and_revokes_sessions_of_a_user(ada: Registere
 async def test_session_list_runs_the_same_number_of_statements_for_any_length(
     ada: RegisteredUser, admin: AsyncClient, statements: StatementRecorder
 ) -> None:
-    path, costs = await user_path(ada), []
-    for _ in range(2):
-        await ada.sign_in_again()
-        await statements.clear()
-        await admin.get(f"{path}/sessions")
-        costs.append(len(await statements.get_all()))
-    assert costs[0] == costs[1]
+    path = await user_path(ada)
+
+    async def cost() -> int:
+        """The fewest statements of three requests: one may run while the times of last use are written."""
+        counts = []
+        for _ in range(3):
+            await statements.clear()
+            await admin.get(f"{path}/sessions")
+            counts.append(len(await statements.get_all()))
+        return min(counts)
+
+    before = await cost()
+    await ada.sign_in_again()
+    assert await cost() == before
 
 
 async def test_administrator_revokes_all_sessions_and_the_user_can_sign_in_again(
