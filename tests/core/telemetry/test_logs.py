@@ -1,3 +1,4 @@
+import gc
 import io
 import json
 import logging
@@ -24,6 +25,7 @@ def start() -> Iterator[Start]:
         settings.use(CoreSettings(environment=environment))
         settings.use(TelemetrySettings(**values))
         stream = io.StringIO()
+        gc.collect()  # asyncio logs unused errors of earlier tests when they are collected
         logs.configure(stream=stream)
 
         def read() -> str:

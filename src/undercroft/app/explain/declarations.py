@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -198,6 +199,7 @@ def _routes_where(app: Api, condition: Callable[[RouteInfo], bool]) -> list[str]
 
 def describe_errors(app: Api) -> Iterator[Description]:
     """Describe the errors with a code of their own, sorted by code."""
+    import_module("undercroft.app.connection_errors")  # which only the server imports otherwise
     for _ in get_registry().parts("errors"):
         pass
     disabled = tuple(f"undercroft.modules.{name}." for name in get_registry().disabled)
