@@ -15,7 +15,7 @@ SLOWEST = (
     *("devstack/test_dev", "jobs/test_supervision", "jobs/test_claims", "jobs/test_killed_workers"),
     *("app/test_pooler", "app/test_startup", "app/test_installed_extension", "core/db/test_downgrades"),
     *("testing/test_attack", "test_packaging", "cli/test_commands", "lint/test_check", "cli/test_failures"),
-    "scaffolding/test_new_extension",
+    *("scaffolding/test_new_extension", "cli/test_extension", "core/db/test_interrupted_migrations"),
     "modules/web/test_second_factor_in_chromium",
 )
 """Files that take half a minute, mostly waiting for a program. They are spread over the first half of the run: then
