@@ -294,12 +294,24 @@ def test_check_of_an_extension_that_cannot_be_imported_skips_the_other_rules(pro
     assert re.search(r"SKIPPED\s+tests\s+Fix `import` first.", result.out)
 
 
-def test_project_file_is_changed_if_only_it_has_the_list(project: Path, run: Run) -> None:
+@pytest.mark.parametrize(
+    "other", ['app_name = "Shop"', 'cors_origins = ["https://shop.example"]'], ids=["text", "list"]
+)
+def test_project_file_is_changed_if_only_it_has_the_list(other: str, project: Path, run: Run) -> None:
     file = project / "pyproject.toml"
-    text = '[project]\nname = "shop"\n\n[tool.undercroft]\napp_name = "Shop"\nenabled_extensions = {}  # ours\n'
+    text = f'[project]\nname = "shop"\n\n[tool.undercroft]\n{other}\nenabled_extensions = {{}}  # ours\n'
     file.write_text(text.format("[]"))
     assert "Enabled hotel in pyproject.toml." in run("extension", "enable", "hotel").out
     assert file.read_text() == text.format('["hotel"]')
     assert run("extension", "disable", "hotel").code == 0
     assert file.read_text() == text.format("[]")
+    assert not (project / ".env").exists()
+
+
+def test_list_that_only_a_person_can_change_is_named(project: Path, run: Run) -> None:
+    file = project / "pyproject.toml"
+    file.write_text(text := "[tool.undercroft]\nenabled_extensions = [\n    'hotel',  # rooms\n]\n")
+    refused = run("extension", "disable", "hotel")
+    assert (refused.code, "Set enabled_extensions = [] in [tool.undercroft] of" in refused.output) == (2, True)
+    assert file.read_text() == text
     assert not (project / ".env").exists()

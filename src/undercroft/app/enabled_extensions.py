@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,9 @@ NAME = "ENABLED_EXTENSIONS"
 _ASSIGNMENT = re.compile(
     rf"^(?P<name>[ \t]*(?:export[ \t]+)?{NAME}[ \t]*=)[^\r\n]*?(?P<comment>[ \t]+#[^\r\n]*)?(?=\r?$)", re.MULTILINE
 )
-_PROJECT_ITEM = re.compile(r"^\[tool\.undercroft\][^\[]*?^enabled_extensions[ \t]*=[ \t]*(\[[^\]]*\])", re.MULTILINE)
+PROJECT_TABLE, PROJECT_KEY = "[tool.undercroft]", "enabled_extensions"
+_PROJECT_TABLE = re.compile(rf"^{re.escape(PROJECT_TABLE)}[^\n]*\n(?P<items>(?:(?!\[)[^\n]*(?:\n|\Z))*)", re.MULTILINE)
+_PROJECT_ITEM = re.compile(rf"^({PROJECT_KEY}[ \t]*=[ \t]*)\[[^\]#]*\]", re.MULTILINE)
 
 
 def set_enabled(names: Sequence[str]) -> Path:
@@ -29,19 +32,43 @@ def set_enabled(names: Sequence[str]) -> Path:
         )
     path = env_file().resolve()
     text = _read(path)
-    project = _read(PROJECT_FILE)
-    if not _ASSIGNMENT.search(text) and (item := _PROJECT_ITEM.search(project)):
-        path, text = (
-            PROJECT_FILE.resolve(),
-            f"{project[: item.start(1)]}{json.dumps(list(names))}{project[item.end(1) :]}",
-        )
+    if not _ASSIGNMENT.search(text) and _parse_project(_read(PROJECT_FILE)) is not None:
+        path = PROJECT_FILE.resolve()
+        if not write_project_list(names):
+            raise ConfigurationError(f"Set {PROJECT_KEY} = {json.dumps(list(names))} in {PROJECT_TABLE} of {path}.")
     else:
-        text = _assign(text, names)
-    _replace(path, text)
+        _replace(path, _assign(text, names))
     reset()
     if load(CoreSettings).enabled_extensions != tuple(names):
         raise ConfigurationError(f"{path} sets {NAME} in an unusual way. Change it by hand.")
     return path
+
+
+def write_project_list(names: Sequence[str]) -> bool:
+    """Write the list to `pyproject.toml`. Returns False if the file has it in a form that only a person can change."""
+    changed = _assign_in_project(_read(PROJECT_FILE), json.dumps(list(names)))
+    if _parse_project(changed) != list(names):
+        return False
+    _replace(PROJECT_FILE.resolve(), changed)
+    return True
+
+
+def _parse_project(text: str) -> object:
+    """Return the value in `pyproject.toml`; None if there is none, or if the file is invalid."""
+    try:
+        return tomllib.loads(text)["tool"]["undercroft"][PROJECT_KEY]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _assign_in_project(text: str, value: str) -> str:
+    """Change the item, or add it. A result with the item twice is invalid, which the caller finds."""
+    table = _PROJECT_TABLE.search(text)
+    if table is None:
+        return f"{text.rstrip()}\n\n{PROJECT_TABLE}\n{PROJECT_KEY} = {value}\n"
+    start, items = table.start("items"), table["items"]
+    changed, found = _PROJECT_ITEM.subn(lambda item: f"{item[1]}{value}", items)
+    return f"{text[:start]}{changed if found else f'{PROJECT_KEY} = {value}{chr(10)}{items}'}{text[table.end() :]}"
 
 
 def _read(path: Path) -> str:

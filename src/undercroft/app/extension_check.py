@@ -167,7 +167,7 @@ def _check_readme(extension: LoadedModule) -> None:
 
 
 class _MigrationTrial(Struct, frozen=True):
-    """The schemas before, with and after the migrations of an extension."""
+    """Checks of the migrations of an extension that were run and reverted."""
 
     history: History
 

@@ -91,13 +91,13 @@ async def _delete_records(database: Database) -> int:
 
 
 async def find_live_workers(connection: asyncpg.Connection, prefix: str) -> list[str]:
-    """Return the hosts and processes of the live workers that run a task whose name begins with the prefix."""
+    """Return the hosts and processes of the live workers that run a task with this prefix in its name."""
     seconds = timedelta(seconds=load(JobsSettings).jobs_redelivery)
     return [row["name"] for row in await connection.fetch(LIVE_WORKERS, prefix, seconds)]
 
 
 async def delete_tasks(session: Session, prefix: str) -> int:
-    """Delete the schedules and all jobs of the tasks whose names begin with the prefix; returns the number of jobs."""
+    """Delete the schedules and all jobs of the tasks with this prefix in their names; returns the number of jobs."""
     connection = await session.raw()
     await get_engine().delete_tasks(connection, prefix)
     await connection.execute(DELETE_SCHEDULES, prefix)

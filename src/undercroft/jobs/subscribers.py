@@ -1,4 +1,4 @@
-"""Subscribers that run after the commit: each has a task, whose arguments are the fields of the event."""
+"""Subscribers that run after the commit: each has a task with the fields of the event as arguments."""
 
 import functools
 from collections.abc import Iterator

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 import undercroft
 from undercroft.app.discovery import find_modules, resources_of
+from undercroft.app.enabled_extensions import PROJECT_KEY, PROJECT_TABLE, write_project_list
 from undercroft.app.optional_modules import built_in_names
 from undercroft.core.crud.declaration import pluralize
 from undercroft.core.errors import ConfigurationError
@@ -23,8 +24,6 @@ from undercroft.scaffolding.rendering import render, write
 MAX_LENGTH = 20
 """Of the name of an extension and of an entity: names of constraints have at most 63 characters."""
 _IDENTIFIER = r"[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*"
-_TABLE = "[tool.undercroft]"
-_KEY = "enabled_extensions"
 
 
 class CreatedExtension(Struct, frozen=True):
@@ -148,40 +147,9 @@ def _check_class_name(noun: str, model: str, files: Mapping[str, str]) -> None:
 
 def _enable(name: str) -> str:
     """Add the extension to the project's file. Returns what remains to be done, empty if it is enabled."""
-
-    text = PROJECT_FILE.read_text(encoding="utf-8")
-    before = read_project_settings().get(_KEY, "")
-    overriding = read_environ().get(_KEY, "")
-    enabled = split_list(before)
-    changed = _add_to_list(text, name)
-    if _parse_enabled(changed) != [*enabled, name]:
-        return f'Enable it: add "{name}" to {_KEY} in {_TABLE} of {PROJECT_FILE}.'
-    new = PROJECT_FILE.with_name(f".{PROJECT_FILE}.new")
-    new.write_text(changed, encoding="utf-8")
-    new.replace(PROJECT_FILE)
+    before, overriding = read_project_settings().get(PROJECT_KEY, ""), read_environ().get(PROJECT_KEY, "")
+    if not write_project_list([*split_list(before), name]):
+        return f'Enable it: add "{name}" to {PROJECT_KEY} in {PROJECT_TABLE} of {PROJECT_FILE}.'
     if overriding != before and name not in split_list(overriding):
         return f"To enable it, add {name} to ENABLED_EXTENSIONS in .env or the environment, which takes precedence."
     return ""
-
-
-def _parse_enabled(text: str) -> object:
-    import tomllib
-
-    try:
-        return tomllib.loads(text)["tool"]["undercroft"][_KEY]
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _add_to_list(text: str, name: str) -> str:
-    """Return the project's file with the extension at the end of the list, everything else unchanged."""
-    header = re.search(rf"^{re.escape(_TABLE)}[^\n]*\n", text, re.MULTILINE)
-    if header is None:
-        return f'{text.rstrip()}\n\n{_TABLE}\n{_KEY} = ["{name}"]\n'
-    before, table = text[: header.end()], text[header.end() :]
-    found = re.search(rf"^{_KEY}\s*=\s*\[([^\]]*)\]", table, re.MULTILINE)
-    if found is None:
-        return f'{before}{_KEY} = ["{name}"]\n{table}'
-    items = found[1].rstrip().rstrip(",")
-    separator = ", " if items.strip() else ""
-    return f'{before}{table[: found.start(1)]}{items}{separator}"{name}"{table[found.end(1) :]}'

@@ -39,7 +39,7 @@ def describe_routes(app: Api) -> Iterator[Description]:
 
 
 def describe_route(route: BaseRoute, resource: type[Resource[Any]] | None = None) -> Description:
-    """Describe one route. `resource` is the one whose routes it belongs to."""
+    """Describe one route. `resource` is the resource that it was made from."""
     endpoint = getattr(route, "endpoint", None) or type(getattr(route, "app", route))
     info = get_info(route)
     facts: Facts = {

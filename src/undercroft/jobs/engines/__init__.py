@@ -103,7 +103,7 @@ class Engine(Protocol):
         ...
 
     async def delete_tasks(self, connection: asyncpg.Connection, prefix: str) -> None:
-        """Delete all messages and records of the tasks whose names begin with the prefix."""
+        """Delete all messages and records of the tasks with this prefix in their names."""
         ...
 
     async def listen(

@@ -35,7 +35,7 @@ async def _owners(session: Session, key: ApiKey) -> Sequence[UUID]:
 
 @subscribe(CredentialsRevoked)
 async def revoke_keys(session: Session, event: CredentialsRevoked) -> None:
-    """Delete the keys of a user whose credentials an attacker may know."""
+    """Delete the API keys of a user whose credentials may be compromised."""
     event.counts["keys_revoked"] = await ApiKeyRepository(session).delete_for_user(event.user_id)
 
 

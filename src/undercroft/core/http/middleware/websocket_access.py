@@ -15,8 +15,8 @@ class WebSocketAccess:
     the message, and the connection is closed with 1008.
     """
 
-    def __init__(self, websocket: ASGIApp) -> None:
-        self.app = websocket
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def receive_verified() -> Message:
