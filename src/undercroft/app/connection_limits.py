@@ -192,12 +192,18 @@ class LimitedProtocol(HttpToolsProtocol):
         while data and not (self._refused or self.transport.is_closing()):
             began_in_head = self._in_headers
             room = MAX_HEADER_BYTES - self._header_bytes if began_in_head else MAX_HEADER_BYTES
-            part, data = data[:room], data[room:]
+            part, data = (data, b"") if len(data) <= room else (data[:room], data[room:])
             super().data_received(part)
             if self._in_headers:
-                self._header_bytes = self._header_bytes + len(part) if began_in_head else len(part)
-                if self._header_bytes >= MAX_HEADER_BYTES:
-                    self._refuse(HeadersTooLarge())
+                self._continue_head(len(part), is_new=not began_in_head)
+
+    def _continue_head(self, size: int, *, is_new: bool) -> None:
+        """Count the bytes of an incomplete head. Its time began with the first of them."""
+        self._header_bytes = size if is_new else self._header_bytes + size
+        if self._header_bytes >= MAX_HEADER_BYTES:
+            self._refuse(HeadersTooLarge())
+        elif is_new and not self._has_active_request:
+            self._start_timeout(HEADER_TIMEOUT)
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
@@ -205,8 +211,6 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_headers = True
         self._header_bytes = 0
-        if not self._has_active_request:
-            self._start_timeout(HEADER_TIMEOUT)
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
@@ -223,15 +227,23 @@ class LimitedProtocol(HttpToolsProtocol):
             self._start_timeout(self.timeout_keep_alive)
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.flow.write_paused or self._has_active_request:
-            return
+        """Start the next request of the pipeline, or wait for one, without the timer of the base class."""
+        self.server_state.total_requests += 1
         if self.transport.is_closing():
-            self._start_timeout(WRITE_TIMEOUT)
+            self._await_client(WRITE_TIMEOUT)
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
         elif self._in_headers or self.cycle.more_body:
-            self._start_timeout(HEADER_TIMEOUT)
+            self._await_client(HEADER_TIMEOUT)
         else:
-            self._start_timeout(self.timeout_keep_alive)
+            self._await_client(self.timeout_keep_alive)
+
+    def _await_client(self, seconds: float) -> None:
+        """Start a timeout, unless a longer one for the rest of the response is running."""
+        if not self.flow.write_paused:
+            self._start_timeout(seconds)
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -33,7 +33,10 @@ _SIGNS = ("@", "=", "uc_", "eyJ", "earer", "asic", "EARER", "ASIC", "[param")
 
 def looks_clean(text: str) -> bool:
     """Whether the text contains nothing that `clean_text` could redact."""
-    return not any(sign in text for sign in _SIGNS)
+    for sign in _SIGNS:  # noqa: SIM110 - called for every request; a generator would take twice as long
+        if sign in text:
+            return False
+    return True
 
 
 def clean_text(text: str) -> str:
