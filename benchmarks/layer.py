@@ -68,7 +68,7 @@ def _scope(path: str, app: Any) -> Scope:
         "headers": [(b"host", b"127.0.0.1"), (b"user-agent", b"benchmark"), (b"accept", b"*/*")],
         "client": ("127.0.0.1", 50000),
         "server": ("127.0.0.1", 80),
-        "state": {"request_headers": {}},
+        "state": {"request_headers": {}, "response_headers": []},
         "app": app,
     }
 

@@ -22,6 +22,11 @@ class BookingRead(BookingBase):
     booked_by: UUID | None = Field(description="User who booked the room; null if the account was deleted.")
 
 
+class UpcomingBookings(Schema):
+    items: list[BookingRead] = Field(description="Bookings that have not ended yet, the next one first.")
+    is_free: bool = Field(description="Whether the room is not booked now.")
+
+
 class OpeningHours(Schema):
     opens: int = Field(description="Hour of the day in UTC.")
     closes: int = Field(description="Hour of the day in UTC.")

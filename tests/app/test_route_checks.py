@@ -1,5 +1,6 @@
 """Checks of route declarations at startup."""
 
+from datetime import date
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from undercroft.app.registry import get_registry
 from undercroft.app.route_checks import check_routes, find_routers
 from undercroft.core.errors import CodeError
-from undercroft.core.http import Exempt, Router, Surface, declaration, declare, depends_on
+from undercroft.core.http import Deprecation, Exempt, Router, Surface, declaration, declare, depends_on
 from undercroft.core.http.guards import current_principal
 
 READS: Any = {"audit": Exempt("It only reads.")}
@@ -54,6 +55,9 @@ def test_route_on_a_guarded_surface_that_no_router_made_is_refused(surface: str,
         Mount("/api/v1", FastAPI()),
         Mount("/api/v1/app", FastAPI()),
         Route("/api/{version}/app/secrets", endpoint),
+        Route("/api/v2/app/secrets", endpoint),
+        Route("/api/v2{rest:path}", endpoint),
+        Route("/api/v3/{surface}/secrets", endpoint),
         APIRoute("/api/v1/{surface}/secrets", endpoint),
         WebSocketRoute("/api/v1/app/live", endpoint),
         APIWebSocketRoute("/api/v1/app/live", endpoint),
@@ -172,3 +176,15 @@ def test_plain_router_on_the_app_surface_declares_its_permission() -> None:
     declared = APIRouter(dependencies=[declaration(permission="projects:read")])
     declared.get("/x")(endpoint)
     check_routes(find_routers(make_module(plain=declared))[0].routes, complete=True)
+
+
+def test_route_that_replaces_an_older_one_states_its_deprecation() -> None:
+    get_registry().load()
+    old, new = Router(surface="public", prefix="/rooms"), Router(surface="public", prefix="/rooms", version=2)
+    old.get("/{room_id}")(endpoint)
+    new.get("/{key}")(endpoint)
+    with pytest.raises(CodeError, match=r"GET /api/v2/public/rooms/{key} replaces GET /api/v1/public/rooms/{room_id}"):
+        check_routes([*old.routes, *new.routes], complete=True)
+    stated = Router(surface="public", prefix="/rooms", version=2, supersedes=Deprecation(since=date(2026, 12, 1)))
+    stated.get("/{key}")(endpoint)
+    check_routes([*old.routes, *stated.routes], complete=True)

@@ -61,6 +61,8 @@ def test_openapi_prints_the_schema_or_writes_it_to_a_file(tmp_path: Path) -> Non
     printed = json.loads(successful_output(run_command("openapi", folder=tmp_path)))
     successful_output(run_command("openapi", "--out", "api.json", folder=tmp_path))
     assert printed["openapi"].startswith("3.1")
+    refused = run_command("openapi", "--version", "2", folder=tmp_path)
+    assert (refused.code, "The API has no version 2. Versions: 1." in refused.err) == (2, True)
     assert "Everything has a description" in successful_output(run_command("openapi", "--check", folder=tmp_path))
     assert json.loads((tmp_path / "api.json").read_text()) == printed
 

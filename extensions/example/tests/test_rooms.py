@@ -45,6 +45,30 @@ async def test_canceled_booking_frees_the_room(user: AsyncClient, room: dict[str
     assert (await book(user, room, 9, 11)).status_code == 201
 
 
+async def test_changed_route_is_served_beside_the_deprecated_one(user: AsyncClient, room: dict[str, Any]) -> None:
+    booking = (await book(user, room, 9, 11)).json()
+    old = await user.get(f"{APP}/rooms/{room['id']}/bookings")
+    assert (old.json(), old.headers["x-api-version"]) == ([booking], "1")
+    assert (old.headers["deprecation"], old.headers["sunset"]) == ("@1796083200", "Wed, 01 Dec 2027 00:00:00 GMT")
+    successor = old.headers["link"].rpartition("<")[2].partition(">")[0]
+    new = await user.get(successor)
+    assert (new.json(), new.headers["x-api-version"]) == ({"items": [booking], "is_free": True}, "2")
+    assert "deprecation" not in new.headers
+
+
+async def test_unchanged_routes_are_served_in_the_new_version(
+    client: AsyncClient, user: AsyncClient, room: dict[str, Any]
+) -> None:
+    v2 = APP.replace("v1", "v2")
+    created = await user.post(f"{v2}/rooms", json={"name": "Garden", "seats": 4}, headers={"Idempotency-Key": "one"})
+    assert created.headers["location"] == f"{v2}/rooms/{created.json()['id']}"
+    replayed = await user.post(f"{v2}/rooms", json={"name": "Garden", "seats": 4}, headers={"Idempotency-Key": "one"})
+    assert (replayed.headers["idempotency-replayed"], replayed.json()) == ("true", created.json())
+    assert [each["name"] for each in (await user.get(f"{v2}/rooms?sort=name")).json()["items"]] == ["Garden", "Library"]
+    assert (await client.get(f"{v2}/rooms")).status_code == 401
+    assert (await client.get(f"{v2}/rooms/{room['id']}/bookings")).status_code == 401
+
+
 async def test_calendar_of_a_plain_router_is_guarded(
     client: AsyncClient, user: AsyncClient, room: dict[str, Any]
 ) -> None:

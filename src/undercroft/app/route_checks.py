@@ -1,7 +1,7 @@
 """Checks of route declarations at startup."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import cache
 from types import ModuleType
@@ -23,6 +23,7 @@ from undercroft.core.http.limits import get_rate_limit_rule, get_rate_names
 from undercroft.core.http.route_info import WEBSOCKET
 from undercroft.core.http.same_site import SAFE_METHODS
 from undercroft.core.http.tags import described_tags
+from undercroft.core.http.versions import superseded, with_version
 
 _TAG_SIMILARITY = 0.85
 """Minimum similarity ratio at which an unknown tag is treated as a misspelled one."""
@@ -75,6 +76,7 @@ def check_routes(routes: Iterable[BaseRoute], *, complete: bool) -> None:
     tags = set(described_tags(api_routes))
     if complete:
         _check_distinct(api_routes)
+        _check_superseded(routes)
     for route in routes:
         _check_guard(route)
         _check_audit(route)
@@ -102,8 +104,8 @@ def check_paths(built_in: Iterable[BaseRoute], routes: Iterable[BaseRoute]) -> N
 
 
 def _pattern(route: Route | WebSocketRoute) -> str:
-    """The path with the same name for all parameters."""
-    return re.sub(r"{\w+}", "{}", route.path_format)
+    """The path in version 1, with the same name for all parameters."""
+    return re.sub(r"{\w+}", "{}", with_version(route.path_format, 1))
 
 
 def _check_distinct(routes: Iterable[APIRoute]) -> None:
@@ -114,6 +116,17 @@ def _check_distinct(routes: Iterable[APIRoute]) -> None:
                 message = f"{method} {route.path} is declared twice; only the first is served. Remove one of them."
                 raise CodeError(message, at=route.endpoint)
             seen.add((method, route.path))
+
+
+def _check_superseded(routes: Sequence[BaseRoute]) -> None:
+    """Raise `CodeError` for a route that replaces an older one without stating since when that is deprecated."""
+    for older, newer in superseded(routes):
+        if get_info(newer).supersedes is None:
+            raise CodeError(
+                f"{_title(newer)} replaces {_title(older)}. State on its router since when the older one is "
+                "deprecated, and when it may be removed: supersedes=Deprecation(since=date(…), sunset=date(…)).",
+                at=_function(newer),
+            )
 
 
 def _check_tags(route: APIRoute, known: set[str]) -> None:
@@ -133,8 +146,9 @@ def _check_guard(route: BaseRoute) -> None:
     if path is None:
         message = f"A {type(route).__name__} serves any path without access control. Mount its application at a path."
         raise CodeError(message, at=_function(route))
+    first = re.sub(r"^/api/v\d+(?=[/{]|$)", "/api/v1", path)  # every version has the same surfaces
     for surface in (Surface.APP, Surface.ADMIN, Surface.AUTH):
-        if _may_serve(route, path, f"{surface.prefix}/") and get_info(route).surface is not surface:
+        if _may_serve(route, first, f"{surface.prefix}/") and get_info(route).surface is not surface:
             raise CodeError(
                 f'{_title(route)} has no access control. Add it by a method of Router(surface="{surface}"), or include '
                 "its APIRouter in one.",

@@ -18,6 +18,7 @@ from undercroft.core.db.errors import DatabaseUnavailable
 from undercroft.core.http import Audit, Exempt, get_info
 from undercroft.core.http.middleware.request_log import RequestLog
 from undercroft.core.http.same_site import SAFE_METHODS
+from undercroft.core.http.versions import list_versions, served_at
 
 ANY_ACTION = "*"
 AUDITED, COVERED = "audited", "covered"
@@ -69,7 +70,9 @@ def record_requests() -> Iterator[list[RecordedRequest]]:
 
 def declared_audits(app: Starlette) -> dict[str, Audit | Exempt | None]:
     """What the unsafe routes of an application declare, by method and path. A mounted application is one route."""
-    return {f"{method} {path}": get_info(route).audit for route in app.router.routes for method, path in _unsafe(route)}
+    routes = app.router.routes
+    served = (route for version in list_versions(routes) for route in served_at(routes, version))
+    return {f"{method} {path}": get_info(route).audit for route in served for method, path in _unsafe(route)}
 
 
 def _unsafe(route: BaseRoute) -> Iterator[tuple[str, str]]:

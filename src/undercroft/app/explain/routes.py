@@ -25,6 +25,7 @@ from undercroft.core.http.dispatcher import Dispatcher
 from undercroft.core.http.idempotency import get_idempotency_mode, is_secret
 from undercroft.core.http.limits import get_rate_limit_rule, get_rates
 from undercroft.core.http.route_info import WEBSOCKET
+from undercroft.core.http.versions import with_version
 from undercroft.core.telemetry.origin import locate
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", WEBSOCKET, "MOUNT")
@@ -44,6 +45,7 @@ def describe_route(route: BaseRoute, resource: type[Resource[Any]] | None = None
     info = get_info(route)
     facts: Facts = {
         "module": owner_of(resource or endpoint),
+        **_version(route, info),
         "resource": [refer(resource)] if resource else None,
         "access": None if info.permission or info.role else _access(route),
         **_guards(info),
@@ -138,6 +140,15 @@ def _describe_step_up(info: RouteInfo) -> str:
         case Exempt(reason=reason):
             return f"not required: {reason}"
     return "required" if info.step_up else "not required"
+
+
+def _version(route: BaseRoute, info: RouteInfo) -> Facts:
+    """The version of a route that is not of version 1, and what replaces a deprecated one."""
+    successor = with_version(_path(route), info.successor) if info.successor else None
+    return {
+        "api_version": info.version if info.version > 1 else None,
+        "deprecated": info.deprecation.describe(successor) if info.deprecation else None,
+    }
 
 
 def _limits(route: BaseRoute) -> Facts:

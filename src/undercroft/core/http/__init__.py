@@ -12,11 +12,13 @@ from undercroft.core.http.route_info import Audit, Exempt, RouteInfo, Surface, W
 from undercroft.core.http.router import Router
 from undercroft.core.http.router_options import declaration
 from undercroft.core.http.tags import Tag
+from undercroft.core.http.versions import Deprecation
 
 __all__ = [
     "Action",
     "Audit",
     "CurrentPrincipal",
+    "Deprecation",
     "Exempt",
     "IfMatch",
     "InvalidCursor",

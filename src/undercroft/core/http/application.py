@@ -12,7 +12,7 @@ from starlette.middleware.base import BaseHTTPMiddleware  # undercroft: allow mi
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute, compile_path
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from undercroft.core.cache import Cache, RedisSettings
@@ -28,6 +28,7 @@ from undercroft.core.http.route_info import Surface, get_info
 from undercroft.core.http.router import Router
 from undercroft.core.http.router_options import IncludeOptions, split_options
 from undercroft.core.http.stack import stack
+from undercroft.core.http.versions import deprecate_superseded, list_versions, move_route
 from undercroft.core.settings import CoreSettings, load
 
 R = TypeVar("R", bound=BaseRoute)
@@ -44,12 +45,11 @@ failed authentications count."""
 
 def mount_route(route: R, mount: str) -> R:
     """Return a copy of a route with a path inserted after the prefix of its surface."""
-    mounted: Any = copy(route)
+    mounted = copy(route)
     if mount and isinstance(mounted, (Route, WebSocketRoute)):
-        prefix = get_info(route).surface.prefix
-        mounted.path = f"{prefix}{mount}{mounted.path.removeprefix(prefix)}"
-        mounted.path_regex, mounted.path_format, mounted.param_convertors = compile_path(mounted.path)
-    return mounted  # type: ignore[no-any-return]
+        prefix = get_info(route).prefix
+        move_route(mounted, f"{prefix}{mount}{mounted.path.removeprefix(prefix)}")
+    return mounted
 
 
 class Api(FastAPI):
@@ -86,6 +86,8 @@ class Api(FastAPI):
         cache = self.context.add(Cache, Cache(redis) if cache is None else cache)
         self.context.add(Limiter, Limiter(cache))
         self.context.add(Api, self)
+        self._documents: dict[int, dict[str, Any]] = {}
+        self._documented: int | None = None
         self.router.routes.extend([*builtin_routes.routes(), *assets.routes()])
 
     def add(self, routers: Iterable[APIRouter], *, mount: str = "") -> None:
@@ -95,6 +97,7 @@ class Api(FastAPI):
         """
         for router in routers:
             self.router.routes.extend(self._copy_route(route, mount) for route in router.routes)
+        deprecate_superseded(self.router.routes)
         mark_routes_changed(self.router)
 
     def _copy_route(self, route: BaseRoute, mount: str) -> BaseRoute:
@@ -123,10 +126,10 @@ class Api(FastAPI):
     def include_router(self, router: APIRouter, **options: Unpack[IncludeOptions]) -> None:
         """Add the routes that a router has now, as a router of its surface does; a plain one belongs to `root`."""
         surface = router.surface if isinstance(router, Router) else Surface.ROOT
-        outer = Router(surface=surface, include_in_schema=True)
+        outer = Router(surface=surface, version=getattr(router, "version", 1), include_in_schema=True)
         declared, others = split_options(options)
         for included in include(self.router, router, others):
-            outer.add_included(included, surface.prefix, declared)
+            outer.add_included(included, outer.base, declared)
         self.add([outer])
 
     def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
@@ -176,16 +179,22 @@ class Api(FastAPI):
             app = middleware_class(app, *args, **kwargs)
         return ErrorHandler(app, unexpected)
 
-    def openapi(self) -> dict[str, Any]:
-        """The OpenAPI 3.1 document, cached until routes are added."""
-        version = routes_version(self.router)
-        if self.openapi_schema is None or self._openapi_routes_version != version:
+    @property
+    def versions(self) -> list[int]:
+        """The versions of the API that the application serves."""
+        return list_versions(self.routes)
+
+    def openapi(self, version: int = 1) -> dict[str, Any]:
+        """The OpenAPI 3.1 document of a version, cached until routes are added. Raises `ApiVersionNotFound`."""
+        state = routes_version(self.router)
+        if self._documented != state:
+            self._documents, self._documented = {}, state
+        if version not in self._documents:
             from undercroft.core.http.openapi.document import build_openapi
 
             with use_context(self.context):
-                self.openapi_schema = build_openapi(self)
-            self._openapi_routes_version = version
-        return self.openapi_schema
+                self._documents[version] = build_openapi(self, version)
+        return self._documents[version]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         token = CURRENT.set(self.context)  # not `use_context`, which takes a microsecond longer

@@ -1,10 +1,11 @@
-"""Routes of every application: Scalar at `/docs`, without requests to third parties, the schema at `/openapi.json`, and
-`/metrics` for the operator.
+"""Routes of every application: Scalar at `/docs`, without requests to third parties, the schema of each version of the
+API at `/openapi/v1.json`, that of version 1 also at `/openapi.json`, and `/metrics` for the operator.
 """
 
 import hmac
 import json
-from typing import TYPE_CHECKING, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from undercroft.core.http.application import Api
 
 CONFIGURATION = {
-    "url": "/openapi.json",
     "theme": "default",
     "withDefaultFonts": False,
     "telemetry": False,
@@ -58,10 +58,17 @@ async def _docs(request: Request) -> Response:
         "docs.html",
         csp=csp,
         headers={"Cache-Control": "no-cache"},
-        configuration=json.dumps(CONFIGURATION),
+        configuration=json.dumps({**CONFIGURATION, **_documents(cast("Api", request.app).versions)}),
         scalar=asset_url(CORE_ASSETS / "scalar" / "scalar.js.gz"),
         start=asset_url(CORE_ASSETS / "docs.js"),
     )
+
+
+def _documents(versions: Sequence[int]) -> dict[str, Any]:
+    """The documents that the page shows. It lets the reader choose if there are several."""
+    if len(versions) == 1:
+        return {"url": "/openapi.json"}
+    return {"sources": [{"title": f"Version {each}", "url": f"/openapi/v{each}.json"} for each in versions]}
 
 
 async def _metrics(request: Request) -> Response:
@@ -90,20 +97,21 @@ def _is_local(request: Request) -> bool:
 
 
 def routes() -> list[Route]:
-    """The routes; the schema is encoded again only when the routes of the application change."""
-    encoded: tuple[object, bytes, str] = (None, b"", "")
+    """The routes; a schema is encoded again only when the routes of the application change."""
+    encoded: dict[int, tuple[object, bytes, str]] = {}
 
     async def openapi(request: Request) -> Response:
-        nonlocal encoded
-        document = cast("Api", request.app).openapi()
-        if document is not encoded[0]:
+        version = request.path_params.get("version", 1)
+        document = cast("Api", request.app).openapi(version)
+        if version not in encoded or document is not encoded[version][0]:
             body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-            encoded = (document, body, weak_etag(body))
-        headers = {"ETag": encoded[2], "Cache-Control": "no-cache"}
-        return Response(encoded[1], media_type="application/json", headers=headers)
+            encoded[version] = (document, body, weak_etag(body))
+        _, body, tag = encoded[version]
+        return Response(body, media_type="application/json", headers={"ETag": tag, "Cache-Control": "no-cache"})
 
     return [
         Route("/docs", _docs, include_in_schema=False),
         Route("/openapi.json", openapi, include_in_schema=False),
+        Route("/openapi/v{version:int}.json", openapi, include_in_schema=False),
         declare(Route("/metrics", _metrics, include_in_schema=False), limit=None),
     ]

@@ -10,11 +10,13 @@ A path without parameters is found by one lookup, a path with parameters by its 
 - 405 has an `Allow` header with every method of the path, over all routes that share it.
 - A path that exists only with or only without a trailing slash redirects to it (307), with its query; a superfluous
   slash is 404 under `/api/`.
+- Each version of the API has the paths of its routes and of the unchanged ones of older versions; see `versions`.
 - Paths are matched decoded, as the server passes them; a `%2F` is a slash and separates segments.
 """
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
@@ -31,6 +33,18 @@ from undercroft.core.http.conditional import NotModified
 from undercroft.core.http.lazy_route import LazyRoute
 from undercroft.core.http.limits import RateLimitRule, count_failure, enforce, get_rate_limit_rule
 from undercroft.core.http.plain_route import plain_app
+from undercroft.core.http.route_info import get_info
+from undercroft.core.http.versions import (
+    ApiVersionNotFound,
+    Deprecation,
+    Header,
+    choose_version,
+    deprecation_headers,
+    list_versions,
+    require_version,
+    served_at,
+    version_headers,
+)
 
 API = "/api/"
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
@@ -42,6 +56,8 @@ class RouteEntry(Struct, dict=True):
     route: Route
     rule: RateLimitRule | None
     template: str
+    headers: Sequence[Header]
+    deprecation: Deprecation | None
 
     @cached_property
     def app(self) -> ASGIApp:
@@ -55,6 +71,7 @@ class PathEntry(Struct):
     """One path with its methods."""
 
     route: Route
+    headers: Sequence[Header] = ()
     methods: dict[str, RouteEntry] = field(default_factory=dict)
 
     def find(self, method: str) -> RouteEntry | None:
@@ -82,14 +99,15 @@ class Dispatcher:
         self._dynamic: dict[str, list[PathEntry]] = {}
         self._others: list[tuple[Any, RateLimitRule | None]] = []
         self._sets_body_limits = False
+        self._versions: Sequence[int] = (1,)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if len(self._routes) != self._size:
             self._build()
+        path = self._choose_path(scope)
         if scope["type"] != "http":
             await self._dispatch_other(scope, receive, send)
             return
-        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
         method = scope["method"]
         allowed: set[str] = set()
         for known, parameters in self._candidates(path):
@@ -99,7 +117,9 @@ class Dispatcher:
                 return
             scope["state"]["route_template"] = known.route.path_format
             allowed.update(known.methods)
+            refused = known.headers
         if allowed:
+            scope["state"]["response_headers"] += refused
             await _refuse_method(allowed, method, send)
         else:
             await self._dispatch_other(scope, receive, send)
@@ -120,10 +140,20 @@ class Dispatcher:
             self._build()
         if not self._sets_body_limits:
             return None
-        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+        try:
+            path = self._choose_path(scope)
+        except ApiVersionNotFound:  # reported when the request is dispatched
+            return None
         found = (known.find(scope["method"]) for known, _ in self._candidates(path))
         entry = next(filter(None, found), None)
         return getattr(entry.route, "max_body_size", None) if entry else None
+
+    def _choose_path(self, scope: Scope) -> str:
+        """The path of a request, in the version that its headers name. Raises `ApiVersionNotFound`."""
+        headers = scope["state"]["request_headers"]
+        if b"x-api-version" in headers or b"accept-version" in headers:
+            choose_version(scope, self._versions)
+        return get_route_path(scope) if scope.get("root_path") else scope["path"]
 
     def _candidates(self, path: str) -> Iterator[tuple[PathEntry, dict[str, Any]]]:
         known = self._static.get(path)
@@ -154,6 +184,7 @@ class Dispatcher:
         if (location := self._other_slash(scope)) is not None:
             await RedirectResponse(location)(scope, receive, send)
             return
+        require_version(get_route_path(scope), self._versions)
         raise HTTPException(404)
 
     def _other_slash(self, scope: Scope) -> str | None:
@@ -179,8 +210,9 @@ class Dispatcher:
 
     def _build(self) -> None:
         self._static, self._dynamic, self._others = {}, {}, []
+        self._versions = list_versions(self._routes)
         known: dict[str, PathEntry] = {}
-        for route in self._routes:
+        for route in chain.from_iterable(served_at(self._routes, version) for version in self._versions):
             if isinstance(route, Route):
                 self._add(route, known)
             else:
@@ -191,13 +223,14 @@ class Dispatcher:
     def _add(self, route: Route, known: dict[str, PathEntry]) -> None:
         path = known.get(route.path)
         if path is None:
-            path = known[route.path] = PathEntry(route)
+            path = known[route.path] = PathEntry(route, version_headers(route.path, self._versions))
             if "{" in route.path:
                 prefix = route.path.partition("{")[0]
                 self._dynamic.setdefault(prefix[: prefix.rfind("/") + 1], []).append(path)
             else:
                 self._static[route.path_format] = path
-        entry = RouteEntry(route, get_rate_limit_rule(route), route.path_format)
+        rule, deprecation = get_rate_limit_rule(route), get_info(route).deprecation
+        entry = RouteEntry(route, rule, route.path_format, path.headers, deprecation)
         methods = route.methods or METHODS
         for method in methods:
             if method != "HEAD" or "GET" not in methods:
@@ -211,6 +244,9 @@ async def _call_route(
     scope["endpoint"] = entry.route.endpoint
     scope["path_params"] = parameters
     scope["state"]["route_template"] = entry.template
+    scope["state"]["response_headers"] += entry.headers
+    if entry.deprecation is not None:
+        scope["state"]["response_headers"] += deprecation_headers(entry.route, scope)
     if TELEMETRY in scope:
         select_route(scope, entry.template)
     if scope["method"] == "HEAD":

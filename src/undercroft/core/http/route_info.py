@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 from undercroft.core.auth.principal import PlatformRole
 from undercroft.core.errors import AppError, CodeError
 from undercroft.core.http.same_site import SAFE_METHODS
+from undercroft.core.http.versions import Deprecation
 
 R = TypeVar("R", bound=BaseRoute)
 
@@ -29,7 +30,12 @@ class Surface(StrEnum):
 
     @property
     def prefix(self) -> str:
-        return "" if self is Surface.ROOT else f"/api/v1/{self.value}"
+        """The prefix of the routes of version 1."""
+        return self.prefix_at(1)
+
+    def prefix_at(self, version: int) -> str:
+        """The prefix of the routes of a version."""
+        return "" if self is Surface.ROOT else f"/api/v{version}/{self.value}"
 
 
 class Exempt(Struct, frozen=True):
@@ -102,6 +108,8 @@ class InfoOptions(TypedDict, total=False):
     - `audit`: the action of the entry that a success records, `Audit(…)`, or `Exempt("…")`.
     - `any_host`: whether the route accepts every Host header, for load balancers that use the IP address.
     - `errors`: the errors to document.
+    - `supersedes`: on a router with a `version`, when the route of the older version at the same path was deprecated.
+    - `deprecation`: when the route itself was deprecated, if nothing replaces it.
     """
 
     permission: str
@@ -118,6 +126,8 @@ class InfoOptions(TypedDict, total=False):
     audit: str | Audit | Exempt
     any_host: bool
     errors: tuple[type[AppError], ...]
+    supersedes: Deprecation
+    deprecation: Deprecation
 
 
 WEBSOCKET = "WEBSOCKET"
@@ -128,7 +138,10 @@ SURFACE_RATE = ""
 
 
 class RouteInfo(Struct, frozen=True, kw_only=True):
-    """What is true of a route; `InfoOptions` explains the fields. `changes_data` is true for unsafe methods."""
+    """What is true of a route; `InfoOptions` explains the fields. `changes_data` is true for unsafe methods.
+
+    `version` is the one of its router, and `successor` that of the route that supersedes it.
+    """
 
     surface: Surface
     changes_data: bool = True
@@ -146,6 +159,15 @@ class RouteInfo(Struct, frozen=True, kw_only=True):
     audit: Audit | Exempt | None = None
     any_host: bool = False
     errors: tuple[type[AppError], ...] = ()
+    version: int = 1
+    supersedes: Deprecation | None = None
+    deprecation: Deprecation | None = None
+    successor: int | None = None
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of its surface in its version."""
+        return self.surface.prefix_at(self.version)
 
     @property
     def uses_current_team(self) -> bool:
@@ -179,10 +201,12 @@ def declare(route: R, **options: Unpack[InfoOptions]) -> R:
 
 
 def build_info(
-    surface: Surface, methods: Iterable[str], options: Mapping[str, Any], *, path: str = "", at: Any
+    surface: Surface, methods: Iterable[str], options: Mapping[str, Any], *, path: str = "", version: int = 1, at: Any
 ) -> RouteInfo:
     """The declaration with these options. Raises `CodeError` for an option that the surface does not enforce."""
     _check_options(surface, options, path, at)
+    if version == 1 and "supersedes" in options:
+        raise CodeError(f"{path}: supersedes has no effect without a version. Add version=2 to its router.", at=at)
     audit = options.get("audit")
     api_keys = options.get("api_keys", surface is not Surface.AUTH)
     changes_data = not SAFE_METHODS.issuperset(methods)
@@ -191,6 +215,7 @@ def build_info(
         **{
             **options,
             "surface": surface,
+            "version": version,
             "changes_data": changes_data,
             "team_independent": options.get("team_independent", False) or surface is not Surface.APP,
             "role": options.get("role", PlatformRole.ADMIN if surface is Surface.ADMIN else None),

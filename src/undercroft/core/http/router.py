@@ -54,18 +54,29 @@ class Router(APIRouter):
 
     `root` is for pages and well-known documents outside `/api`; its routes are not in the OpenAPI schema unless the
     router sets `include_in_schema=True`.
+
+    `version=2` declares changed routes at `/api/v2`; see `core.http.versions`.
     """
 
     def __init__(
-        self, *, surface: str, prefix: str = "", tag: str | None = None, **options: Unpack[RouterOptions]
+        self,
+        *,
+        surface: str,
+        prefix: str = "",
+        tag: str | None = None,
+        version: int = 1,
+        **options: Unpack[RouterOptions],
     ) -> None:
-        self.surface = Surface(surface)
+        self.surface, self.version = Surface(surface), version
+        self.base = self.surface.prefix_at(version)
+        if version < 1 or (version > 1 and self.surface is Surface.ROOT):
+            raise CodeError(f"Router({prefix!r}) cannot have the version {version}.", at=type(self))
         self.included: list[APIRouter] = []
         declared, others = split_options(options)
         given, dependencies = split_declarations(others.pop("dependencies", None) or ())
         self.declared = combine_options(declared, given)
         super().__init__(
-            prefix=self.surface.prefix + prefix,
+            prefix=self.base + prefix,
             tags=[tag] if tag else None,
             dependencies=[*_GUARDS.get(self.surface, ()), *dependencies],
             route_class=lazy_route_class(others.pop("route_class", APIRoute)),
@@ -218,7 +229,7 @@ class Router(APIRouter):
         self._require_includable(source, included.path)
         path = included.path.removeprefix(prefix)
         if hasattr(source, "declared"):
-            path = path.replace(self.surface.prefix, "", 1)
+            path = path.replace(self.base, "", 1)
             outer = {name: value for name, value in outer.items() if name not in _LOOSENING}
         given, dependencies = split_declarations(getattr(included.effective, "dependencies", ()))
         declared = combine_options(combine_options(outer, given), getattr(source, "declared", {}))
@@ -257,18 +268,21 @@ class Router(APIRouter):
             options["form_limits"] = limits
 
     def _build_info(self, path: str, endpoint: Any, methods: Any, declared: Mapping[str, Any]) -> RouteInfo:
-        return build_info(self.surface, methods, declared, path=path, at=endpoint)
+        return build_info(self.surface, methods, declared, path=path, version=self.version, at=endpoint)
 
     def _require_includable(self, route: BaseRoute, path: str) -> None:
         """Raise `CodeError` if this router cannot include a route: it would have no guard, or another one."""
         if not isinstance(route, (Route, WebSocketRoute, Mount)):
             at = getattr(route, "app", None)
             raise CodeError(f"{path} is a {type(route).__name__}, which a Router cannot include.", at=at)
-        surface = get_info(route).surface if hasattr(route, "declared") else self.surface
-        if surface is not self.surface:
+        info = get_info(route) if hasattr(route, "declared") else None
+        surface, version = (info.surface, info.version) if info else (self.surface, self.version)
+        if (surface, version) != (self.surface, self.version):
+            differs = surface is not self.surface
+            given = f"surface {surface}" if differs else f"version {version}"
             raise CodeError(
-                f"{path} belongs to the surface {surface} and cannot be included in one of {self.surface}. "
-                "Export its router beside the other one.",
+                f"{path} belongs to the {given} and cannot be included in one of "
+                f"{self.surface if differs else self.version}. Export its router beside the other one.",
                 at=getattr(route, "endpoint", None),
             )
 

@@ -1,19 +1,21 @@
 """The operations of an application and the IDs in their parameters."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from pydantic import TypeAdapter
+from starlette.routing import BaseRoute
 
 from undercroft.app.registry import Registry
-from undercroft.core.http import Surface, depends_on, path_parameter_types
+from undercroft.core.http import Surface, depends_on, get_info, path_parameter_types
 from undercroft.core.http._fastapi import query_fields
 from undercroft.core.http.application import Api
 from undercroft.core.http.guards import current_principal
 from undercroft.core.http.route_info import WEBSOCKET
+from undercroft.core.http.versions import with_version
 from undercroft.testing.attack.samples import Samples
 
 BODY_MEDIA_TYPES = ("application/json", "application/x-www-form-urlencoded")
@@ -36,7 +38,7 @@ class Operation:
 
     @property
     def is_admin_route(self) -> bool:
-        return self.path.startswith(f"{Surface.ADMIN.prefix}/")
+        return with_version(self.path, 1).startswith(f"{Surface.ADMIN.prefix}/")
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -44,11 +46,18 @@ class Operation:
 
 def operations(app: Api) -> Iterator[Operation]:
     """Yield all operations of an application, including those that are not in the OpenAPI schema."""
-    document = app.openapi()
     parts = app.context.get(Registry).parts("testing")
     shared_ids = {name for part in parts for name in getattr(part, "SHARED_IDS", {})}
-    samples = Samples(document.get("components", {}).get("schemas", {}), shared_ids)
-    for route in app.router.routes:
+    for version in app.versions:
+        document = app.openapi(version)
+        samples = Samples(document.get("components", {}).get("schemas", {}), shared_ids)
+        yield from _operations(
+            document, [each for each in app.router.routes if get_info(each).version == version], samples
+        )
+
+
+def _operations(document: Mapping[str, Any], routes: Iterable[BaseRoute], samples: Samples) -> Iterator[Operation]:
+    for route in routes:
         if isinstance(route, APIRoute):
             for method in sorted(route.methods or ()):
                 described = document["paths"].get(route.path_format, {}).get(method.lower(), {})

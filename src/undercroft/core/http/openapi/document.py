@@ -22,6 +22,7 @@ from undercroft.core.http.idempotency import (
     get_idempotency_mode,
     is_secret,
 )
+from undercroft.core.http.lazy_route import LazyRoute
 from undercroft.core.http.limits import get_rate_limit_rule
 from undercroft.core.http.openapi.components import (
     ERROR_BODY,
@@ -45,6 +46,7 @@ from undercroft.core.http.openapi.schemas import (
 from undercroft.core.http.query import build_parameters, get_query_models
 from undercroft.core.http.route_info import get_info
 from undercroft.core.http.tags import build_tags
+from undercroft.core.http.versions import ApiVersionNotFound, served_at, with_version
 from undercroft.core.modules import RequestHeaders, SecuritySchemes
 from undercroft.core.settings import CoreSettings, load
 
@@ -63,17 +65,29 @@ response, without a count.
 **Rate limits.** `X-RateLimit-Remaining` is the number of requests left. After 429, wait for the seconds in
 `Retry-After`.
 
+**Versions.** The response header `X-API-Version` states the version. The request header of the same name chooses one.
+Responses of deprecated operations have `Deprecation`, `Sunset` and `Link`.
+
 **Formats.** Times are RFC 3339 in UTC. IDs are UUIDs of version 7.
 """.strip()
 METHOD_ORDER = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 
 
-def build_openapi(app: "Api") -> dict[str, Any]:
-    """Build the document. Raises `CodeError` if two operations have the same id."""
-    routes = [route for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
+def build_openapi(app: "Api", version: int) -> dict[str, Any]:
+    """Build the document of a version of the API.
+
+    Raises `ApiVersionNotFound` for an unknown version and `CodeError` if two operations have the same id.
+    """
+    if version not in app.versions:
+        raise ApiVersionNotFound(details={"versions": app.versions})
+    documented = [route for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
+    for route in documented:
+        if isinstance(route, LazyRoute):
+            route.complete()  # once, before it is copied
+    routes = [route for route in served_at(documented, version) if isinstance(route, APIRoute)]
     require_unique_ids(routes)
     tags, groups = build_tags(routes)
-    document = get_openapi(title=app.title, version=app.version, openapi_version="3.1.0", routes=app.routes, tags=tags)
+    document = get_openapi(title=app.title, version=app.version, openapi_version="3.1.0", routes=routes, tags=tags)
     document |= _build_information(document["info"])
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
@@ -133,6 +147,7 @@ def _complete(
     _add_rate_limit(operation, route, errors)
     _add_headers(operation, route)
     _add_not_modified(operation)
+    _add_deprecation(operation, route)
     responses = dict(sorted(operation["responses"].items()))
     errors.add(responses, NotFound, InternalError, ServiceUnavailable, status="default", description="Any other error.")
     operation["responses"] = responses
@@ -204,6 +219,16 @@ def _add_not_modified(operation: dict[str, Any]) -> None:
             "description": "The cached response is still current.",
             "headers": {"ETag": tag},
         }
+
+
+def _add_deprecation(operation: dict[str, Any], route: APIRoute) -> None:
+    info = get_info(route)
+    if info.deprecation is None:
+        return
+    operation["deprecated"] = True
+    successor = with_version(route.path_format, info.successor) if info.successor else None
+    note = info.deprecation.describe(successor)
+    operation["description"] = f"{operation['description']}\n\n{note}" if operation.get("description") else note
 
 
 def _sort_methods(item: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def requested_team_id(request: HTTPConnection) -> UUID | None:
     An invalid ID becomes `NO_TEAM`, so that it fails like the ID of an unknown team.
     """
     in_path: str | None = request.scope.get("path_params", {}).get("team_id")
-    if in_path is None or not request.scope["state"]["route_template"].startswith(Surface.APP.prefix):
+    if in_path is None or get_info(request.scope.get("route")).surface is not Surface.APP:
         header: bytes | None = request.scope["state"]["request_headers"].get(b"x-team-id")
         in_path = header.decode("latin-1") if header is not None else None
     try:
