@@ -23,6 +23,11 @@ class RoomInUse(Conflict):
     message = "The room has upcoming bookings. Cancel them first."
 
 
+class TeamHasBookings(Conflict):
+    code = "TEAM_HAS_BOOKINGS"
+    message = "The team has upcoming bookings. Cancel them before you delete the team."
+
+
 class OutsideOpeningHours(Unprocessable):
     code = "OUTSIDE_OPENING_HOURS"
     message = "The booking is not within the opening hours of one day. Choose another time."

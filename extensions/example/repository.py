@@ -49,6 +49,10 @@ class BookingRepository(TenantRepository[Booking]):
         found = self._query().where(col(Booking.room_id) == room_id, col(Booking.ends_at) > now)
         return (await self._session.scalars(found.order_by(col(Booking.starts_at)))).all()
 
+    async def has_upcoming(self, now: datetime) -> bool:
+        """Return whether the team has a booking that has not ended yet."""
+        return bool(await self._session.scalar(select(exists(self._query().where(col(Booking.ends_at) > now)))))
+
 
 async def count_rooms(session: ReadSession) -> int:
     """Count the rooms of all teams."""

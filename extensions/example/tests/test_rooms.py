@@ -95,6 +95,21 @@ async def test_mounted_signs_are_guarded(client: AsyncClient, user: AsyncClient)
     assert (await client.get(f"{APP}/rooms/signs/Library")).status_code == 401
 
 
+async def test_team_with_upcoming_bookings_cannot_be_deleted(user: AsyncClient) -> None:
+    team = (await user.post(f"{Surface.APP.prefix}/teams", json={"name": "Acme"})).json()["id"]
+    header, path = {"X-Team-Id": team}, f"{Surface.APP.prefix}/teams/{team}"
+    room = (await user.post(f"{APP}/rooms", json={"name": "Library", "seats": 8}, headers=header)).json()
+    times = {"starts_at": tomorrow(9).isoformat(), "ends_at": tomorrow(11).isoformat()}
+    booking = await user.post(f"{APP}/bookings", json={"room_id": room["id"], **times}, headers=header)
+    assert booking.status_code == 201, booking.text
+    refused = await user.delete(path)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "TEAM_HAS_BOOKINGS")
+    assert (await user.get(path)).status_code == 200
+    await user.delete(f"{APP}/bookings/{booking.json()['id']}", headers=header)
+    assert (await user.delete(path)).status_code == 204
+    assert (await user.get(path)).status_code in (403, 404)
+
+
 @pytest.mark.parametrize(("first", "last"), [(7, 9), (19, 21), (11, 10)])
 async def test_booking_outside_the_opening_hours_is_refused(
     user: AsyncClient, room: dict[str, Any], first: int, last: int

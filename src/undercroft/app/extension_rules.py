@@ -9,8 +9,9 @@ from typing import Any
 from msgspec import Struct
 
 import undercroft
-from undercroft.app.discovery import LoadedModule, check_requirements, defined_in, tables_of
+from undercroft.app.discovery import LoadedModule, check_requirements, defined_in, find_modules, tables_of
 from undercroft.app.optional_modules import built_in_names, optional_modules, with_requirements
+from undercroft.app.service_overrides import check_overrides
 from undercroft.core.errors import CodeError
 from undercroft.core.settings import SettingsBase, env_name
 from undercroft.jobs import Task
@@ -61,7 +62,8 @@ def _check_imports(module: LoadedModule, context: RuleContext) -> None:
             for change, name in find_changes_of_imports(tree):
                 raise CodeError(
                     f"{name} belongs to Undercroft, and an extension must not change it. For more fields, use a table "
-                    f"{module.name}_… with a foreign key; for other behavior, subscribe to an event.",
+                    f"{module.name}_… with a foreign key; for other behavior, override a service in overrides.py or "
+                    "subscribe to an event.",
                     at=(str(file), change.lineno),
                 )
 
@@ -140,6 +142,10 @@ def _check_subscribers(module: LoadedModule, _context: RuleContext) -> None:
         raise CodeError("An extension cannot replace the audit log: remove AUDIT_SINK. Use @on_action.", at=part)
 
 
+def _check_overrides(module: LoadedModule, context: RuleContext) -> None:
+    check_overrides(module, find_modules(context.disabled))
+
+
 def _check_commands(module: LoadedModule, _context: RuleContext) -> None:
     """Check the commands without importing them: only the command line needs them."""
     file = module.folder / "commands.py"
@@ -166,6 +172,7 @@ RULES: dict[str, Callable[[LoadedModule, RuleContext], None]] = {
     "tasks": _check_tasks,
     "settings": _check_settings,
     "subscribers": _check_subscribers,
+    "overrides": _check_overrides,
     "commands": _check_commands,
 }
 """The rules by name, in the order in which they are checked: those that read only the source come before imports."""

@@ -26,6 +26,7 @@ from undercroft.app.discovery import (
 )
 from undercroft.app.optional_modules import built_in_names
 from undercroft.app.route_checks import check_routes, find_routers
+from undercroft.app.service_overrides import merge_overrides
 from undercroft.core.adapters import Adapter, Adapters
 from undercroft.core.audit import ActionHandler, AuditTrail
 from undercroft.core.auth.permissions import Permission, Permissions
@@ -44,6 +45,7 @@ from undercroft.core.http.limits import RateLimits
 from undercroft.core.http.pages import PageTemplates
 from undercroft.core.model_classes import ForeignTables, all_model_classes
 from undercroft.core.modules import EXTENSIONS, AdminComponents, RequestHeaders, SecuritySchemes, available_extensions
+from undercroft.core.overrides import Overrides
 from undercroft.core.settings import CoreSettings, SettingsBase, load, read_environ
 from undercroft.core.statistics import Statistics, StatisticsSections
 from undercroft.core.telemetry.origin import explain_error
@@ -82,6 +84,7 @@ class Registry:
         context.add_factory(Subscribers, lambda: self.subscribers)
         context.add_factory(SubscriberQueue, lambda: self.subscriber_tasks)
         context.add_factory(Hooks, lambda: self.hooks)
+        context.add_factory(Overrides, lambda: self.overrides)
         context.add_factory(AuditTrail, lambda: self.audit_trail)
         context.add_factory(Tasks, lambda: self.tasks)
         context.add_factory(RateLimits, lambda: self.rate_limits)
@@ -97,7 +100,7 @@ class Registry:
     def load(self) -> None:
         """Import what every process needs, so that no request or job imports it: models, permissions, hooks …."""
         self.load_models()
-        _ = self.permissions, self.subscriber_tasks, self.hooks, self.audit_trail
+        _ = self.permissions, self.subscriber_tasks, self.hooks, self.overrides, self.audit_trail
 
     def load_models(self) -> None:
         """Import all models, so that the metadata is complete."""
@@ -164,6 +167,11 @@ class Registry:
                 message = f"No operation of this application is decided at {hook.point.__name__}. Points: {known}."
                 raise CodeError(message, at=hook.function)
         return Hooks(hooks, points)
+
+    @cached_property
+    def overrides(self) -> Overrides:
+        """The services that extensions override. Raises `CodeError` if two override the same one."""
+        return merge_overrides(self.extensions)
 
     @cached_property
     def audit_trail(self) -> AuditTrail:

@@ -1,6 +1,7 @@
 """`undercroft extension`: list, enable, disable, check and remove extensions."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,12 +26,22 @@ def list_all() -> None:
     """List the extensions in the folder `extensions`, the installed ones, and enabled ones that are missing."""
     from rich.table import Table
 
+    from undercroft.app.service_overrides import list_entries
+
     enabled, available = load(CoreSettings).enabled_extensions, available_extensions()
-    table = Table("extension", "state", "source", box=None, header_style="bold")
+    table = Table("extension", "state", "source", "overrides", box=None, header_style="bold")
     for name in sorted({*available, *enabled}):
         state = "missing" if name not in available else "enabled" if name in enabled else "disabled"
-        table.add_row(name, state, " and ".join(map(_describe_source, available.get(name, []))))
+        packages = available.get(name, [])
+        services = [service for package in packages for service, _ in list_entries(_folder(package) / "overrides.py")]
+        table.add_row(name, state, " and ".join(map(_describe_source, packages)), ", ".join(services))
     console().print(table if table.row_count else f"There are no extensions in {EXTENSIONS}/ and no installed ones.")
+
+
+def _folder(package: str) -> Path:
+    """The folder of an extension, which is not imported."""
+    spec = find_spec(package)
+    return Path(spec.origin).parent if spec and spec.origin else Path(package.replace(".", "/"))
 
 
 def _describe_source(package: str) -> str:

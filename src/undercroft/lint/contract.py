@@ -33,6 +33,7 @@ MODULE_FILES = {
     "tasks": "background jobs and schedules",
     "subscribers": "reactions to events",
     "hooks": "decisions about operations of other modules, and points at which others decide",
+    "overrides": "subclasses that replace services of other modules",
     "providers": "adapters to external services",
     "admin": "views under `/admin`",
     "commands": "a group of `undercroft` commands",

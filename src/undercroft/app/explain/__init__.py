@@ -21,6 +21,7 @@ from undercroft.app.explain.declarations import (
 )
 from undercroft.app.explain.description import Description, Fact, Reference
 from undercroft.app.explain.routes import describe_routes, find_routes
+from undercroft.app.explain.services import describe_services
 from undercroft.app.explain.templates import describe_templates
 from undercroft.core.context import use_context
 from undercroft.core.errors import ConfigurationError
@@ -32,6 +33,7 @@ __all__ = ["Description", "Fact", "Reference", "StackVariables", "build_map", "d
 DESCRIBERS: tuple[Callable[[Api], Iterator[Description]], ...] = (
     lambda _: describe_modules(),
     describe_routes,
+    lambda _: describe_services(),
     lambda _: describe_tables(),
     lambda _: describe_tasks(),
     lambda _: describe_events(),

@@ -15,6 +15,7 @@ from undercroft.app.explain.configuration import settings_read_by, state_setting
 from undercroft.app.explain.description import Description, Facts, Reference, owner_of, refer, summarize, without_empty
 from undercroft.app.reference import describe_access
 from undercroft.app.registry import get_registry, resource_routers
+from undercroft.app.service_overrides import overridden_methods
 from undercroft.core.auth.permissions import Permissions
 from undercroft.core.context import current_context
 from undercroft.core.crud import Resource
@@ -210,15 +211,24 @@ def _calls(route: BaseRoute, endpoint: Any, resource: type[Resource[Any]] | None
         facts["depends_on"] = list({(each := refer(call)).location: each for call in calls}.values())
     if resource is not None:
         own = [name for name in vars(resource) if callable(getattr(Resource, name, None)) and name[0] != "_"]
-        facts["overridden_steps"] = [refer(getattr(resource, name)) for name in own if name not in _DERIVED]
+        facts["overridden_steps"] = [
+            *(refer(getattr(resource, name)) for name in own if name not in _DERIVED),
+            *(refer(method) for _, method in overridden_methods(resource, _replacement(resource))),
+        ]
     return facts
+
+
+def _replacement(service: type[Any]) -> type[Any]:
+    """The class that the application creates instead of this one: an override of an extension, or the class itself."""
+    found: type[Any] = get_registry().overrides.get(service, service)
+    return found
 
 
 _DERIVED = frozenset({"repository", "not_found", "create_schema", "update_schema", "read_schema"})
 
 
 def _service_calls(endpoint: Callable[..., Any], resource: Any) -> Iterator[Reference]:
-    """The methods that an endpoint calls on its parameters, and on objects that it creates."""
+    """The methods that an endpoint calls on its parameters, and on objects that it creates; overrides come first."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(endpoint)))
         hints = get_type_hints(endpoint)
@@ -228,10 +238,11 @@ def _service_calls(endpoint: Callable[..., Any], resource: Any) -> Iterator[Refe
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner = _class_of(node.func.value, hints, endpoint, resource)
-            method = inspect.getattr_static(owner, node.func.attr, None) if owner else None
-            if inspect.isfunction(method) and method.__qualname__ not in seen:
-                seen.add(method.__qualname__)
-                yield refer(method)
+            for each in (_replacement(owner), owner) if owner else ():
+                method = inspect.getattr_static(each, node.func.attr, None)
+                if inspect.isfunction(method) and method.__qualname__ not in seen:
+                    seen.add(method.__qualname__)
+                    yield refer(method)
 
 
 def _class_of(node: ast.expr, hints: Mapping[str, Any], endpoint: Any, resource: Any) -> type | None:

@@ -14,6 +14,7 @@ from undercroft.core.db import Paging, ReadSession, RowPage, Session, TenantOwne
 from undercroft.core.errors import Conflict, NotFound, PreconditionFailed, Unprocessable
 from undercroft.core.events import Event, publish
 from undercroft.core.ids import new_id
+from undercroft.core.overrides import Service, call_super
 
 T = TypeVar("T", bound=TenantOwned)
 
@@ -50,7 +51,7 @@ class RowEvent(Event, frozen=True):
     """The user who acted; None for a team's API key and for the system."""
 
 
-class Resource(Generic[T]):
+class Resource(Service, Generic[T]):
     """An entity of a team. The class attributes declare it, an instance serves one caller in one session.
 
     `model` is a table with `TenantOwned` and `Timestamped` or `CreatedAt`. With `SoftDeleted` its rows can be restored,
@@ -139,6 +140,7 @@ class Resource(Generic[T]):
         """A row. Raises `not_found`."""
         return await self.rows.read(key)
 
+    @call_super
     async def create(self, data: BaseModel) -> Row:
         """Create a row. Raises `ReferenceNotFound`."""
         values = data.model_dump()
@@ -156,6 +158,7 @@ class Resource(Generic[T]):
         await self._publish(self.Created, row["id"])
         return row
 
+    @call_super
     async def update(self, key: UUID, data: BaseModel, *, versions: Sequence[int] | None = None) -> Row:
         """Change the given fields.
 
@@ -170,6 +173,7 @@ class Resource(Generic[T]):
             raise (Conflict() if versions is None else PreconditionFailed()) from error
         return self.to_row(row)
 
+    @call_super
     async def change(self, row: T, values: dict[str, Any]) -> None:
         """Change a row that was read in this session; nothing happens if no value differs."""
         await self.before_update(row, values)
@@ -182,12 +186,14 @@ class Resource(Generic[T]):
         await self.after_update(row, before)
         await self._publish(self.Changed, row.id)
 
+    @call_super
     async def delete(self, key: UUID, *, versions: Sequence[int] | None = None) -> None:
         """Delete a row, which can be restored if it is `SoftDeleted`. Raises `not_found`, `PreconditionFailed`."""
         row = await self.rows.lock(key)
         _require_version(row, versions)
         await self.remove(row)
 
+    @call_super
     async def remove(self, row: T) -> None:
         """Delete a locked row."""
         await self.before_delete(row)
@@ -199,6 +205,7 @@ class Resource(Generic[T]):
         await self.after_delete(row)
         await self._publish(self.Deleted, row.id)
 
+    @call_super
     async def restore(self, key: UUID) -> Row:
         """Restore a deleted row. Raises `not_found` if there is no such deleted row."""
         row = await self.rows.restore(await self.rows.lock(key, deleted=True))

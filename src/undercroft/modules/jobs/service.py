@@ -8,13 +8,14 @@ from sqlalchemy import ColumnElement, Row
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Paging, ReadSession, RowPage, Session
+from undercroft.core.overrides import Service, call_super
 from undercroft.jobs import control
 from undercroft.jobs.health import JobsHealth, read_health
 from undercroft.jobs.models import Job
 from undercroft.modules.jobs.repository import JobListRepository, JobRepository
 
 
-class JobService:
+class JobService(Service):
     """Jobs and schedules for administrators. Pass a `Session` to change jobs, a `ReadSession` to read."""
 
     def __init__(self, session: ReadSession) -> None:
@@ -32,10 +33,12 @@ class JobService:
     async def schedules(self) -> Sequence[Row[Any]]:
         return await JobRepository(self._session).list_schedules()
 
+    @call_super
     async def retry(self, job_id: UUID) -> Job:
         """Queue a finished job again. Raises `JobNotFound`, `JobNotFinished`, `JobKeyTaken`."""
         return await self._change("job.retried", control.retry, job_id)
 
+    @call_super
     async def cancel(self, job_id: UUID) -> Job:
         """Cancel an unfinished job. Raises `JobNotFound`, `JobFinished`."""
         return await self._change("job.canceled", control.cancel, job_id)

@@ -16,6 +16,7 @@ from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
 from undercroft.core.db.privacy import erase_user
 from undercroft.core.events import publish
 from undercroft.core.http.user_agents import describe_user_agent
+from undercroft.core.overrides import Service, call_super
 from undercroft.core.telemetry.redaction import HIDDEN
 from undercroft.jobs import enqueue
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak
@@ -41,7 +42,7 @@ class NewUser(Struct, frozen=True, kw_only=True):
         return f"<NewUser {self.role}>"
 
 
-class UserService:
+class UserService(Service):
     """Pass a `Session` to change users, a `ReadSession` to read them.
 
     Changes are made by the user, an administrator or a command (no actor).
@@ -59,6 +60,7 @@ class UserService:
         """List matching users, newest first by default. Raises `UnknownSort`."""
         return await self._users.list(paging, *where)
 
+    @call_super
     async def create(self, new: NewUser, *, actor_id: UUID | None = None) -> User:
         """Create a user with a verified address. Raises `EmailTaken`."""
         await self._users.reserve_email(new.email)
@@ -75,6 +77,7 @@ class UserService:
         await self._audit("user.registered", user.id, actor_id or user.id, after=after)
         return user
 
+    @call_super
     async def update_profile(self, user_id: UUID, changes: Mapping[str, Any]) -> User:
         """Change the profile. Raises `UserNotFound`."""
         user = await self._users.lock(user_id)
@@ -84,6 +87,7 @@ class UserService:
             await self._audit("user.profile_changed", user_id, user_id, before=before, after=after)
         return user
 
+    @call_super
     async def update_as_admin(self, user_id: UUID, changes: Mapping[str, Any], *, by: Principal) -> User:
         """Change a user as an administrator. Raises `UserNotFound`, `RoleTooWeak`, `LastSuperadmin`.
 
@@ -102,6 +106,7 @@ class UserService:
             await self._audit(action, user.id, by.user_id, before=before, after=after)
         return user
 
+    @call_super
     async def deactivate(self, user_id: UUID, *, by: Principal) -> User:
         """Block a user from the next request on. Raises `UserNotFound`, `RoleTooWeak`, `LastSuperadmin`."""
         user, is_last = await self._lock_with_superadmins(user_id)
@@ -115,6 +120,7 @@ class UserService:
         await self._audit("user.deactivated", user.id, by.user_id, before=ACTIVE, after=INACTIVE)
         return user
 
+    @call_super
     async def activate(self, user_id: UUID, *, by: Principal) -> User:
         """Allow a user to sign in again.
 
@@ -128,6 +134,7 @@ class UserService:
             await self._audit("user.activated", user.id, by.user_id, before=INACTIVE, after=ACTIVE)
         return user
 
+    @call_super
     async def lock_as_admin(self, user_id: UUID, *, by: Principal) -> User:
         """Lock a user that this administrator may change, until the transaction ends.
 
@@ -137,12 +144,14 @@ class UserService:
         _require_rank(by, user, user.role)
         return user
 
+    @call_super
     async def require_rank(self, user_id: UUID, *, by: Principal) -> None:
         """Require permission to change a user, or that it is the current user. Raises `UserNotFound`, `RoleTooWeak`."""
         if user_id != by.user_id:
             user = await self._users.get(user_id)
             _require_rank(by, user, user.role)
 
+    @call_super
     async def make_superadmin(self, user_id: UUID) -> User:
         """Promote a user to superadmin and activate the account, for a command. Raises `UserNotFound`."""
         user = await self._users.lock(user_id)
@@ -153,6 +162,7 @@ class UserService:
             await self._audit(action, user_id, None, before=before, after=after)
         return user
 
+    @call_super
     async def set_password(
         self,
         user_id: UUID,
@@ -169,6 +179,7 @@ class UserService:
         await self._audit(action, user_id, actor_id, before=before, after={"password": HIDDEN}, details=details or {})
         return user
 
+    @call_super
     async def change_email(self, user_id: UUID, email: str, *, previous: str | None = None) -> str:
         """Change to an address verified by the user; return the previous one. Raises `EmailTaken`.
 
@@ -182,6 +193,7 @@ class UserService:
         await self._audit("user.email_changed", user_id, user_id, before={"email": before}, after={"email": email})
         return before
 
+    @call_super
     async def delete(self, user_id: UUID) -> None:
         """Anonymize a user permanently, which frees the address. Raises `UserNotFound`, `LastSuperadmin`."""
         from undercroft.modules.users.tasks import erase

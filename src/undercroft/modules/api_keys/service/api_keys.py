@@ -11,6 +11,7 @@ from undercroft.core.auth.permissions import list_permissions
 from undercroft.core.auth.step_up import require_recent_authentication
 from undercroft.core.db import Paging, ReadSession, RowPage, utc_now
 from undercroft.core.http import PermissionDenied
+from undercroft.core.overrides import Service, call_super
 from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
 from undercroft.modules.api_keys.errors import (
@@ -32,7 +33,7 @@ from undercroft.modules.users import User
 READ, WRITE = "api_keys:read", "api_keys:write"
 
 
-class ApiKeyService:
+class ApiKeyService(Service):
     """The API keys visible to the user. Pass a `Session` to change keys, a `ReadSession` to read them."""
 
     def __init__(self, session: ReadSession, principal: Principal) -> None:
@@ -42,16 +43,19 @@ class ApiKeyService:
         team_id = principal.team_id if READ in principal.permissions else None
         self._visible = visible_keys(principal.user_id, team_id)
 
+    @call_super
     async def list_visible(self, paging: Paging, *, kind: KeyKind | None) -> RowPage[ApiKey]:
         """List visible keys. Raises `PermissionDenied` for a request of team keys without permission."""
         if kind is KeyKind.TEAM:
             self._require(READ)
         return await self._keys.list(paging, self._visible[kind])
 
+    @call_super
     async def read(self, key_id: UUID) -> ApiKey:
         """Return a key. Raises `ApiKeyNotFound`."""
         return await self._keys.get_visible(key_id, self._visible[None])
 
+    @call_super
     async def create(self, data: ApiKeyCreate) -> tuple[ApiKey, str]:
         """Create a key; return it with its plain text, which is not stored.
 
@@ -76,6 +80,7 @@ class ApiKeyService:
         await self._record("api_key.created", key, after={"prefix": prefix, **_audit_values(key)})
         return key, text
 
+    @call_super
     async def update(self, key_id: UUID, changes: Mapping[str, Any]) -> ApiKey:
         """Change the given fields. Raises `ApiKeyNotFound`, `PermissionDenied`, and the field errors of `create`.
 
@@ -103,6 +108,7 @@ class ApiKeyService:
             )
         return key
 
+    @call_super
     async def rotate(self, key_id: UUID, *, overlap: timedelta | None) -> tuple[ApiKey, str]:
         """Replace the secret of a key; the previous one stays valid during the overlap.
 
@@ -125,6 +131,7 @@ class ApiKeyService:
         await self._record("api_key.rotated", key, after={"previous_until": until.isoformat() if until else None})
         return key, text
 
+    @call_super
     async def revoke(self, key_id: UUID) -> None:
         """Revoke a key, effective with the next request. Raises `ApiKeyNotFound`, `PermissionDenied`."""
         key = await self._lock(key_id)

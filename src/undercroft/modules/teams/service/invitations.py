@@ -7,6 +7,7 @@ from undercroft.core.audit import person_id_for_email
 from undercroft.core.auth import Principal
 from undercroft.core.db import Paging, ReadSession, RowPage, utc_now
 from undercroft.core.hooks import decide
+from undercroft.core.overrides import Service, call_super
 from undercroft.core.settings import load
 from undercroft.jobs import enqueue
 from undercroft.modules.teams.errors import AlreadyMember
@@ -19,11 +20,10 @@ from undercroft.modules.teams.service.locked_team import lock_team
 from undercroft.modules.teams.service.members import require_seat
 from undercroft.modules.teams.service.role_permissions import INVITE_PERMISSION
 from undercroft.modules.teams.settings import TeamSettings
-from undercroft.modules.teams.tasks import send_invitation
 from undercroft.modules.users import UserRepository
 
 
-class InvitationService:
+class InvitationService(Service):
     """Invitations of the current team. Pass a `Session` to change them, a `ReadSession` to list them.
 
     A user can neither create nor change an invitation for a role that exceeds the user's own permissions.
@@ -38,12 +38,15 @@ class InvitationService:
         """List pending invitations, newest first: rows of (invitation, inviter's name)."""
         return await self._invitations.with_inviters(paging)
 
+    @call_super
     async def create(self, data: InvitationCreate) -> Invitation:
         """Create an invitation and enqueue its email; revoke an earlier pending one to the same address.
 
         Raises `AlreadyMember`, `SeatLimitReached`, `PersonalTeam`, `UnknownRole`, `TeamRoleTooWeak`, and `UserNotFound`
         (the account was deleted in the meantime), and what hooks of `NewInvitation` raise.
         """
+        from undercroft.modules.teams.tasks import send_invitation  # late: importing the module loads no tasks
+
         await UserRepository(self._session).lock_no_key(self._principal.user_id)
         locked = await lock_team(self._session, self._principal, INVITE_PERMISSION)
         locked.require_not_personal()
@@ -73,11 +76,14 @@ class InvitationService:
         )
         return invitation
 
+    @call_super
     async def resend(self, invitation_id: UUID) -> Invitation:
         """Email a new link with the lifetime of a new invitation; revoke earlier links.
 
         Raises `InvitationNotFound`, `UnknownRole`, `TeamRoleTooWeak`.
         """
+        from undercroft.modules.teams.tasks import send_invitation
+
         locked = await lock_team(self._session, self._principal, INVITE_PERMISSION)
         invitation = await self._invitations.get(invitation_id)
         await locked.require_can_assign_role(invitation.role)
@@ -93,6 +99,7 @@ class InvitationService:
         )
         return invitation
 
+    @call_super
     async def revoke(self, invitation_id: UUID) -> None:
         """Delete a pending invitation; its link stops working. Raises `InvitationNotFound`, `TeamRoleTooWeak`."""
         locked = await lock_team(self._session, self._principal, INVITE_PERMISSION)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Paging, ReadSession, RowPage, utc_now
+from undercroft.core.overrides import Service, call_super
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.teams.errors import InvitationEmailMismatch, InvitationInvalid, JoinOfferNotFound, TeamNotFound
 from undercroft.modules.teams.models import Invitation, Team
@@ -41,7 +42,7 @@ class OpenInvitation(Struct, frozen=True):
         return self.details.invitation.email
 
 
-class JoinService:
+class JoinService(Service):
     """Invitations and offers to join a team. Pass a `Session` to accept them, a `ReadSession` to read them."""
 
     def __init__(self, session: ReadSession) -> None:
@@ -50,6 +51,7 @@ class JoinService:
         self._members = MembershipRepository(session)
         self._tokens = InvitationTokenRepository(session)
 
+    @call_super
     async def get_invitation(self, token: str) -> OpenInvitation:
         """Look up the pending invitation of an emailed link. Raises `InvitationInvalid`."""
         details = await self._tokens.get_by_token_hash(hash_token(token))
@@ -58,6 +60,7 @@ class JoinService:
         account = await UserRepository(self._session).get_by_email(details.invitation.email)
         return OpenInvitation(details, has_account=account is not None)
 
+    @call_super
     async def accept_invitation(self, token: str, user_id: UUID) -> UserTeam:
         """Join the team of an emailed invitation link. Repeating it changes nothing while the user is a member.
 
@@ -75,6 +78,7 @@ class JoinService:
             raise InvitationInvalid
         return UserTeam(team, membership.role)
 
+    @call_super
     async def list_offers(self, user_id: UUID, paging: Paging) -> tuple[str, RowPage[Team]]:
         """Return the domain of the user's address and the teams that it allows to join if verified, oldest first."""
         user = await UserRepository(self._session).get(user_id)
@@ -83,6 +87,7 @@ class JoinService:
             return domain, RowPage([], paging, 0)
         return domain, await self._teams.list_offered(domain, user_id, paging)
 
+    @call_super
     async def accept_offer(self, team_id: UUID, user_id: UUID) -> UserTeam:
         """Join a team that is currently offered. Repeating it changes nothing while the user is a member.
 

@@ -7,6 +7,7 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.context import current_context
 from undercroft.core.db import Paging, ReadSession, RowPage, Session
+from undercroft.core.overrides import Service, call_super
 from undercroft.core.settings import load
 from undercroft.modules.teams.errors import LastOwner, PersonalTeam, SeatLimitReached
 from undercroft.modules.teams.models import Membership, Team, TeamRole
@@ -19,7 +20,7 @@ from undercroft.modules.teams.service.role_permissions import revoke_unauthorize
 from undercroft.modules.teams.settings import TeamSettings
 
 
-class MemberService:
+class MemberService(Service):
     """Members of the current team. Pass a `Session` to change them, a `ReadSession` to list them."""
 
     def __init__(self, session: ReadSession, principal: Principal) -> None:
@@ -31,6 +32,7 @@ class MemberService:
         """List members, earliest first: rows of (membership, email, full name)."""
         return await self._members.members(self._principal.team_id, paging)
 
+    @call_super
     async def change_role(self, user_id: UUID, role: str) -> None:
         """Change a member's role; the current user needs all permissions of the old and the new role.
 
@@ -54,6 +56,7 @@ class MemberService:
             details=await locked.revoke_unauthorized_invitations(),
         )
 
+    @call_super
     async def remove(self, user_id: UUID) -> None:
         """Remove a member; every member may leave. Invitations that the member sent are revoked.
 

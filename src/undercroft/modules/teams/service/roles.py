@@ -7,6 +7,7 @@ from undercroft.core.audit import changes
 from undercroft.core.auth import Principal
 from undercroft.core.auth.permissions import list_permissions
 from undercroft.core.db import ReadSession
+from undercroft.core.overrides import Service, call_super
 from undercroft.modules.teams.errors import RoleInUse, RoleTaken, UnknownPermission
 from undercroft.modules.teams.models import BUILT_IN_ROLES, CustomRole
 from undercroft.modules.teams.repository.invitations import InvitationRepository
@@ -15,7 +16,7 @@ from undercroft.modules.teams.schemas import RoleCreate, RoleUpdate
 from undercroft.modules.teams.service.locked_team import LockedTeam, lock_team
 
 
-class RoleService:
+class RoleService(Service):
     """Custom roles of the current team. Pass a `Session` to change them, a `ReadSession` to list them.
 
     A user can neither grant permissions that the user lacks nor change a role that has such permissions.
@@ -29,6 +30,7 @@ class RoleService:
     async def list(self) -> Sequence[CustomRole]:
         return await self._roles.all()
 
+    @call_super
     async def create(self, data: RoleCreate) -> CustomRole:
         """Create a role.
 
@@ -45,6 +47,7 @@ class RoleService:
         await locked.record("role.created", target=("role", role.id), after=after)
         return role
 
+    @call_super
     async def update(self, role_id: UUID, data: RoleUpdate) -> CustomRole:
         """Change a role, effective with the next request of its members; revoke invitations they could no longer send.
 
@@ -74,6 +77,7 @@ class RoleService:
         )
         return role
 
+    @call_super
     async def delete(self, role_id: UUID) -> None:
         """Delete an unused role. Raises `RoleNotFound`, `RoleInUse`, `TeamRoleTooWeak`."""
         locked = await lock_team(self._session, self._principal, "roles:write")

@@ -15,6 +15,7 @@ from undercroft.core.auth.step_up import MfaRequiredByTeam, require_second_facto
 from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
 from undercroft.core.events import publish
 from undercroft.core.ids import new_id
+from undercroft.core.overrides import Service, call_super
 from undercroft.core.settings import load
 from undercroft.core.validation import make_slug
 from undercroft.jobs import Task, enqueue
@@ -34,7 +35,7 @@ MAX_GENERATED_SLUG = 50
 """Maximum characters of a generated slug, which leaves room for a random suffix."""
 
 
-class TeamService:
+class TeamService(Service):
     """Teams of the current user. Pass a `Session` to change them, a `ReadSession` to read them."""
 
     def __init__(self, session: ReadSession, principal: Principal) -> None:
@@ -49,6 +50,7 @@ class TeamService:
     async def read(self) -> UserTeam:
         return UserTeam(await self._teams.get(self._principal.team_id), self._principal.team_role)
 
+    @call_super
     async def create(self, data: TeamCreate) -> UserTeam:
         """Create a team owned by the user. Raises `SlugTaken`, `UserNotFound` (deleted in the meantime)."""
         session, user_id = self._session.writable, self._principal.user_id
@@ -58,6 +60,7 @@ class TeamService:
         await record(session, Entry("team.created", user_id, "team", team.id, team.id, after=after))
         return UserTeam(team, TeamRole.OWNER)
 
+    @call_super
     async def update(self, data: TeamUpdate) -> UserTeam:
         """Change the team.
 
@@ -75,6 +78,7 @@ class TeamService:
             await locked.record("team.changed", before=before, after=after)
         return UserTeam(team, self._principal.team_role)
 
+    @call_super
     async def transfer(self, user_id: UUID) -> None:
         """Make a member the owner; the current owner becomes an admin. Invitations of owners are revoked.
 
@@ -96,6 +100,7 @@ class TeamService:
             details=await locked.revoke_unauthorized_invitations(),
         )
 
+    @call_super
     async def delete(self) -> None:
         """Delete the team, which is inaccessible until restored. Raises `PersonalTeam`."""
         locked = await lock_team(self._session, self._principal, "teams:delete")
@@ -103,6 +108,7 @@ class TeamService:
         await self._teams.soft_delete(locked.team)
         await locked.record("team.deleted", before={"deleted": False}, after={"deleted": True})
 
+    @call_super
     async def restore(self, team_id: UUID) -> UserTeam:
         """Restore a deleted team, with a new slug if its own was taken in the meantime.
 
@@ -150,7 +156,7 @@ class TeamService:
         return domain_claims(locked.team, after["auto_join_domains"], user)
 
 
-class TeamAdminService:
+class TeamAdminService(Service):
     """All teams with their member counts. Pass a `Session` to change them, a `ReadSession` to read them."""
 
     def __init__(self, session: ReadSession) -> None:
@@ -173,6 +179,7 @@ class TeamAdminService:
         team = await self._teams.get(team_id)
         return await self._members.members(team.id, paging)
 
+    @call_super
     async def delete(self, team_id: UUID) -> None:
         """Delete a team, which is inaccessible until restored. Raises `TeamNotFound`, `PersonalTeam`."""
         team = await self._teams.lock(team_id)
@@ -183,6 +190,7 @@ class TeamAdminService:
             deleted = Entry("team.deleted", None, "team", team_id, team_id, {"deleted": False}, {"deleted": True})
             await record(self._session.writable, deleted)
 
+    @call_super
     async def restore(self, team_id: UUID) -> TeamWithCount:
         """Restore a team. Raises `TeamNotFound` and the errors of `restore_team`."""
         team = await self._teams.lock(team_id)
