@@ -141,7 +141,7 @@ def test_settings_show_where_their_value_comes_from(project: Path, monkeypatch: 
         ("SMTP_PORT", "27", "environment"),
         ("WEB_CONCURRENCY", "1", "default"),
         ("SMTP_CA_FILE", "not set", "default"),
-        ("APP_NAME", "Shop", "pyproject.toml"),
+        ("APP_NAME", "Shop", "pyproject.toml:3"),
         ("PORT", "8000", "the running `undercroft dev`"),
     ):
         facts = explain_setting(name)

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute
 
 from undercroft import __version__
-from undercroft.app.configuration import check_settings
+from undercroft.app.configuration import check_settings, warn_of_deprecations
 from undercroft.app.discovery import LoadedModule
 from undercroft.app.http_hooks import add_exception_handlers, add_middleware
 from undercroft.app.import_time import gc_paused
@@ -51,6 +51,7 @@ def create_app(
     with use_context(context):
         logs.configure()
         check_settings(load(CoreSettings).environment)
+        warn_of_deprecations()
         if database is not None:
             context.add(Database, database)
         return _build_app(surface, context)

@@ -3,11 +3,26 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+import structlog
+
 from undercroft.app.optional_modules import setting_names
 from undercroft.app.registry import get_registry
+from undercroft.core.context import current_context
+from undercroft.core.deprecations import RENAMED_SETTINGS
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.modules import available_extensions
-from undercroft.core.settings import PROJECT_FILE, Environment, SettingsBase, env_name, load, read_project_settings
+from undercroft.core.settings import (
+    PROJECT_FILE,
+    CoreSettings,
+    Environment,
+    SettingsBase,
+    env_name,
+    load,
+    read_environ,
+    read_project_settings,
+)
+
+log = structlog.get_logger("undercroft.application")
 
 
 def check_settings(environment: Environment) -> None:
@@ -25,6 +40,20 @@ def check_settings(environment: Environment) -> None:
             f"These settings are invalid for production:\n{listed}\n"
             "Set them in the environment or in .env. For development, use `undercroft dev`."
         )
+
+
+def warn_of_deprecations() -> None:
+    """Log deprecated settings, and in development also the lines of the project that use deprecated names."""
+    core, environ = load(CoreSettings), current_context().environ
+    if (
+        not core.is_development
+        and not RENAMED_SETTINGS.keys() & (read_environ() if environ is None else environ).keys()
+    ):
+        return
+    from undercroft.app.deprecated_uses import find_deprecated_settings, find_deprecated_uses
+
+    for use in find_deprecated_uses() if core.is_development else find_deprecated_settings():
+        log.warning("deprecation.used", at=use.location, hint=use.deprecation.message)
 
 
 def _load_all() -> list[SettingsBase]:
@@ -58,4 +87,5 @@ def _unknown_project_settings(classes: Iterable[type[SettingsBase]]) -> list[str
 
 
 def _names(classes: Iterable[type[SettingsBase]]) -> set[str]:
-    return {env_name(declared, field) for declared in classes for field in declared.model_fields}
+    present = {env_name(declared, field) for declared in classes for field in declared.model_fields}
+    return present | {name.upper() for name in RENAMED_SETTINGS}

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from undercroft.app import migrations
 from undercroft.app.configuration import check_settings
+from undercroft.app.deprecated_uses import find_deprecated_uses
 from undercroft.app.overrides import list_overrides
 from undercroft.app.registry import get_registry
 from undercroft.app.schema import require_row_security
@@ -92,6 +93,13 @@ async def overrides() -> tuple[CheckStatus, str, str]:
     return CheckStatus.OK, f"{len(found)} templates, all current" if found else "no templates", ""
 
 
+async def deprecations() -> tuple[CheckStatus, str, str]:
+    found = find_deprecated_uses()
+    if found:
+        return CheckStatus.WARNING, "\n".join(each.message for each in found), ""
+    return CheckStatus.OK, "nothing deprecated is used", ""
+
+
 async def database() -> tuple[CheckStatus, str, str]:
     settings = await detect_pooler()
     async with open_connection(settings.url) as connection:
@@ -149,6 +157,7 @@ CHECKS: dict[str, Check] = {
     "settings": settings,
     "extensions": extensions,
     "overrides": overrides,
+    "deprecations": deprecations,
     "database": database,
     "roles": roles,
     "schema": schema,

@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from undercroft import lint
+from undercroft.app.deprecated_uses import find_deprecated_imports
 from undercroft.app.discovery import LoadedModule, find_extension, find_modules, table_names
 from undercroft.app.extension_rules import RULES, RuleContext
 from undercroft.app.migrations import upgrade_all
@@ -35,6 +36,7 @@ _CHANGED_TABLE = re.compile(
 class GradeStatus(StrEnum):
     OK = "ok"
     FAIL = "fail"
+    WARN = "warn"
     SKIPPED = "skipped"
 
 
@@ -63,6 +65,7 @@ def grade_source(name: str) -> Iterator[Grade]:
         yield (imported := _grade("import", lambda: loaded.append(find_extension(name))))
         for rule, check in _source_checks(name).items():
             yield _grade(rule, partial(check, loaded[0])) if loaded else _skip(rule, imported)
+        yield _grade_deprecations(loaded[0]) if loaded else _skip("deprecations", imported)
 
 
 async def grade_migrations(name: str, url: str, dump: Callable[[str], str]) -> list[Grade]:
@@ -134,6 +137,15 @@ def _fail(rule: str, error: Exception) -> Grade:
     origin = find_origin(error)
     message = f"{summarize_error(error)} {origin.hint if origin else ''}".strip()
     return Grade(rule, GradeStatus.FAIL, origin.location if origin else "", message)
+
+
+def _grade_deprecations(extension: LoadedModule) -> Grade:
+    """A deprecated name works until it is removed, so it is a warning."""
+    found = list(find_deprecated_imports([extension.folder]))
+    if not found:
+        return Grade("deprecations")
+    more = f" ({len(found)} uses: `undercroft doctor`)" if len(found) > 1 else ""
+    return Grade("deprecations", GradeStatus.WARN, found[0].location, f"{found[0].deprecation.message}{more}")
 
 
 def _skip(rule: str, cause: Grade) -> Grade:

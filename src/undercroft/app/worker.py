@@ -8,7 +8,7 @@ import sys
 
 import structlog
 
-from undercroft.app.configuration import check_settings
+from undercroft.app.configuration import check_settings, warn_of_deprecations
 from undercroft.app.registry import get_registry
 from undercroft.app.server import loop_factory, prepare_database
 from undercroft.core.db import Database, DatabaseSettings
@@ -48,6 +48,7 @@ async def run_worker(queues: tuple[str, ...] = (), concurrency: int | None = Non
         require_extra("pgqueuer", "worker", "A worker needs pgqueuer")
     logs.configure()
     check_settings(load(CoreSettings).environment)
+    warn_of_deprecations()
     get_registry().load()
     check_queues(queues)
     warnings = await prepare_database()

@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, Valid
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict, SettingsError
 
 from undercroft.core.context import PROCESS, current_context
+from undercroft.core.deprecations import RENAMED_SETTINGS
 from undercroft.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -254,7 +255,7 @@ class _EnvironSource(EnvSettingsSource):
 
 def _read(cls: type[S], environ: Mapping[str, str] | None) -> S:
     _refuse_committed_secrets(cls)
-    source = _EnvironSource(cls, read_environ() if environ is None else environ)
+    source = _EnvironSource(cls, _with_present_names(read_environ() if environ is None else environ))
     try:
         return cls(_build_sources=((source,), {}))
     except ValidationError as error:
@@ -265,8 +266,14 @@ def _read(cls: type[S], environ: Mapping[str, str] | None) -> S:
         raise ConfigurationError(f'Invalid settings:\n  {name} must be a JSON list: ["one", "two"].') from None
 
 
+def _with_present_names(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Add the present names of settings that are set by their former names only."""
+    renamed = {name: environ[former] for former, name in RENAMED_SETTINGS.items() if former in environ}
+    return {**renamed, **environ} if renamed else environ
+
+
 def _refuse_committed_secrets(cls: type[SettingsBase]) -> None:
-    project = read_project_settings()
+    project = _with_present_names(read_project_settings())
     for field, info in cls.model_fields.items() if project else ():
         name = env_name(cls, field)
         if name.lower() in project and "SecretStr" in str(info.annotation):

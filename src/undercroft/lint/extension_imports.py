@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
+from undercroft.lint.deprecated_names import deprecated_names
 from undercroft.lint.sources import Index, RuleMatch, Source, exported_names
 
 PACKAGE = Path(__file__).parents[1]
@@ -116,7 +117,8 @@ def public_names(module: str) -> frozenset[str]:
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     if not file.is_file():
         return frozenset()
-    return frozenset(exported_names(ast.parse(file.read_text(encoding="utf-8"))))
+    exported = exported_names(ast.parse(file.read_text(encoding="utf-8")))
+    return frozenset([*exported, *deprecated_names().get(module, ())])
 
 
 @cache

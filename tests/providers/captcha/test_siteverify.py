@@ -32,7 +32,7 @@ async def make(service: CaptchaEmulator, test_settings: None) -> AsyncIterator[M
             "captcha_site_key": SITE_KEY,
             "captcha_secret": SECRET,
             "captcha_verify_url": f"{service.server.url}/siteverify",
-            "captcha_seconds": 20,
+            "captcha_timeout": 20,
             **settings,
         }
         use(CaptchaSettings(**given))
@@ -76,9 +76,9 @@ async def test_unavailable_provider_is_handled_as_configured(
 ) -> None:
     service.failure = error
     seconds = 0.3 if error is Failure.SLOW else 20
-    assert await make(captcha_seconds=seconds).verify("anything", IP) is True
+    assert await make(captcha_timeout=seconds).verify("anything", IP) is True
     with pytest.raises(CaptchaUnavailable):
-        await make(captcha_seconds=seconds, captcha_when_down="refuse").verify("anything", IP)
+        await make(captcha_timeout=seconds, captcha_when_down="refuse").verify("anything", IP)
 
 
 async def test_unreachable_provider_is_handled_as_an_outage(make: Make) -> None:

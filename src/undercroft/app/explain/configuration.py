@@ -17,13 +17,14 @@ from undercroft.app.explain.sources import find_uses
 from undercroft.app.reference import format_value, required_in_production
 from undercroft.app.registry import get_registry
 from undercroft.core.context import current_context
+from undercroft.core.deprecations import RENAMED_SETTINGS
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import ENV_FILE, PROJECT_FILE, SettingsBase, env_name, load, read_project_settings
 from undercroft.core.telemetry.origin import locate
 from undercroft.core.telemetry.redaction import HIDDEN, clean_field
 
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*):[^/\s@]*@")
-UNSET = "not set"
+UNSET, DEFAULT = "not set", "default"
 _LIMITS = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than", "pattern": "matches"}
 
 
@@ -46,6 +47,7 @@ def _describe(name: str, declared: type[SettingsBase], field: str) -> Descriptio
         "section": declared.section,
         "type": _describe_type(info),
         "default": HIDDEN if default and _is_secret(info) else default,
+        "former_names": list(_former_names(name)),
         "required_in_production": name in required_in_production(declared) or None,
     }
 
@@ -59,14 +61,14 @@ def _describe(name: str, declared: type[SettingsBase], field: str) -> Descriptio
         _locate_field(declared, field),
         info.description or "",
         without_empty(facts),
-        (),
+        _former_names(name),
         inspect_setting,
     )
 
 
 def _find_value(name: str, declared: type[SettingsBase], field: str) -> Facts:
     """The value in force, hidden if it may be a secret, and its source."""
-    source = _find_source(name)
+    source = next((found for each in (name, *_former_names(name)) if (found := find_source(each))), DEFAULT)
     try:
         value = getattr(load(declared), field)
     except ConfigurationError as error:
@@ -77,8 +79,12 @@ def _find_value(name: str, declared: type[SettingsBase], field: str) -> Facts:
     return {"value": _URL_PASSWORD.sub(rf"\1:{HIDDEN}@", shown) or UNSET, "source": source}
 
 
-def _find_source(name: str) -> str:
-    """Where the value comes from, in the order of `read_environ`; an empty variable counts as unset."""
+def _former_names(name: str) -> tuple[str, ...]:
+    return tuple(former.upper() for former, present in RENAMED_SETTINGS.items() if present == name.lower())
+
+
+def find_source(name: str) -> str:
+    """Where a variable is set, in the order of `read_environ`; empty if it is not set, or is empty itself."""
     if name in (current_context().find(StackVariables) or ()):
         return "the running `undercroft dev`"
     if any(key.upper() == name and value for key, value in os.environ.items()):
@@ -89,7 +95,12 @@ def _find_source(name: str) -> str:
     numbers = [number for number, line in enumerate(lines, 1) if assigned.match(line)]
     if numbers:
         return f"{path}:{numbers[-1]}"
-    return str(PROJECT_FILE) if name.lower() in read_project_settings() else "default"
+    if name.lower() not in read_project_settings():
+        return ""
+    assigned = re.compile(rf"\s*{name}\s*=", re.IGNORECASE)
+    lines = PROJECT_FILE.read_text(encoding="utf-8").splitlines()
+    line = next((number for number, text in enumerate(lines, 1) if assigned.match(text)), 0)
+    return f"{PROJECT_FILE}:{line}" if line else str(PROJECT_FILE)
 
 
 def _is_secret(info: FieldInfo) -> bool:

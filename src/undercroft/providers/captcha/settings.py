@@ -6,6 +6,7 @@ from typing import ClassVar
 from pydantic import Field, SecretStr, model_validator
 
 from undercroft.core.adapters import NAME_PATTERN, find_adapter
+from undercroft.core.deprecations import warn_setting_read
 from undercroft.core.settings import SettingsBase
 
 KIND = "undercroft.providers.captcha"
@@ -32,7 +33,7 @@ class CaptchaSettings(SettingsBase):
         pattern=r"^(https?://\S+)?$",
         description="URL for verifying tokens. Default: the provider's own URL.",
     )
-    captcha_seconds: float = Field(4, gt=0, le=30, description="Timeout for the provider's response in seconds.")
+    captcha_timeout: float = Field(4, gt=0, le=30, description="Timeout for the provider's response in seconds.")
     captcha_min_score: float = Field(0.5, ge=0, le=1, description="Minimum reCAPTCHA v3 score of a human.")
     captcha_when_down: OutagePolicy = Field(
         OutagePolicy.ALLOW,
@@ -49,6 +50,12 @@ class CaptchaSettings(SettingsBase):
     @property
     def is_on(self) -> bool:
         return self.captcha_provider != "none"
+
+    @property
+    def captcha_seconds(self) -> float:
+        """The former name of `captcha_timeout`."""
+        warn_setting_read("CAPTCHA_SECONDS")
+        return self.captcha_timeout
 
     def require_adapters(self) -> None:
         if self.is_on:

@@ -45,7 +45,7 @@ class Captcha:
             self.service = find_adapter(KIND, settings.captcha_provider, "CAPTCHA_PROVIDER")()
             require_client("CAPTCHA_PROVIDER", extra="captcha")
         self._settings = settings
-        self._http_client = HttpClient(timeout=settings.captcha_seconds, max_bytes=65_536)
+        self._http_client = HttpClient(timeout=settings.captcha_timeout, max_bytes=65_536)
 
     async def verify(self, token: str, ip: str) -> bool:
         """Return whether the token is valid. A token works only once. Raises `CaptchaUnavailable`."""

@@ -1,6 +1,7 @@
 import json
 from enum import StrEnum
 from typing import Annotated, Any
+from uuid import UUID
 
 import pytest
 import schemathesis
@@ -18,7 +19,7 @@ from undercroft.core.http.pagination import ListQuery, Page
 from undercroft.core.http.query import query
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.http.tags import Tag
-from undercroft.core.ids import UUID, new_id
+from undercroft.core.ids import new_id
 from undercroft.core.modules import RequestHeaders, SecuritySchemes
 from undercroft.core.settings import CoreSettings
 from undercroft.modules.sessions import MODULE
