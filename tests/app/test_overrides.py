@@ -151,7 +151,7 @@ def test_existing_files_are_replaced_only_by_force() -> None:
         (("../../etc/passwd",), "There is no template"),
         (("base.html",), "`undercroft eject emails/base.html`"),
         (("auth/verify", "--merged"), "does not exist"),
-        (("auth/verify", "--check"), "--check takes no name"),
+        (("auth/verify", "--check"), "take no name"),
         (("--force",), "Name a template"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -90,7 +90,7 @@ async def overrides() -> tuple[CheckStatus, str, str]:
     if changed:
         listed = "\n".join(f"{each.path}: {each.message}" for each in changed)
         return CheckStatus.WARNING, listed, "`undercroft eject --check` repeats this check."
-    return CheckStatus.OK, f"{len(found)} templates, all current" if found else "no templates", ""
+    return CheckStatus.OK, f"{len(found)} copies of originals, all current" if found else "no copies of originals", ""
 
 
 async def deprecations() -> tuple[CheckStatus, str, str]:

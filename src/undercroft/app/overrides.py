@@ -1,4 +1,4 @@
-"""Templates that a project overrides: copying an original, and comparing the copies with the originals of this release.
+"""Templates that a project overrides: copying an original, and comparing all copies with the originals of this release.
 
 A copy begins with a comment that names its original and the hash of it. Templates are looked up in the project's
 folders (EMAIL_TEMPLATES, PAGE_TEMPLATES) before those of the modules.
@@ -17,7 +17,10 @@ from msgspec import Struct
 
 import undercroft
 from undercroft.app.discovery import LoadedModule
+from undercroft.app.override_status import Override as Override
+from undercroft.app.override_status import OverrideStatus as OverrideStatus
 from undercroft.app.registry import get_registry
+from undercroft.app.service_copies import list_copies
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.http import pages
 from undercroft.core.http.settings import HttpSettings
@@ -54,14 +57,6 @@ class TemplateKind(StrEnum):
         return emails.environment() if self is TemplateKind.EMAIL else pages.environment()
 
 
-class OverrideStatus(StrEnum):
-    CURRENT = "current"
-    CHANGED = "changed"
-    MISSING = "missing"
-    INVALID = "invalid"
-    UNTRACKED = "untracked"
-
-
 class Template(Struct, frozen=True):
     """A template of a module or of the core, `auth/verify.txt`, and the file of the project that overrides it."""
 
@@ -96,18 +91,6 @@ class Template(Struct, frozen=True):
     @property
     def header(self) -> str:
         return HEADER.format(name=self.qualified_name, release=self.release, digest=self.digest)
-
-
-class Override(Struct, frozen=True):
-    """A template of the project that overrides one of a module, or was copied from one. `message` is for developers."""
-
-    path: Path
-    status: OverrideStatus
-    message: str
-
-    @property
-    def needs_attention(self) -> bool:
-        return self.status in (OverrideStatus.CHANGED, OverrideStatus.MISSING, OverrideStatus.INVALID)
 
 
 def list_templates() -> list[Template]:
@@ -180,10 +163,15 @@ def mark_merged(templates: list[Template]) -> list[Path]:
 
 
 def list_overrides() -> list[Override]:
-    """Return the project's overrides, each compared with its original, sorted by path.
+    """Return the project's templates and copied methods, each compared with its original, sorted by path.
 
     Templates of the project that override nothing and are no copies are not listed.
     """
+    return [*list_template_overrides(), *list_copies()]
+
+
+def list_template_overrides() -> list[Override]:
+    """Return the project's templates that override others, or are copies, each compared with its original."""
     return [override for kind in TemplateKind for override in _overrides_of(kind)]
 
 

@@ -30,7 +30,8 @@ def _describe(service: type[Service], module: LoadedModule) -> Description:
     }
 
     def look() -> Facts:
-        return without_empty({"created_in": find_uses(rf"(?<!class )\b{name}(\.for_team)?\(", mentioning=name)})
+        uses = find_uses(rf"(?<!class )\b{name}(\.for_team)?\(", mentioning=name)
+        return without_empty({"created_in": uses, "copy_with": f"undercroft eject {name}.{methods[0]}"})
 
     aliases = (f"{module.name}.{name}",)
     return Description("service", name, locate(service), summarize(service), without_empty(facts), aliases, look)

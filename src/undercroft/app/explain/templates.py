@@ -6,7 +6,7 @@ from jinja2 import meta
 
 from undercroft.app.explain.description import Description, Facts, without_empty
 from undercroft.app.explain.sources import find_quoted
-from undercroft.app.overrides import Template, TemplateKind, list_overrides, list_templates
+from undercroft.app.overrides import Template, TemplateKind, list_template_overrides, list_templates
 from undercroft.core.telemetry.origin import relative_path
 
 _KINDS = {TemplateKind.EMAIL: "email", TemplateKind.PAGE: "page"}
@@ -14,7 +14,7 @@ _KINDS = {TemplateKind.EMAIL: "email", TemplateKind.PAGE: "page"}
 
 def describe_templates() -> Iterator[Description]:
     """Describe the templates: emails, then pages, sorted by name."""
-    overrides = {each.path: each for each in list_overrides()}
+    overrides = {each.path: each for each in list_template_overrides()}
     for template in list_templates():
         override = overrides.get(template.override)
         original = f"{relative_path(str(template.original))}:1"

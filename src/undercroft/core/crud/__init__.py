@@ -17,7 +17,7 @@ This serves `/api/v1/app/invoices` and declares the permissions `invoices:read` 
 override steps, pass their own schemas or repository, and add routes in `routes.py`.
 """
 
-from undercroft.core.crud.repository import CrudRepository
+from undercroft.core.crud.repository import CrudRepository, Row
 from undercroft.core.crud.resource import Caller, Resource, RowEvent
 
-__all__ = ["Caller", "CrudRepository", "Resource", "RowEvent"]
+__all__ = ["Caller", "CrudRepository", "Resource", "Row", "RowEvent"]
