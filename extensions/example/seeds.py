@@ -1,5 +1,6 @@
-"""Demo rooms and devices."""
+"""Demo rooms, devices and fields of users."""
 
+from extensions.example.fields import EmployeeFields
 from extensions.example.resources import DeviceResource, RoomResource
 
 from undercroft.core.db import Session, tenant
@@ -8,7 +9,7 @@ from undercroft.modules.users import DEMO_EMAIL, UserRepository
 
 
 async def seed(session: Session) -> None:
-    """Create the rooms and devices of the demo account, unless it has some."""
+    """Create the rooms and devices of the demo account and its desk, unless it has some."""
     user = await UserRepository(session).get_by(email=DEMO_EMAIL)
     team = await TeamRepository(session).get_personal(user.id) if user else None
     if user is None or team is None:
@@ -19,5 +20,6 @@ async def seed(session: Session) -> None:
             return
         for name, seats in (("Library", 8), ("Garden", 20)):
             room = await rooms.create(RoomResource.create_schema(name=name, seats=seats))
+        await EmployeeFields.set(session, user.id, desk="Library 4", keyholder=True)
         devices = DeviceResource.for_team(session, team.id, user.id)
         await devices.create(DeviceResource.create_schema(name="Projector", room_id=room["id"]))

@@ -121,6 +121,15 @@ from undercroft.modules.users import SignUp
 @before(SignUp)
 async def check(session: Session, sign_up: SignUp) -> None: ...
 """
+USERS = 'requires=("users",)'
+FIELDS = """\
+from undercroft.core.db import ExtraFields
+from undercroft.modules.users import User
+from sqlmodel import Field
+class GuestFields(ExtraFields, entity={}):
+    hidden = ()
+    {}: str = Field(default="")
+"""
 POINT = """from undercroft.core.hooks import HookPoint
 class Stay(HookPoint, frozen=True):
     nights: int
@@ -187,13 +196,18 @@ BROKEN = [
                ("must define `app",)),
     BrokenRule("a change of a core model", {"models.py": "from sqlmodel import Field\n"
                "from undercroft.modules.users import User\nUser.vip = Field(default=False)\n"}, "models.py:3",
-               ("User belongs to Undercroft", "hotel_… with a foreign key")),
+               ("User belongs to Undercroft", "ExtraFields in fields.py")),
     BrokenRule("a column of a core table", {"models.py": "from sqlalchemy import Boolean, Column\n"
                "from undercroft.modules.users import User\nUser.__table__.append_column(Column('vip', Boolean))\n"},
                "models.py:3", ("User belongs to Undercroft",)),
+    BrokenRule("a field of the core", {"fields.py": FIELDS.format("User", "locale")}, "fields.py:6",
+               ("User has locale already", "Give the field of GuestFields another name"), module=USERS),
+    BrokenRule("a field of another extension", {"fields.py": FIELDS.format("User", "level")}, "fields.py:6",
+               ("GuestFields of extensions.spa.fields adds level to User already",), module=USERS,
+               others={"spa": {"__init__.py": MODULE.format(USERS), "fields.py": FIELDS.format("User", "level")}}),
     BrokenRule("a migration of a core table", {"migrations/versions/0001_vip.py": MIGRATION.format(
                "op.add_column('users', 1)", "op.drop_column('users', 'vip')")}, "migrations/versions/0001_vip.py:5",
-               ("changes the table users", "hotel_… with a foreign key")),
+               ("changes the table users", "ExtraFields in fields.py")),
     BrokenRule("a migration without downgrade", {"migrations/versions/0001_rooms.py": MIGRATION.format(
                "op.create_table('hotel_rooms')", "pass")}, "migrations/versions/0001_rooms.py:6",
                ("cannot be reverted", "downgrade()")),

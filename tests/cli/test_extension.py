@@ -194,6 +194,43 @@ async def test_removal_leaves_nothing_of_an_extension(run: Run, project: Path, m
     assert (again.code, "Reverted 0 migrations" in again.out) == (0, True)
 
 
+FIELDS = """\
+from sqlmodel import Field
+from undercroft.core.db import ExtraFields
+from undercroft.modules.users import User
+class GuestFields(ExtraFields, entity=User):
+    nights: int = Field(default=0, description="Nights stayed.")
+"""
+
+
+async def test_extra_fields_are_migrated_and_removed(run: Run, project: Path, migrated_database_url: str) -> None:
+    database = {"DATABASE_URL": migrated_database_url}
+    before = dump_schema(migrated_database_url)
+    assert run("extension", "enable", "hotel").code == 0
+    assert run("migrate", "upgrade", **database).code == 0
+    write_files(project, {"fields.py": FIELDS})
+    assert run("migrate", "new", "User fields", **database).code == 0
+    assert "hotel 0002_user_fields" in run("migrate", "upgrade", **database).out
+    connection = await asyncpg.connect(migrated_database_url)
+    await connection.execute(
+        "INSERT INTO users (id, email, full_name, locale, timezone, role, is_active, created_at, updated_at) "
+        "VALUES ($1, 'a@b.example', '', 'en', 'UTC', 'user', true, now(), now())",
+        new_id(),
+    )
+    await connection.execute("INSERT INTO hotel_user_fields (id) SELECT id FROM users")
+    added = '    level: str = Field(default="no\'ne", max_length=20, description="Level.")\n'
+    write_files(project, {"fields.py": FIELDS + added})
+    assert run("migrate", "new", "Level", **database).code == 0
+    upgraded = run("migrate", "upgrade", **database)
+    assert "hotel 0003_level" in upgraded.out, upgraded
+    assert await connection.fetchval("SELECT level FROM hotel_user_fields") == "no'ne"
+    await connection.close()
+    checked = run("migrate", "check", **database)
+    assert checked.code == 0, checked
+    assert run("extension", "remove", "hotel", "--drop-data", "--yes", **database).code == 0
+    assert dump_schema(migrated_database_url) == before
+
+
 async def test_missing_package_blocks_nothing_and_its_data_can_be_removed(
     run: Run, project: Path, migrated_database_url: str
 ) -> None:

@@ -192,8 +192,10 @@ def resources_of(module: LoadedModule) -> list[type[Resource[Any]]]:
 
 
 def tables_of(module: LoadedModule) -> list[type[SQLModel]]:
-    """Return the models with a table that the module declares."""
+    """Return the models with a table that the module declares, and its extra fields of other entities."""
     module.load_submodule("models")
+    if module.is_extension:
+        module.load_submodule("fields")
     package = f"{module.package.__name__}."
     return [model for model in model_classes() if f"{model.__module__}.".startswith(package)]
 

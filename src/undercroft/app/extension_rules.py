@@ -61,9 +61,9 @@ def _check_imports(module: LoadedModule, context: RuleContext) -> None:
                 raise CodeError(message, at=(str(file), statement.lineno))
             for change, name in find_changes_of_imports(tree):
                 raise CodeError(
-                    f"{name} belongs to Undercroft, and an extension must not change it. For more fields, use a table "
-                    f"{module.name}_… with a foreign key; for other behavior, override a service in overrides.py or "
-                    "subscribe to an event.",
+                    f"{name} belongs to Undercroft, and an extension must not change it. For more fields, declare "
+                    "ExtraFields in fields.py; for other behavior, override a service in overrides.py or subscribe to "
+                    "an event.",
                     at=(str(file), change.lineno),
                 )
 
@@ -80,8 +80,8 @@ def _check_migrations(module: LoadedModule, _context: RuleContext) -> None:
         for line, table in find_tables(tree):
             if not _is_prefixed(table, module.name, "_"):
                 raise CodeError(
-                    f"This migration changes the table {table}, which does not belong to {module.name}. Use a table "
-                    f"{module.name}_… with a foreign key.",
+                    f"This migration changes the table {table}, which does not belong to {module.name}. For more "
+                    f"fields, declare ExtraFields in fields.py; otherwise use a table {module.name}_….",
                     at=(str(file), line),
                 )
 

@@ -13,6 +13,7 @@ from undercroft.core.db import migrations, row_security
 from undercroft.core.db.migrations import SCRIPT_LOCATION, History, MigrationRisk, NoChangesDetected, Status
 from undercroft.core.db.row_security import RowSecurityConfig
 from undercroft.core.errors import ConfigurationError
+from undercroft.core.model_classes import all_model_classes
 
 
 def histories() -> list[History]:
@@ -20,7 +21,8 @@ def histories() -> list[History]:
     get_registry().load_models()
     own = [module for module in get_registry().modules if _has_own_history(module)]
     module_tables = {module.name: table_names(module) for module in own}
-    core = frozenset(SQLModel.metadata.tables) - get_registry().foreign_tables
+    foreign = filter(get_registry().foreign_models.is_foreign, all_model_classes())
+    core = frozenset(SQLModel.metadata.tables).difference(str(model.__tablename__) for model in foreign)
     core = core.difference(*module_tables.values())
     return [
         History("core", SCRIPT_LOCATION, core),

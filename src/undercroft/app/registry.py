@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import structlog
+from sqlmodel import SQLModel
 from starlette.routing import BaseRoute
 
 from undercroft import modules as built_in
@@ -33,7 +34,10 @@ from undercroft.core.auth.permissions import Permission, Permissions
 from undercroft.core.context import AppContext, current_context, use_context
 from undercroft.core.crud import Resource
 from undercroft.core.crud.declaration import build_permissions
+from undercroft.core.crud.extra_fields import Extensible, build_entity_fields, build_extended_schemas, of_resource
 from undercroft.core.crud.router import crud_router
+from undercroft.core.db import ExtraFields
+from undercroft.core.db.entity_fields import EntityFieldsByModel
 from undercroft.core.errors import CodeError
 from undercroft.core.events import Subscriber, SubscriberQueue, Subscribers
 from undercroft.core.extras import require_extra
@@ -41,9 +45,10 @@ from undercroft.core.hooks import Hook, HookPoint, Hooks
 from undercroft.core.http import Router
 from undercroft.core.http.application import mount_route
 from undercroft.core.http.assets import Assets
+from undercroft.core.http.extended_schemas import ExtendedSchemas
 from undercroft.core.http.limits import RateLimits
 from undercroft.core.http.pages import PageTemplates
-from undercroft.core.model_classes import ForeignTables, all_model_classes
+from undercroft.core.model_classes import ForeignModels
 from undercroft.core.modules import EXTENSIONS, AdminComponents, RequestHeaders, SecuritySchemes, available_extensions
 from undercroft.core.overrides import Overrides
 from undercroft.core.settings import CoreSettings, SettingsBase, load, read_environ
@@ -79,7 +84,9 @@ class Registry:
     def install(self, context: AppContext) -> None:
         """Add the registry and its parts to a context."""
         context.add(Registry, self)
-        context.add_factory(ForeignTables, lambda: self.foreign_tables)
+        context.add_factory(ForeignModels, lambda: self.foreign_models)
+        context.add_factory(EntityFieldsByModel, lambda: self.entity_fields)
+        context.add_factory(ExtendedSchemas, lambda: self.extended_schemas)
         context.add_factory(Permissions, lambda: self.permissions)
         context.add_factory(Subscribers, lambda: self.subscribers)
         context.add_factory(SubscriberQueue, lambda: self.subscriber_tasks)
@@ -101,24 +108,52 @@ class Registry:
         """Import what every process needs, so that no request or job imports it: models, permissions, hooks …."""
         self.load_models()
         _ = self.permissions, self.subscriber_tasks, self.hooks, self.overrides, self.audit_trail
+        _ = self.extended_schemas
 
     def load_models(self) -> None:
-        """Import all models, so that the metadata is complete."""
+        """Import all models and extra fields, so that the metadata is complete."""
         import_module("undercroft.jobs.models")
-        for _ in self.parts("models"):
+        for _ in (*self.parts("models"), self.extra_fields):
             pass
 
     @cached_property
-    def foreign_tables(self) -> ForeignTables:
-        """The tables of modules and extensions that this process has imported for other applications."""
+    def extensible(self) -> tuple[Extensible, ...]:
+        """The entities to which extensions may add fields."""
+        built_in = [module for module in self.modules if not module.is_extension]
+        parts = (module.load_submodule("fields") for module in built_in)
+        resources = (each for module in built_in for each in resources_of(module) if each.extensible)
+        return (*(each for part in parts for each in getattr(part, "EXTENSIBLE", ())), *map(of_resource, resources))
+
+    @cached_property
+    def extra_fields(self) -> tuple[type[ExtraFields], ...]:
+        """The fields that extensions add to entities."""
+        parts = (module.load_submodule("fields") for module in self.extensions)
+        found = (each for part in parts if part is not None for each in defined_in(part, type))
+        return tuple(each for each in found if issubclass(each, ExtraFields))
+
+    @cached_property
+    def entity_fields(self) -> EntityFieldsByModel:
+        return build_entity_fields(self.extensible, self.extra_fields) if self.extra_fields else EntityFieldsByModel()
+
+    @cached_property
+    def extended_schemas(self) -> ExtendedSchemas:
+        return build_extended_schemas(self.extensible, self.entity_fields) if self.extra_fields else ExtendedSchemas()
+
+    @cached_property
+    def foreign_models(self) -> ForeignModels:
+        """The models of extensions and disabled modules that other applications in this process have."""
         self.load_models()
         own = tuple(f"{module.package.__name__}." for module in self.extensions)
         installed = (package for packages in available_extensions().values() for package in packages)
         disabled = (f"{built_in.__name__}.{name}" for name in self.disabled)
         others = tuple(f"{package}." for package in (EXTENSIONS, *installed, *disabled))
-        models = (model for model in all_model_classes() if not model.__module__.startswith(own))
-        foreign = (model for model in models if model.__module__.startswith(others))
-        return ForeignTables(str(model.__tablename__) for model in foreign)
+
+        def is_foreign(model: type[SQLModel]) -> bool:
+            if model.__module__.startswith(own):
+                return False
+            return model.__module__.startswith(others) or issubclass(model, ExtraFields)
+
+        return ForeignModels(is_foreign)
 
     def parts(self, name: str) -> Iterator[ModuleType]:
         """Import and yield the files with this name of all modules."""

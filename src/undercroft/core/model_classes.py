@@ -1,8 +1,9 @@
 """The classes that are mapped to tables."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from msgspec import Struct
 from sqlmodel import SQLModel
 
 from undercroft.core.context import current_context
@@ -11,14 +12,19 @@ SECRET_NAME = re.compile(r"hash|secret|token|passw|sealed|private|credential|sig
 """Matches the names of columns that are never shown unless a declaration says so."""
 
 
-class ForeignTables(frozenset[str]):
-    """The tables of extensions that only other applications in this process have."""
+class ForeignModels(Struct, frozen=True):
+    """The models of extensions that only other applications in this process have, also of those imported later.
+
+    `is_foreign` decides it for a model.
+    """
+
+    is_foreign: Callable[[type[SQLModel]], bool]
 
 
 def model_classes(base: type[SQLModel] = SQLModel) -> Iterator[type[SQLModel]]:
     """Every class of the current application that is mapped to a table, in the order of their definition."""
-    foreign: frozenset[str] = current_context().find(ForeignTables) or frozenset()
-    return (model for model in all_model_classes(base) if str(model.__tablename__) not in foreign)
+    foreign = current_context().find(ForeignModels)
+    return (model for model in all_model_classes(base) if foreign is None or not foreign.is_foreign(model))
 
 
 def all_model_classes(base: type[SQLModel] = SQLModel) -> Iterator[type[SQLModel]]:

@@ -14,6 +14,7 @@ APP_ERROR = "undercroft.core.errors.AppError"
 MODULE_FILES = {
     "__init__": "`MODULE`, and the names that other modules may import",
     "models": "tables, and the base classes that schemas inherit",
+    "fields": "fields of an entity that belongs to another module, or that others may extend",
     "schemas": "request and response bodies",
     "resources": "entities with the usual routes, permissions, audit entries, events and admin views",
     "repository": "every query, as named methods",

@@ -5,6 +5,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
@@ -19,10 +20,12 @@ from undercroft.app.service_overrides import overridden_methods
 from undercroft.core.auth.permissions import Permissions
 from undercroft.core.context import current_context
 from undercroft.core.crud import Resource
+from undercroft.core.db.extra_fields import locate_field
 from undercroft.core.http import Audit, Exempt, RouteInfo, Surface, When, get_info
 from undercroft.core.http._fastapi import dependency_calls
 from undercroft.core.http.application import Api
 from undercroft.core.http.dispatcher import Dispatcher
+from undercroft.core.http.extended_schemas import ExtendedSchemas
 from undercroft.core.http.idempotency import get_idempotency_mode, is_secret
 from undercroft.core.http.limits import get_rate_limit_rule, get_rates
 from undercroft.core.http.route_info import WEBSOCKET
@@ -54,6 +57,7 @@ def describe_route(route: BaseRoute, resource: type[Resource[Any]] | None = None
         "idempotency": _idempotency(route),
         **_audit(info),
         "errors": [f"{error.code} ({error.status})" for error in info.errors],
+        "extra_fields": list(_extra_fields(route)),
     }
     return Description(
         "route",
@@ -192,6 +196,21 @@ def _audit(info: RouteInfo) -> Facts:
     return {}
 
 
+def _extra_fields(route: BaseRoute) -> Iterator[Reference]:
+    """The fields that extensions add to the bodies of a route."""
+    schemas = current_context().find(ExtendedSchemas)
+    if not schemas or not isinstance(route, APIRoute):
+        return
+    bodies = [route.response_model, getattr(getattr(route.body_field, "field_info", None), "annotation", None)]
+    used = {each for body in bodies for each in schemas.find(body)}
+    for extensible in get_registry().extensible:
+        names = {name for each in used.intersection(extensible.schemas) for name in schemas[each].model_fields}
+        fields = get_registry().entity_fields.get(extensible.entity)
+        for declared in fields.declared if fields else ():
+            for name in filter(names.__contains__, declared.declared_names()):
+                yield Reference(f"{name} ({owner_of(declared)})", locate(locate_field(declared, name)))
+
+
 def _resources_by_endpoint() -> Mapping[Any, type[Resource[Any]]]:
     pairs = (pair for module in get_registry().modules for pair in resource_routers(module).items())
     return {getattr(route, "endpoint", None): resource for resource, router in pairs for route in router.routes}
@@ -207,7 +226,7 @@ def _calls(route: BaseRoute, endpoint: Any, resource: type[Resource[Any]] | None
     }
     if isinstance(route, (APIRoute, APIWebSocketRoute)):
         _ = getattr(route, "dependant", None)
-        calls = [call for call in dependency_calls(route) if call is not endpoint and callable(call)]
+        calls = [call for call in islice(dependency_calls(route), 1, None) if callable(call)]
         facts["depends_on"] = list({(each := refer(call)).location: each for call in calls}.values())
     if resource is not None:
         own = [name for name in vars(resource) if callable(getattr(Resource, name, None)) and name[0] != "_"]

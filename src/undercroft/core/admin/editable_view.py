@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from sqladmin import ModelView
 from starlette.requests import Request
 
+from undercroft.core.admin.extra_fields import ViewFields
 from undercroft.core.audit import Entry, changes, record
 from undercroft.core.auth import Principal, StepUpRequired
 from undercroft.core.db import Database, Session, SoftDeleted, utc_now
@@ -43,6 +44,7 @@ class EditableView(ModelView):
     schema: ClassVar[type[BaseModel] | None] = None
     noun: ClassVar[str] = ""
     database: ClassVar[Database]
+    extra: ViewFields
     site: ClassVar[Any]
 
     @property
@@ -51,7 +53,8 @@ class EditableView(ModelView):
 
     def row_fingerprint(self, row: Any) -> str:
         """A hash of the row's current state, which the form sends back."""
-        state = "\0".join(f"{name}={getattr(row, name)!r}" for name in sorted(self._mapper.columns.keys()))
+        values = {name: getattr(row, name) for name in self._mapper.columns.keys()} | dict(self.extra.state(row))  # noqa: SIM118
+        state = "\0".join(f"{name}={values[name]!r}" for name in sorted(values))
         return sha256(state.encode("utf-8", "surrogatepass")).hexdigest()
 
     async def edit_context(self, request: Request) -> dict[str, Any]:
@@ -64,7 +67,8 @@ class EditableView(ModelView):
             row = await self._lock_row(session, pk)
             if seen != self.row_fingerprint(row):
                 raise EditConflict
-            wanted = self._validate({name: data[name] for name in self.get_form_columns() if name in data})
+            names = [*self.get_form_columns(), *self.extra.editable(self.schema)]
+            wanted = self._validate({name: data[name] for name in names if name in data})
             _, differing = changes(row, wanted)
             if differing:
                 await self.update_row(session, row, differing, by=get_principal(request))
@@ -129,10 +133,10 @@ class EditableView(ModelView):
 
     async def _lock_row(self, session: Session, pk: str) -> Any:
         query = self._stmt_by_identifier(pk).with_for_update().execution_options(populate_existing=True)
-        row = (await session.scalars(query)).first()
-        if row is None:
+        rows = [*await self.extra.fetch(session, query)]
+        if not rows:
             raise NotFound
-        return row
+        return rows[0]
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Session]:

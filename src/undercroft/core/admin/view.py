@@ -16,7 +16,7 @@ from sqladmin.pagination import Pagination
 from sqlalchemy import ColumnElement, Select, false, func, inspect, or_, select
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
-from wtforms import SelectField, TextAreaField
+from wtforms import Form, SelectField, TextAreaField
 
 from undercroft.core.admin.columns import (
     contains_term,
@@ -28,8 +28,10 @@ from undercroft.core.admin.columns import (
     humanize,
 )
 from undercroft.core.admin.editable_view import EditableView
+from undercroft.core.admin.extra_fields import ViewFields
 from undercroft.core.audit import Entry, record
 from undercroft.core.errors import NotFound
+from undercroft.core.http.extended_schemas import extended
 from undercroft.core.spreadsheets import stream_csv
 
 Names = list[str]
@@ -73,7 +75,10 @@ class AdminView(EditableView):
 
     def __init__(self) -> None:
         self._secret_attributes = get_secret_attributes(inspect(self.model))
+        self.extra = ViewFields(self.model)
         own: Any = self
+        own.schema = extended(self.schema) if self.schema else None
+        own.choices = {**self.choices, **self.extra.choices}
         own.can_edit = self.schema is not None
         own.form_overrides = {
             **dict.fromkeys(get_multiline_columns(inspect(self.model)), TextAreaField),
@@ -88,12 +93,22 @@ class AdminView(EditableView):
         own.column_formatters = {**formatters, **self.column_formatters}
         own.column_labels = {
             **{name: get_label(name) for name in map(str, inspect(self.model).columns.keys())},
+            **self.extra.labels,
             **self.column_labels,
         }
         own.column_formatters_detail = {**formatters, **self.column_formatters_detail}
         for each in self.column_filters:
             each.title = get_filter_title(each)
         super().__init__()
+
+    # Form
+
+    async def scaffold_form(self, rules: Names | None = None) -> type[Form]:
+        form = await super().scaffold_form(rules)
+        return await self.extra.extend_form(form, self.extra.editable(self.schema), self.session_maker)
+
+    async def get_form_data_for_edit(self, obj: Any) -> dict[str, Any]:
+        return {**await super().get_form_data_for_edit(obj), **self.extra.state(obj)}
 
     # Display
 
@@ -102,15 +117,14 @@ class AdminView(EditableView):
         return str((self.label and getattr(row, self.label)) or get_object_identifier(row))
 
     def get_list_columns(self) -> Names:
-        return self._without_secrets(
-            super().get_list_columns() if self._has_option("column_list") else self._prop_names
-        )
+        listed = super().get_list_columns() if self._has_option("column_list") else self._prop_names
+        return self._with_extra(listed)
 
     def get_details_columns(self) -> Names:
-        return self._without_secrets(super().get_details_columns())
+        return self._with_extra(super().get_details_columns())
 
     def get_export_columns(self) -> Names:
-        return self._without_secrets(super().get_export_columns())
+        return self._with_extra(super().get_export_columns())
 
     def get_form_columns(self) -> Names:
         if self.schema is None:
@@ -125,15 +139,17 @@ class AdminView(EditableView):
         """The columns of a row, grouped by heading."""
         shown = [*self._details_prop_names]
         groups = [(name, [each for each in names if each in shown]) for name, names in self.groups.items()]
-        taken = {each for _, names in groups for each in names}
+        taken = {*self.extra.names, *(each for _, names in groups for each in names)}
         rest = [each for each in shown if each not in taken]
-        return [*groups, ("More" if groups else "", rest)]
+        return [*groups, ("More" if groups else "", rest), *self.extra.groups]
 
     def _has_option(self, option: str) -> bool:
         return bool(getattr(self, option, None) or getattr(self, option.replace("_list", "_exclude_list"), None))
 
-    def _without_secrets(self, names: Sequence[str]) -> Names:
-        return [name for name in names if name not in self._secret_attributes]
+    def _with_extra(self, names: Sequence[str]) -> Names:
+        """The columns without secrets, then the fields that extensions add."""
+        shown = [name for name in names if name not in self._secret_attributes]
+        return list(dict.fromkeys([*shown, *self.extra.names]))
 
     def _format_reference(self, row: Any, name: str, request: Request) -> Any:
         """A reference as a link with the label of the row that it refers to."""
@@ -151,7 +167,7 @@ class AdminView(EditableView):
 
     async def _run_query(self, stmt: Any) -> Any:
         async with self.database.read_session() as session:
-            return (await session.execute(stmt)).scalars().unique().all()
+            return await self.extra.fetch(session, stmt)
 
     async def _run_arbitrary_query(self, stmt: Any) -> Any:
         async with self.database.read_session() as session:

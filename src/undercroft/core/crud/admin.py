@@ -10,9 +10,9 @@ from sqladmin.helpers import slugify_class_name
 
 from undercroft.core.admin import AdminView, enum_choices
 from undercroft.core.auth import Principal
-from undercroft.core.crud.repository import table_of
 from undercroft.core.crud.resource import Resource
 from undercroft.core.db import Session, SoftDeleted, TenantOwned
+from undercroft.core.db.extra_fields import table_of
 from undercroft.core.model_classes import model_classes
 
 

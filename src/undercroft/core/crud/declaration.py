@@ -7,10 +7,11 @@ import msgspec
 from sqlmodel import SQLModel
 
 from undercroft.core.auth.permissions import Permission
-from undercroft.core.crud.repository import CrudRepository, table_of
+from undercroft.core.crud.repository import CrudRepository
 from undercroft.core.crud.resource import Resource, RowEvent
 from undercroft.core.crud.schemas import build_create_schema, build_read_schema, build_update_schema
 from undercroft.core.db import CreatedAt, TenantOwned
+from undercroft.core.db.extra_fields import table_of
 from undercroft.core.errors import CodeError, NotFound
 from undercroft.core.model_classes import SECRET_NAME
 

@@ -6,11 +6,13 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ColumnElement, Select, Table, bindparam, func, insert, select
-from sqlmodel import SQLModel
 
 from undercroft.core.audit import Entry, write_one
 from undercroft.core.db import Paging, RowPage, Statement, TenantOwned, TenantRepository
+from undercroft.core.db.entity_fields import EntityFields, entity_fields
+from undercroft.core.db.extra_fields import table_of
 from undercroft.core.db.repository import FIRST_PAGE
+from undercroft.core.db.statement import WithCte
 from undercroft.core.model_classes import model_classes
 
 T = TypeVar("T", bound=TenantOwned)
@@ -24,9 +26,8 @@ class CrudRepository(TenantRepository[T]):
 
     async def read(self, key: UUID) -> Row:
         """The row with this id. Raises `not_found`."""
-        row: Row | None = await self._session.fetchrow(
-            _select_by_id(self.model, self.columns), id=key, team_id=self.team_id
-        )
+        statement = _select_by_id(self.model, self.columns, entity_fields(self.model))
+        row: Row | None = await self._session.fetchrow(statement, id=key, team_id=self.team_id)
         if row is None:
             raise self.not_found()
         return row
@@ -34,22 +35,33 @@ class CrudRepository(TenantRepository[T]):
     async def list_rows(self, paging: Paging = FIRST_PAGE, *where: ColumnElement[bool]) -> RowPage[Row]:
         """Part of the rows, newest first by default. Raises `UnknownSort`."""
         if where or paging.q or paging.sort or paging.keyset or self.default_sort != "-created_at":
-            return (await self._list_columns(paging, where)).map(self._to_mapping)
+            names = self.names
+            return (await self._list_columns(paging, where)).map(lambda row: _to_mapping(names, row))
         values = {"team_id": self.team_id, "size": paging.size, "offset": (paging.page - 1) * paging.size}
-        rows = await self._session.fetch(_select_newest(self.model, self.columns), **values)
+        statement = _select_newest(self.model, self.columns, entity_fields(self.model))
+        rows = await self._session.fetch(statement, **values)
         if rows:
             return RowPage(rows, paging, rows[0]["total"])
         return RowPage(rows, paging, await self.count() if paging.page > 1 else 0)
 
-    def _to_mapping(self, row: Sequence[Any]) -> Row:
-        return dict(zip(self.columns, row, strict=False))  # followed by the total or the position
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, and of the fields that extensions add."""
+        fields = entity_fields(self.model)
+        return (*self.columns, *fields.defaults) if fields else self.columns
 
-    async def insert(self, row: Row, entry: Entry) -> None:
+    async def insert(self, row: Row, entry: Entry, extra: Row | None = None) -> None:
         """Insert a row and its audit entry in one statement, which may wait until the session ends.
 
-        The caller provides every value: constructing a model costs as much as the statement.
+        The caller provides every value: constructing a model costs as much as the statement. `extra` are values of
+        fields that extensions add to the entity.
         """
-        await write_one(self._write_session, _insert(self.model, tuple(row)), entry, **row)
+        fields = entity_fields(self.model) if extra else None
+        if fields is None or not extra:
+            await write_one(self._write_session, _insert(self.model, tuple(row)), entry, **row)
+        else:
+            statement = _insert_with_fields(self.model, tuple(row), fields, tuple(extra))
+            await write_one(self._write_session, statement, entry, **row, **extra)
 
     async def is_reference_valid(self, field: str, key: UUID) -> bool:
         """Whether the row to which a column refers exists, in the same team if it belongs to a team.
@@ -72,41 +84,51 @@ class CrudRepository(TenantRepository[T]):
     async def _list_columns(self, paging: Paging, where: Sequence[ColumnElement[bool]]) -> RowPage[Any]:
         query = self._query().where(*where, *self._search_filters(paging.q))
         query = query.with_only_columns(*(self._column(name) for name in self.columns))
+        if fields := entity_fields(self.model):
+            query = fields.join(query)
         if paging.keyset:
             return await self._rows_after(query, paging)
         return await self._page(query.order_by(*self._order(paging.sort)), paging)
 
 
-def table_of(model: type[SQLModel]) -> Table:
-    """The table of a model."""
-    table: Table = model.__table__  # type: ignore[attr-defined]
-    return table
+def _to_mapping(names: tuple[str, ...], row: Sequence[Any]) -> Row:
+    return dict(zip(names, row, strict=False))  # followed by the total or the position
 
 
 @cache
-def _select_by_id(model: type[TenantOwned], columns: tuple[str, ...]) -> Statement:
+def _select_by_id(model: type[TenantOwned], columns: tuple[str, ...], fields: EntityFields | None) -> Statement:
     table = table_of(model)
-    query = select(*(table.c[name] for name in columns)).where(table.c.id == bindparam("id"))
-    return Statement(query.where(*_in_team(table)))
+    query = select(*(table.c[name] for name in columns)).where(table.c.id == bindparam("id"), *_in_team(table))
+    return Statement(fields.join(query) if fields else query)
 
 
 @cache
-def _select_newest(model: type[TenantOwned], columns: tuple[str, ...]) -> Statement:
+def _select_newest(model: type[TenantOwned], columns: tuple[str, ...], fields: EntityFields | None) -> Statement:
     table = table_of(model)
     total = select(func.count()).select_from(table).where(*_in_team(table)).scalar_subquery().label("total")
-    return Statement(
+    query = (
         select(*(table.c[name] for name in columns), total)
         .where(*_in_team(table))
         .order_by(table.c.created_at.desc(), table.c.id.desc())
         .limit(bindparam("size", type_=BigInteger))
         .offset(bindparam("offset", type_=BigInteger))
     )
+    return Statement(fields.join(query) if fields else query)
 
 
 @cache
 def _insert(model: type[TenantOwned], columns: tuple[str, ...]) -> Statement:
     table = table_of(model)
     return Statement(insert(table).values({name: bindparam(name) for name in columns}).returning(table.c.id))
+
+
+@cache
+def _insert_with_fields(
+    model: type[TenantOwned], columns: tuple[str, ...], fields: EntityFields, extra: tuple[str, ...]
+) -> Statement:
+    table = table_of(model)
+    row = insert(table).values({name: bindparam(name) for name in columns}).returning(table.c.id, table.c.team_id)
+    return WithCte(Statement(row), fields.insert_statements(extra))
 
 
 def _in_team(table: Table) -> Sequence[ColumnElement[bool]]:

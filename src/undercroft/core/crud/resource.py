@@ -11,6 +11,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from undercroft.core.audit import Entry, changes, record
 from undercroft.core.crud.repository import CrudRepository, Row
 from undercroft.core.db import Paging, ReadSession, RowPage, Session, TenantOwned, Versioned, utc_now
+from undercroft.core.db.entity_fields import entity_fields, personal_fields
 from undercroft.core.errors import Conflict, NotFound, PreconditionFailed, Unprocessable
 from undercroft.core.events import Event, publish
 from undercroft.core.ids import new_id
@@ -62,6 +63,7 @@ class Resource(Service, Generic[T]):
     - `read_only`: columns that clients cannot set. `hidden`: columns that clients cannot set and do not see.
     - `noun`, `plural`: names in paths, permissions and audit actions; by default derived from the class of the model.
     - `create_schema`, `update_schema`, `read_schema`, `not_found`, `repository`: derived unless they are given.
+    - `extensible`: whether extensions may add fields to the entity (`ExtraFields`).
     - `admin_columns`: columns of the list in `/admin`; no view without them. `icon` is a class of Font Awesome, and
       `label` the column that names a row.
 
@@ -81,6 +83,7 @@ class Resource(Service, Generic[T]):
     plural: ClassVar[str] = ""
     group: ClassVar[str] = "Product"
     example: ClassVar[Mapping[str, Any] | None] = None
+    extensible: ClassVar[bool] = False
     admin_columns: ClassVar[tuple[str, ...]] = ()
     icon: ClassVar[str] = "fa-solid fa-cube"
     label: ClassVar[str] = ""
@@ -146,12 +149,17 @@ class Resource(Service, Generic[T]):
         values = data.model_dump()
         await self.before_create(values)
         await self._check_references(values)
+        fields = entity_fields(self.model)
+        defaults = fields.defaults if fields else {}
+        extra = {name: values.pop(name) for name in defaults.keys() & values.keys()}
+        stored = {name: each for name, each in extra.items() if name in data.model_fields_set or each != defaults[name]}
         row: Row = self._new_row(values)
-        entry = self._entry("created", row["id"], after=values)
+        entry = self._entry("created", row["id"], after={**values, **stored})
         if type(self).after_create is Resource.after_create:
-            await self.rows.insert(row, entry)
+            await self.rows.insert(row, entry, stored)
+            row = {**row, **defaults, **stored}
         else:
-            created = await self.rows.create(self.model(**row))  # type: ignore[arg-type]
+            created = await self.rows.create(self.model(**row), stored)  # type: ignore[arg-type]
             await record(self.session, entry)
             await self.after_create(created)
             row = self.to_row(created)
@@ -237,7 +245,7 @@ class Resource(Service, Generic[T]):
 
     def to_row(self, row: T) -> Row:
         """The columns that clients see."""
-        return {name: getattr(row, name) for name in self.rows.columns}
+        return {name: getattr(row, name) for name in self.rows.names}
 
     def _new_row(self, values: Mapping[str, Any]) -> dict[str, Any]:
         now, columns = utc_now(), self.model.model_fields
@@ -256,7 +264,8 @@ class Resource(Service, Generic[T]):
                 raise ReferenceNotFound(field)
 
     def _entry(self, verb: str, key: UUID, **fields: Any) -> Entry:
-        return Entry(f"{self.noun}.{verb}", self.user_id, self.noun, key, self.team_id, **fields)
+        personal = personal_fields(self.model)
+        return Entry(f"{self.noun}.{verb}", self.user_id, self.noun, key, self.team_id, personal=personal, **fields)
 
     async def _publish(self, event: type[RowEvent], key: UUID) -> None:
         await publish(self.session, event(key, self.team_id, self.user_id))

@@ -1,6 +1,6 @@
 """The routes of a resource."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from undercroft.core.db.repository import UnknownSort
 from undercroft.core.errors import Conflict, PreconditionFailed
 from undercroft.core.http import Audit, CurrentPrincipal, IfMatch, Page, Router, Tag, etag, json_response
 from undercroft.core.http.conditional import InvalidIfMatch
+from undercroft.core.http.extended_schemas import extended
 from undercroft.core.http.pagination import InvalidCursor, page_response
 from undercroft.core.http.query import query
 
@@ -53,7 +54,8 @@ class ResourceRoutes:
         async def list_rows(query: Any, principal: CurrentPrincipal, session: ReadSessionDep) -> Response:
             filters = {name: getattr(query, name) for name in self.resource.filters}
             rows = await self.resource(session, principal).list(query.paging, filters)
-            return page_response(rows.map(self._encode))
+            names = self._returned_names()
+            return page_response(rows.map(lambda row: {name: row[name] for name in names}))
 
         self._add(
             *("GET", "", "list", list_rows),
@@ -162,14 +164,15 @@ class ResourceRoutes:
         }
         self.router.add_api_route(path, endpoint, methods=[method], **options)
 
-    def _encode(self, row: Row) -> dict[str, Any]:
-        return {name: row[name] for name in self.resource.read_schema.model_fields}
+    def _returned_names(self) -> Iterable[str]:
+        return extended(self.resource.read_schema).model_fields
 
     def _respond(self, row: Row, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
         headers = dict(headers or {})
         if self.responses:
             headers["ETag"] = etag(row["version"])
-        return json_response(self._encode(row), status=status, headers=headers)
+        body = {name: row[name] for name in self._returned_names()}
+        return json_response(body, status=status, headers=headers)
 
 
 def build_tag(resource: type[Resource[Any]]) -> Tag:

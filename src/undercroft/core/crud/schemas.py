@@ -20,7 +20,7 @@ def build_create_schema(
     model: type[SQLModel], names: Iterable[str], example: Mapping[str, Any] | None
 ) -> type[BaseModel]:
     """The body of a creation: these columns of a table, with their constraints, defaults and descriptions."""
-    fields: dict[str, Any] = {name: _field(model, name) for name in names}
+    fields: dict[str, Any] = {name: copy_field(model, name) for name in names}
     schema = create_model(f"{model.__name__}Create", __base__=CreateSchema, **fields)
     if example:
         schema.model_config["json_schema_extra"] = {"examples": [dict(example)]}
@@ -29,7 +29,7 @@ def build_create_schema(
 
 def build_update_schema(model: type[SQLModel], create: type[BaseModel]) -> type[BaseModel]:
     """The body of an update: the fields of the creation, each optional."""
-    fields: dict[str, Any] = {name: _optional(field) for name, field in create.model_fields.items()}
+    fields: dict[str, Any] = {name: make_optional(field) for name, field in create.model_fields.items()}
     return create_model(f"{model.__name__}Update", __base__=UpdateSchema, **fields)
 
 
@@ -37,8 +37,7 @@ def build_read_schema(model: type[SQLModel], names: Iterable[str]) -> type[BaseM
     """A response with these columns. All of them are always present."""
     fields: dict[str, Any] = {}
     for name in names:
-        annotation, field = _field(model, name)
-        fields[name] = (annotation, Field(description=field.description, json_schema_extra=field.json_schema_extra))
+        fields[name] = to_read_field(model, name)
     return create_model(f"{model.__name__}Read", __base__=Schema, **fields)
 
 
@@ -46,7 +45,7 @@ def build_query(model: type[SQLModel], filters: Iterable[str], sortable: tuple[s
     """The query parameters of the list: those of every list, and one for each filtered column."""
     fields: dict[str, Any] = {}
     for name in filters:
-        annotation, field = _field(model, name)
+        annotation, field = copy_field(model, name)
         text = f"Returns only items with this value. {field.description or ''}".strip()
         fields[name] = (annotation | None, Field(None, description=text))
     query = create_model(f"{model.__name__}Query", __base__=ListQuery, **fields)
@@ -54,12 +53,20 @@ def build_query(model: type[SQLModel], filters: Iterable[str], sortable: tuple[s
     return query
 
 
-def _optional(declared: FieldInfo) -> tuple[Any, FieldInfo]:
+def make_optional(declared: FieldInfo) -> tuple[Any, FieldInfo]:
+    """A field of an update, from that of the creation."""
     field = copy(declared)
     field.default, field.default_factory = NOT_GIVEN, None
     return field.annotation, field
 
 
-def _field(model: type[SQLModel], name: str) -> tuple[Any, FieldInfo]:
+def to_read_field(model: type[SQLModel], name: str) -> tuple[Any, FieldInfo]:
+    """A field of a response, without the constraints of the column."""
+    annotation, field = copy_field(model, name)
+    return annotation, Field(description=field.description, json_schema_extra=field.json_schema_extra)
+
+
+def copy_field(model: type[SQLModel], name: str) -> tuple[Any, FieldInfo]:
+    """A field like a column, with its constraints, default and description."""
     field = copy(model.model_fields[name])
     return field.annotation, field

@@ -2,6 +2,7 @@
 
 from undercroft.core.db.database import Database
 from undercroft.core.db.dependencies import DatabaseDep, ReadSessionDep, SessionDep
+from undercroft.core.db.extra_fields import ExtraFields
 from undercroft.core.db.models import CreatedAt, Identified, SoftDeleted, TenantOwned, Timestamped, Versioned, utc_now
 from undercroft.core.db.privacy import ColumnContent, Erasure, Privacy
 from undercroft.core.db.read_session import ReadSession
@@ -26,6 +27,7 @@ __all__ = [
     "DatabaseDep",
     "DatabaseSettings",
     "Erasure",
+    "ExtraFields",
     "Identified",
     "OwnedRepository",
     "Paging",

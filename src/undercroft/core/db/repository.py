@@ -20,10 +20,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlmodel import SQLModel
 
+from undercroft.core.db.entity_fields import entity_fields
 from undercroft.core.db.models import SoftDeleted, TenantOwned, Timestamped, utc_now
 from undercroft.core.db.read_session import ReadSession
 from undercroft.core.db.session import Session
-from undercroft.core.db.tenancy import ALL_TENANTS, current_tenant
+from undercroft.core.db.tenancy import ALL_TENANTS, TenantContextMissing, current_tenant
 from undercroft.core.errors import NotFound, Unprocessable
 
 M = TypeVar("M", bound=SQLModel)
@@ -38,10 +39,6 @@ DEFAULT_SIZE = 20
 class UnknownSort(Unprocessable):
     code = "UNKNOWN_SORT"
     message = "Unknown sort field. Use one of `details.allowed`."
-
-
-class TenantContextMissing(RuntimeError):
-    """A repository of a team's rows was used outside of that team's tenant context."""
 
 
 class Position(Struct, frozen=True):
@@ -150,11 +147,18 @@ class Repository(Generic[M]):
         """The number of rows with these column values."""
         return await self.count(*self._equal(values))
 
-    async def create(self, row: M) -> M:
-        """Insert a row immediately, so that constraint violations are raised here."""
+    async def create(self, row: M, extra: Mapping[str, Any] | None = None) -> M:
+        """Insert a row immediately, so that constraint violations are raised here.
+
+        `extra` are values of fields that extensions add to the entity.
+        """
+        fields = entity_fields(self.model)
+        if fields is not None and extra:
+            await fields.insert(self._write_session, row, extra)
+            return row
         self._write_session.add(row)
         await self._write_session.flush()
-        return row
+        return row if fields is None else fields.attach_defaults(row)
 
     async def create_many(self, rows: Iterable[M]) -> Sequence[M]:
         """Insert several rows."""
@@ -165,6 +169,10 @@ class Repository(Generic[M]):
 
     async def update(self, row: M, changes: Mapping[str, Any]) -> M:
         """Update these columns. Raises `StaleDataError` if a `Versioned` row changed in the meantime."""
+        fields = entity_fields(self.model)
+        if fields is not None and not fields.names.isdisjoint(changes):
+            await fields.update(self._write_session, row, changes)
+            return row
         for name, value in changes.items():
             setattr(row, name, value)
         await self._write_session.flush()
@@ -255,7 +263,15 @@ class Repository(Generic[M]):
         return [column.desc() if wanted.startswith("-") else column.asc() for column in columns]
 
     async def _first(self, query: Select[Any]) -> M | None:
-        return cast("M | None", (await self._session.scalars(query)).first())
+        rows = await self._rows(query)
+        return cast(M, rows[0][0]) if rows else None
+
+    async def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        """The rows of a query. Models have the fields that extensions add to them."""
+        fields = entity_fields(self.model)
+        if fields is not None and fields.is_selected(query):
+            return await fields.fetch(self._session, query)
+        return (await self._session.execute(query)).all()
 
     async def _page(
         self, query: Select[Any], paging: Paging, *, counted: Select[Any] | None = None
@@ -267,7 +283,7 @@ class Repository(Generic[M]):
         counted = query.order_by(None) if counted is None else counted
         total = select(func.count()).select_from(counted.subquery()).scalar_subquery()
         limited = query.add_columns(total).limit(paging.size).offset((paging.page - 1) * paging.size)
-        rows = (await self._session.execute(limited)).all()
+        rows = await self._rows(limited)
         if rows:
             return RowPage(rows, paging, rows[0][-1])
         return RowPage(rows, paging, await self._count(counted) if paging.page > 1 else 0)
@@ -278,7 +294,7 @@ class Repository(Generic[M]):
         if paging.after is not None:
             query = query.where(tuple_(created_at, key) < tuple_(paging.after.created_at, paging.after.id))
         query = query.add_columns(created_at, key).order_by(created_at.desc(), key.desc()).limit(paging.size + 1)
-        rows = (await self._session.execute(query)).all()
+        rows = await self._rows(query)
         last: Any = rows[paging.size - 1] if len(rows) > paging.size else None
         return RowPage(rows[: paging.size], paging, next=Position(last[-2], last[-1]) if last else None)
 
@@ -319,9 +335,9 @@ class TenantRepository(Repository[T]):
                 f"{type(self).__name__} is for team {team_id}, but the tenant context is {_describe_tenant()}."
             )
 
-    async def create(self, row: T) -> T:
+    async def create(self, row: T, extra: Mapping[str, Any] | None = None) -> T:
         row.team_id = self.team_id
-        return await super().create(row)
+        return await super().create(row, extra)
 
     async def create_many(self, rows: Iterable[T]) -> Sequence[T]:
         rows = list(rows)

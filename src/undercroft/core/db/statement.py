@@ -1,7 +1,7 @@
 """Statements that are compiled once and run directly on the driver, for code where every microsecond counts."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from undercroft.core.db.tenancy import references_tenant_table
 
 _DIALECT = dialect()  # type: ignore[no-untyped-call]
 _PARAMETER = re.compile(r":(\w+)\b")
+_POSITION = re.compile(r"\$(\d+)\b")
 
 _WRITES = re.compile(
     r"^\s*(?:CREATE|ALTER|DROP|TRUNCATE|GRANT|REVOKE|CALL|DO)\b"
@@ -86,24 +87,44 @@ class WithCte(Statement):
 
         WithCte(INSERT, "note AS (INSERT INTO notes SELECT id, :note FROM written)")
 
-    `ctes` are further members of the WITH clause. They see the rows of the first statement as `written` and take their
-    own values as `:name`, each used once; cast as `CAST(:name AS type)`. The result is the rows of the first statement.
+    `ctes` are further members of the WITH clause: as text, which takes its own values as `:name`, each used once and
+    cast as `CAST(:name AS type)`, or as statements by the name of their member. They see the rows of the first
+    statement as `written`. The result is the rows of the first statement, which may have such members itself.
     """
 
-    def __init__(self, statement: Statement, ctes: str) -> None:
+    def __init__(self, statement: Statement, ctes: str | Mapping[str, Statement]) -> None:
         self._first = statement
         self._ctes = ctes
 
     @cached_property
     def autocommit_sql(self) -> str:
-        members = self.sql.removeprefix("WITH ").removesuffix(" SELECT * FROM written")
-        return f"WITH {_LOCK_TIMEOUT_CTE}, {members} SELECT written.* FROM written, short_lock_timeout"  # noqa: S608
+        return f"WITH {_LOCK_TIMEOUT_CTE}, {self.members[0]} SELECT written.* FROM written, short_lock_timeout"  # noqa: S608
 
     @cached_property
     def compiled(self) -> tuple[str, Sequence[Bind]]:
-        sql, binds = self._first.compiled
-        names = _PARAMETER.findall(self._ctes)
-        numbers = {name: len(binds) + number for number, name in enumerate(names, 1)}
-        ctes = _PARAMETER.sub(lambda found: f"${numbers[found[1]]}", self._ctes)
-        sql = f"WITH written AS ({sql}), {ctes} SELECT * FROM written"  # noqa: S608
-        return sql, [*binds, *((name, None, None) for name in names)]
+        members, binds = self.members
+        return f"WITH {members} SELECT * FROM written", binds  # noqa: S608
+
+    @cached_property
+    def members(self) -> tuple[str, Sequence[Bind]]:
+        """The members of the WITH clause, and the values of all of them."""
+        if isinstance(self._first, WithCte):
+            members, binds = self._first.members
+        else:
+            sql, binds = self._first.compiled
+            members = f"written AS ({sql})"
+        if isinstance(self._ctes, str):
+            names = _PARAMETER.findall(self._ctes)
+            numbers = {name: len(binds) + number for number, name in enumerate(names, 1)}
+            ctes = _PARAMETER.sub(lambda found: f"${numbers[found[1]]}", self._ctes)
+            return f"{members}, {ctes}", [*binds, *((name, None, None) for name in names)]
+        for name, statement in self._ctes.items():
+            sql, more = statement.compiled
+            members += f", {name} AS ({_renumber(sql, len(binds))})"
+            binds = [*binds, *more]
+        return members, binds
+
+
+def _renumber(sql: str, offset: int) -> str:
+    """Count the parameters `$1, $2, …` from another number."""
+    return _POSITION.sub(lambda found: f"${int(found[1]) + offset}", sql)

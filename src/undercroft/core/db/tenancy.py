@@ -25,6 +25,10 @@ TENANT_SETTING: Final = "undercroft.team_id"
 """The transaction-local setting that the policies read."""
 
 
+class TenantContextMissing(RuntimeError):
+    """A team's rows were accessed outside of that team's tenant context."""
+
+
 class AllTenants(Enum):
     """The rows of all teams."""
 

@@ -22,6 +22,8 @@ from undercroft.core.http import assets, builtin_routes
 from undercroft.core.http._fastapi import include, mark_routes_changed, routes_version, settle_telemetry
 from undercroft.core.http.dispatcher import Dispatcher
 from undercroft.core.http.errors import ErrorHandler
+from undercroft.core.http.extended_schemas import ExtendedSchemas
+from undercroft.core.http.lazy_route import LazyRoute
 from undercroft.core.http.limits import Limiter
 from undercroft.core.http.openapi.operation_ids import operation_id
 from undercroft.core.http.route_info import Surface, get_info
@@ -108,6 +110,9 @@ class Api(FastAPI):
         if not isinstance(route, APIRoute):
             return route
         route.dependency_overrides_provider = self
+        schemas = self.context.find(ExtendedSchemas)
+        if schemas and isinstance(route, LazyRoute):
+            route.replace_schemas(schemas.replace)
         if isinstance(route.generate_unique_id_function, DefaultPlaceholder):
             route.operation_id = route.operation_id or operation_id(route)
         return route

@@ -9,12 +9,13 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from undercroft.core.db import Repository, Statement
+from undercroft.core.db.entity_fields import entity_fields
 from undercroft.core.db.last_used import LastUsedTracker
 from undercroft.modules.api_keys.errors import ApiKeyNotFound
 from undercroft.modules.api_keys.models import ApiKey, KeyKind
 from undercroft.modules.sessions import TeamStatements, UserConditions
 from undercroft.modules.teams import CUSTOM_ROLE_PERMISSIONS, Membership, Team
-from undercroft.modules.users import PROFILE_COLUMNS, User
+from undercroft.modules.users import PROFILE_COLUMNS, User, add_extra_fields
 
 _LOCK_SHARED = Statement(text("SELECT id FROM api_keys WHERE id = CAST(:id AS uuid) FOR SHARE"))
 
@@ -88,7 +89,8 @@ class ApiKeyLastUsed(LastUsedTracker):
 
 def principal_statements(user_conditions: UserConditions = lambda _user_id: ()) -> TeamStatements:
     """Build the statement that finds the principal of a key. It ignores users who do not meet `user_conditions`."""
-    return TeamStatements.from_query(lambda team: _principal_query(team, user_conditions))
+    fields = entity_fields(User)
+    return TeamStatements.from_query(lambda team: add_extra_fields(_principal_query(team, user_conditions), fields))
 
 
 def _principal_query(team: Any, user_conditions: UserConditions) -> Select[Any]:

@@ -14,6 +14,7 @@ class ProjectResource(Resource[Project]):
     sortable = ("created_at", "updated_at", "name", "status")
     filters = ("status",)
     example = {"name": "Website", "description": "The new website.", "status": "active"}
+    extensible = True
     icon = "fa-solid fa-folder"
     label = "name"
     admin_columns = ("name", "team_id", "status", "created_by", "created_at", "deleted_at")

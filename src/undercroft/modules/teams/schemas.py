@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
 from undercroft.core.auth.permissions import get_granted_permissions
+from undercroft.core.db.entity_fields import extra_values
 from undercroft.core.validation import Email, Name, Schema, Slug, single_line
 from undercroft.modules.teams.models import ROLE_LENGTH, CustomRole, Membership, Team, TeamBase, TeamRole
 
@@ -227,4 +228,4 @@ class TeamAdminRead(Schema):
 
     @classmethod
     def of(cls, team: Team, members: int) -> "TeamAdminRead":
-        return cls(**team.model_dump(), members=members)
+        return cls(**team.model_dump(), **extra_values(team), members=members)

@@ -16,7 +16,7 @@ from undercroft.modules.users.events import (
 )
 from undercroft.modules.users.hooks import SignUp, SignUpMethod
 from undercroft.modules.users.models import EMAIL_LENGTH, NAME_LENGTH, User
-from undercroft.modules.users.repository import PROFILE_COLUMNS, UserRepository
+from undercroft.modules.users.repository import PROFILE_COLUMNS, UserRepository, add_extra_fields
 from undercroft.modules.users.schemas import FullName, UserRead
 from undercroft.modules.users.service import NewUser, UserService, notify
 from undercroft.modules.users.settings import DEMO_EMAIL
@@ -45,6 +45,7 @@ __all__ = [
     "UserRegistered",
     "UserRepository",
     "UserService",
+    "add_extra_fields",
     "notify",
 ]
 

@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import Select, Text, cast, func, select
 from sqlmodel import col
 
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Repository
+from undercroft.core.db.entity_fields import EntityFields
 from undercroft.modules.users.errors import EmailTaken, UserNotFound
 from undercroft.modules.users.models import User, UserAddress
 
@@ -80,3 +81,10 @@ PROFILE_COLUMNS: tuple[Any, ...] = (
     col(User.updated_at),
 )
 """Columns of a user that an authentication query selects, so that `encode_profile` needs no query."""
+EXTRA_PREFIX = "extra_"
+"""Beginning of the names of columns with fields that extensions add to users."""
+
+
+def add_extra_fields(query: Select[Any], fields: EntityFields | None) -> Select[Any]:
+    """Add the fields that extensions add to users to a query with `PROFILE_COLUMNS`."""
+    return fields.join(query, prefix=EXTRA_PREFIX) if fields else query

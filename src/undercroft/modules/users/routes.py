@@ -9,6 +9,7 @@ from pydantic import Field
 from undercroft.core.auth import PlatformRole, StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep, UnknownSort
 from undercroft.core.http import Audit, CurrentPrincipal, Exempt, InvalidCursor, ListQuery, Page, Router, Tag, When
+from undercroft.core.http.extended_schemas import extended
 from undercroft.core.http.query import query
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak, UserNotFound
 from undercroft.modules.users.models import User
@@ -38,7 +39,7 @@ async def read_profile(principal: CurrentPrincipal) -> Response:
 async def update_profile(body: UserUpdate, principal: CurrentPrincipal, session: SessionDep) -> ProfileRead:
     """Changes only the given fields. Other endpoints change the email address and the password."""
     user = await UserService(session).update_profile(principal.user_id, body.model_dump(exclude_unset=True))
-    return ProfileRead.model_validate(user).model_copy(update={"impersonated_by": principal.impersonator_id})
+    return extended(ProfileRead).model_validate(user).model_copy(update={"impersonated_by": principal.impersonator_id})
 
 
 class UserQuery(ListQuery):
@@ -52,7 +53,7 @@ class UserQuery(ListQuery):
 async def list_users(query: Annotated[UserQuery, query(UserQuery)], session: ReadSessionDep) -> Page[UserAdminRead]:
     """Returns users, newest first; `q` matches parts of email addresses and names."""
     where = UserRepository.matching(role=query.role, is_active=query.is_active)
-    return Page.of(await UserService(session).list(query.paging, *where), UserAdminRead.model_validate)
+    return Page.of(await UserService(session).list(query.paging, *where), extended(UserAdminRead).model_validate)
 
 
 @admin.get("/{user_id}", response_model=UserAdminRead, summary="Get a user", errors=(UserNotFound,))

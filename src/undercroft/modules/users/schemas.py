@@ -9,8 +9,10 @@ import msgspec
 from pydantic import ConfigDict, Field, StringConstraints
 
 from undercroft.core.auth import PlatformRole
+from undercroft.core.http.extended_schemas import extended
 from undercroft.core.validation import NOT_GIVEN, Locale, TimeZone, UpdateSchema, Url, single_line
 from undercroft.modules.users.models import NAME_LENGTH, URL_LENGTH, UserBase
+from undercroft.modules.users.repository import EXTRA_PREFIX
 
 FullName = Annotated[
     str, single_line(NAME_LENGTH, min_length=0), Field(description="Name of the user.", examples=["Ada Lovelace"])
@@ -67,8 +69,17 @@ def encode_profile(row: Mapping[str, Any], impersonated_by: UUID | None = None) 
             "created_at": row["created_at"],
             "updated_at": row["updated_at"],
             "impersonated_by": impersonated_by,
+            **_extra_fields(row),
         }
     )
+
+
+def _extra_fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that extensions add to a profile."""
+    schema = extended(ProfileRead)
+    if schema is ProfileRead:
+        return {}
+    return {name: row[EXTRA_PREFIX + name] for name in schema.model_fields if name not in ProfileRead.model_fields}
 
 
 class UserAdminRead(UserRead):

@@ -13,6 +13,7 @@ from undercroft.core.audit import changes as differences
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.auth.step_up import require_recent_authentication
 from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
+from undercroft.core.db.entity_fields import personal_fields
 from undercroft.core.db.privacy import erase_user
 from undercroft.core.events import publish
 from undercroft.core.http.user_agents import describe_user_agent
@@ -214,7 +215,8 @@ class UserService(Service):
         return await self._users.lock(user_id), list(superadmins) == [user_id]
 
     async def _audit(self, action: str, user_id: UUID, actor_id: UUID | None, **fields: Any) -> None:
-        await record(self._session.writable, Entry(action, actor_id, "user", user_id, **fields))
+        entry = Entry(action, actor_id, "user", user_id, personal=personal_fields(User), **fields)
+        await record(self._session.writable, entry)
 
 
 async def erase_deleted(session: Session, user_id: UUID) -> dict[str, int]:

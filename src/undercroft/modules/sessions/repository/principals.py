@@ -1,6 +1,7 @@
 """The statement that finds the principal of a request: session, user and membership, by unique keys."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -26,9 +27,10 @@ from sqlmodel import col
 
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.db import Database, Session, Statement
+from undercroft.core.db.entity_fields import EntityFields, entity_fields
 from undercroft.modules.sessions.models import AuthSession, SessionKind
 from undercroft.modules.teams import CUSTOM_ROLE_PERMISSIONS, Membership, Team
-from undercroft.modules.users import PROFILE_COLUMNS, User
+from undercroft.modules.users import PROFILE_COLUMNS, User, add_extra_fields
 
 _BEARER = (
     col(AuthSession.id) == bindparam("session_id", type_=Uuid),
@@ -65,15 +67,20 @@ UserConditions = Callable[[Any], tuple[ColumnElement[bool], ...]]
 
 def principal_statements(*where: Any, source: Any) -> "TeamStatements":
     """Build statements that find users by a row of another table with a `user_id`, without a local session."""
+    fields = entity_fields(User)
     return TeamStatements.from_query(
-        lambda team: _principal_query(*where, team=team, source=source, session=_NO_SESSION)
+        lambda team: _principal_query(*where, team=team, source=source, session=_NO_SESSION, fields=fields)
     )
 
 
 def _principal_query(
-    *where: Any, team: Any, source: Any = AuthSession, session: Sequence[Any] = _SESSION
+    *where: Any,
+    team: Any,
+    fields: EntityFields | None,
+    source: Any = AuthSession,
+    session: Sequence[Any] = _SESSION,
 ) -> Select[Any]:
-    return (
+    query = (
         select(
             *PROFILE_COLUMNS,
             col(User.second_factors),
@@ -89,9 +96,10 @@ def _principal_query(
         .outerjoin(Membership, (col(Membership.team_id) == col(Team.id)) & (col(Membership.user_id) == col(User.id)))
         .where(*where, col(User.is_active), col(User.deleted_at).is_(None))
     )
+    return add_extra_fields(query, fields)
 
 
-def _impersonation_query(team: Any, user_conditions: UserConditions) -> Select[Any]:
+def _impersonation_query(team: Any, user_conditions: UserConditions, fields: EntityFields | None) -> Select[Any]:
     """Build the query for an impersonation, which ends when the administrator's session, role or account ends."""
     impersonator, own = aliased(User), aliased(AuthSession)
     is_allowed = exists().where(
@@ -112,7 +120,7 @@ def _impersonation_query(team: Any, user_conditions: UserConditions) -> Select[A
         col(own.expires_at) > func.now(),
     )
     session_active = or_(col(AuthSession.impersonator_session_id).is_(None), has_session)
-    return _principal_query(*_BEARER, *_ACTIVE, is_allowed, session_active, team=team)
+    return _principal_query(*_BEARER, *_ACTIVE, is_allowed, session_active, team=team, fields=fields)
 
 
 class TeamStatements(Struct, frozen=True):
@@ -136,19 +144,31 @@ class PrincipalStatements:
     """The statements that find a principal, one for each type of local credential.
 
     With an external identity provider, `issuer` must have verified the user of a cookie session, and `user_conditions`
-    hold while the provider knows the user. Impersonations of other users are invalid.
+    hold while the provider knows the user. Impersonations of other users are invalid. `fields` are those that the
+    extensions of the application add to users.
     """
 
-    def __init__(self, issuer: str = "", user_conditions: UserConditions = lambda _user_id: ()) -> None:
+    def __init__(
+        self,
+        issuer: str = "",
+        user_conditions: UserConditions = lambda _user_id: (),
+        fields: EntityFields | None = None,
+    ) -> None:
         by_issuer = (col(AuthSession.issuer) == issuer, *user_conditions(col(User.id))) if issuer else ()
-        self.bearer = TeamStatements.from_query(lambda team: _principal_query(*_BEARER, *_NOT_IMPERSONATED, team=team))
-        self.cookie = TeamStatements.from_query(
-            lambda team: _principal_query(*_COOKIE, *_NOT_IMPERSONATED, *by_issuer, team=team)
+        self.bearer = TeamStatements.from_query(
+            lambda team: _principal_query(*_BEARER, *_NOT_IMPERSONATED, team=team, fields=fields)
         )
-        self.impersonated = TeamStatements.from_query(lambda team: _impersonation_query(team, user_conditions))
+        self.cookie = TeamStatements.from_query(
+            lambda team: _principal_query(*_COOKIE, *_NOT_IMPERSONATED, *by_issuer, team=team, fields=fields)
+        )
+        self.impersonated = TeamStatements.from_query(lambda team: _impersonation_query(team, user_conditions, fields))
 
 
-LOCAL_STATEMENTS = PrincipalStatements()
+@cache
+def local_statements(fields: EntityFields | None) -> PrincipalStatements:
+    """The statements without an external identity provider, shared by the applications with these extra fields."""
+    return PrincipalStatements(fields=fields)
+
 
 # Every revocation writes to one of these rows, so it commits either before they are locked, and is visible, or after
 # this request. A user row is locked only for administrators and for principals without a session: members lock their

@@ -13,15 +13,16 @@ from undercroft.core.auth.authorization import Authorization
 from undercroft.core.auth.permissions import resolve_permissions
 from undercroft.core.auth.principal import API_KEY_PREFIX, bearer_token
 from undercroft.core.db import Database, Session
+from undercroft.core.db.entity_fields import entity_fields
 from undercroft.core.db.reauthorization import bind_reauthorization
 from undercroft.core.errors import Unauthorized
 from undercroft.core.http.same_site import SAFE_METHODS
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.sessions.errors import InvalidToken, SessionEnded
 from undercroft.modules.sessions.repository.principals import (
-    LOCAL_STATEMENTS,
     PrincipalStatements,
     TeamStatements,
+    local_statements,
     lock_principal,
 )
 from undercroft.modules.sessions.repository.sessions import LastSeen
@@ -31,6 +32,7 @@ from undercroft.modules.sessions.service.cookies import SESSION_COOKIE, CsrfToke
 from undercroft.modules.sessions.service.current_team import requested_team_id
 from undercroft.modules.sessions.service.interfaces import ApiKeys, ExternalAccounts
 from undercroft.modules.teams import TeamNotFound, is_mfa_blocked
+from undercroft.modules.users import User
 
 PROVIDER = "provider"
 """The second factor of a user whose identity provider verified one."""
@@ -46,13 +48,14 @@ class TokenAuthenticator:
         self._last_seen = last_seen
         self._api_keys: ApiKeys | None = None
         self._cookie_name = SESSION_COOKIE.name
-        self._statements = LOCAL_STATEMENTS
+        self._fields = entity_fields(User)
+        self._statements = local_statements(self._fields)
         self.external: ExternalAccounts | None = None
 
     def bind_external(self, accounts: ExternalAccounts) -> None:
         """Accept the tokens of an external identity provider, and only users that it knows."""
         self.external = accounts
-        self._statements = PrincipalStatements(accounts.issuer, accounts.user_conditions)
+        self._statements = PrincipalStatements(accounts.issuer, accounts.user_conditions, self._fields)
         if self._api_keys is not None:
             self._api_keys.limit_users(accounts.user_conditions)
 

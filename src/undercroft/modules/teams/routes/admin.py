@@ -7,6 +7,7 @@ from pydantic import Field
 
 from undercroft.core.db import ReadSessionDep, SessionDep, UnknownSort
 from undercroft.core.http import Audit, Exempt, InvalidCursor, ListQuery, Page, PageQueryDep, Router, Tag
+from undercroft.core.http.extended_schemas import extended
 from undercroft.core.http.query import query
 from undercroft.modules.teams.errors import PersonalTeam, SlugTaken, TeamNotFound, TeamWithoutOwner
 from undercroft.modules.teams.repository.teams import TeamAdminRepository, build_filters
@@ -33,13 +34,14 @@ async def list_all_teams(
 ) -> Page[TeamAdminRead]:
     """Returns teams, newest first; `q` matches parts of names and slugs."""
     where = build_filters(is_personal=query.is_personal, is_deleted=query.is_deleted)
-    return Page.of(await TeamAdminService(session).list(query.paging, *where), lambda row: TeamAdminRead.of(*row))
+    teams = await TeamAdminService(session).list(query.paging, *where)
+    return Page.of(teams, lambda row: extended(TeamAdminRead).of(*row))
 
 
 @admin.get("/{team_id}", summary="Get any team", errors=(TeamNotFound,), operation_id="all_teams.read")
 async def read_any_team(team_id: UUID, session: ReadSessionDep) -> TeamAdminRead:
     """Returns a team, deleted or not."""
-    return TeamAdminRead.of(*await TeamAdminService(session).get(team_id))
+    return extended(TeamAdminRead).of(*await TeamAdminService(session).get(team_id))
 
 
 @admin.get(
@@ -77,4 +79,4 @@ async def delete_any_team(team_id: UUID, session: SessionDep) -> None:
 )
 async def restore_any_team(team_id: UUID, session: SessionDep) -> TeamAdminRead:
     """Restores the team with its members and data, with a new slug if its own was taken in the meantime."""
-    return TeamAdminRead.of(*await TeamAdminService(session).restore(team_id))
+    return extended(TeamAdminRead).of(*await TeamAdminService(session).restore(team_id))

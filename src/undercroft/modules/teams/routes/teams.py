@@ -9,6 +9,7 @@ from pydantic import Field
 from undercroft.core.auth import StepUpRequired
 from undercroft.core.auth.step_up import MfaEnrollmentRequired, MfaRequiredByTeam
 from undercroft.core.db import ReadSessionDep, SessionDep, UnknownSort
+from undercroft.core.db.entity_fields import extra_values
 from undercroft.core.http import (
     Audit,
     CurrentPrincipal,
@@ -21,6 +22,7 @@ from undercroft.core.http import (
     Tag,
     When,
 )
+from undercroft.core.http.extended_schemas import extended
 from undercroft.core.http.query import query
 from undercroft.modules.teams.dependencies import TEAM_FROM_PATH, require_in_deleted_team
 from undercroft.modules.teams.errors import (
@@ -201,4 +203,5 @@ async def remove_member(user_id: UUID, principal: CurrentPrincipal, session: Ses
 
 def to_team_read(user_team: UserTeam) -> TeamRead:
     team = user_team.team
-    return TeamRead(**team.model_dump(), role=user_team.role, is_personal=team.personal_user_id is not None)
+    values = {**team.model_dump(), **extra_values(team), "is_personal": team.personal_user_id is not None}
+    return extended(TeamRead)(**values, role=user_team.role)

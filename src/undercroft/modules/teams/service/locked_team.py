@@ -11,6 +11,7 @@ from undercroft.core.audit import Entry
 from undercroft.core.auth import Principal
 from undercroft.core.auth.step_up import require_recent_authentication
 from undercroft.core.db import ReadSession, Session
+from undercroft.core.db.entity_fields import personal_fields
 from undercroft.modules.teams.errors import PersonalTeam, TeamNotFound, TeamRoleTooWeak, UnknownRole
 from undercroft.modules.teams.models import Team
 from undercroft.modules.teams.repository.members import MembershipRepository
@@ -89,7 +90,8 @@ class LockedTeam(Struct, frozen=True):
     async def record(self, action: str, *, target: tuple[str, UUID] | None = None, **fields: Any) -> None:
         """Record an audit entry with these fields of `Entry`; the team is the target unless another one is given."""
         target_type, target_id = target or ("team", self.team.id)
-        entry = Entry(action, self.user_id, target_type, target_id, self.team.id, **fields)
+        personal = personal_fields(Team)
+        entry = Entry(action, self.user_id, target_type, target_id, self.team.id, personal=personal, **fields)
         await audit.record(self.session, entry)
 
 

@@ -13,6 +13,7 @@ from undercroft.core.audit import Entry, changes, record
 from undercroft.core.auth import Principal
 from undercroft.core.auth.step_up import MfaRequiredByTeam, require_second_factor
 from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
+from undercroft.core.db.entity_fields import given_fields, personal_fields
 from undercroft.core.events import publish
 from undercroft.core.ids import new_id
 from undercroft.core.overrides import Service, call_super
@@ -55,9 +56,10 @@ class TeamService(Service):
         """Create a team owned by the user. Raises `SlugTaken`, `UserNotFound` (deleted in the meantime)."""
         session, user_id = self._session.writable, self._principal.user_id
         await UserRepository(session).lock_no_key(user_id)
-        team = await create_team(session, name=data.name, slug=data.slug, owner_id=user_id)
-        after = {"name": team.name, "slug": team.slug}
-        await record(session, Entry("team.created", user_id, "team", team.id, team.id, after=after))
+        extra = given_fields(Team, data)
+        team = await create_team(session, name=data.name, slug=data.slug, owner_id=user_id, extra=extra)
+        after, personal = {"name": team.name, "slug": team.slug, **extra}, personal_fields(Team)
+        await record(session, Entry("team.created", user_id, "team", team.id, team.id, after=after, personal=personal))
         return UserTeam(team, TeamRole.OWNER)
 
     @call_super
@@ -68,7 +70,8 @@ class TeamService(Service):
         """
         locked = await lock_team(self._session, self._principal)
         team = locked.team
-        before, after = changes(team, data.model_dump(exclude_unset=True, exclude_none=True))
+        wanted = {**data.model_dump(exclude_unset=True, exclude_none=True), **given_fields(Team, data)}
+        before, after = changes(team, wanted)
         if after:
             await self._check_auto_join(locked, after)
             self._check_mfa_change(locked, after)
@@ -213,14 +216,23 @@ def restorable_since() -> datetime:
 
 
 async def create_team(
-    session: Session, *, name: str, owner_id: UUID, slug: str | None = None, personal: bool = False
+    session: Session,
+    *,
+    name: str,
+    owner_id: UUID,
+    slug: str | None = None,
+    personal: bool = False,
+    extra: Mapping[str, Any] | None = None,
 ) -> Team:
-    """Create a team with its owner. Raises `SlugTaken` if another team uses the requested slug."""
+    """Create a team with its owner. Raises `SlugTaken` if another team uses the requested slug.
+
+    `extra` are values of fields that extensions add to teams.
+    """
     teams = TeamRepository(session)
     slug = slug or await _make_unique_slug(teams, make_slug(name, max_length=MAX_GENERATED_SLUG) or "team")
     team = Team(name=name, slug=slug, personal_user_id=owner_id if personal else None)
     with _raise_on_slug_conflict(slug):
-        await teams.create(team)
+        await teams.create(team, extra)
     await MembershipRepository(session).create(Membership(team_id=team.id, user_id=owner_id, role=TeamRole.OWNER.value))
     return team
 
