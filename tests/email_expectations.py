@@ -67,12 +67,18 @@ CONDITIONAL_ACTIONS: dict[str, str] = {
     "team.domains_revoked": "to owners, unless one of them gave the domains up",
 }
 
+_CONFIGURATION = "It configures the installation and belongs to no account."
 _ACCESS_REMOVED = "it takes access away, or ends what was begun"
 _NO_ACCESS_CHANGE = "it grants no access"
 _STAFF_ONLY = "it is about the platform, or staff who look after it"
 SILENT_ACTIONS: dict[str, str] = {
     "api_key.revoked": _ACCESS_REMOVED,
+    "flag.changed": _CONFIGURATION,
+    "flag.deleted": _CONFIGURATION,
+    "flag.reset": _CONFIGURATION,
     "identity.blocked": _ACCESS_REMOVED,
+    "setting.changed": _CONFIGURATION,
+    "setting.reset": _CONFIGURATION,
     "identity.deleted": _ACCESS_REMOVED,
     "impersonation.ended": _ACCESS_REMOVED,
     "invitation.revoked": _ACCESS_REMOVED,

@@ -2,4 +2,4 @@
 
 from undercroft.core import Module
 
-MODULE = Module(requires=("users", "teams"), undercroft=">=0.1,<2")
+MODULE = Module(requires=("users", "teams", "flags"), undercroft=">=0.1,<2")

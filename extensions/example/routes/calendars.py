@@ -1,16 +1,26 @@
-"""A plain FastAPI router. Its routes are on the surface `app`, guarded and limited like those of a `Router`."""
+"""A plain FastAPI router. Its routes are on the surface `app`, guarded and limited like those of a `Router`.
+
+While an administrator has turned the flag off, they return 404.
+"""
 
 from uuid import UUID
 
 from extensions.example.errors import RoomNotFound
+from extensions.example.flags import CALENDARS
 from extensions.example.models import Booking
 from extensions.example.routes.app import BookingReadServiceDep
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from undercroft.core.http import declaration
+from undercroft.modules.flags import FeatureNotFound, require_flag
 
 calendars = APIRouter(
-    prefix="/calendars", tags=["Rooms"], dependencies=[declaration(permission="rooms:read", errors=(RoomNotFound,))]
+    prefix="/calendars",
+    tags=["Rooms"],
+    dependencies=[
+        declaration(permission="rooms:read", errors=(RoomNotFound, FeatureNotFound)),
+        Depends(require_flag(CALENDARS)),
+    ],
 )
 TIME = "%Y%m%dT%H%M%SZ"
 EXAMPLE = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//example//rooms//EN\r\nEND:VCALENDAR\r\n"

@@ -23,6 +23,8 @@ from undercroft.core.db.settings import require_url
 from undercroft.core.health import Component, ComponentDown, Health
 from undercroft.core.http import Router, Surface
 from undercroft.core.http.application import Api
+from undercroft.core.live.process import LiveValues
+from undercroft.core.runtime_settings import watch
 from undercroft.core.settings import CoreSettings, load, read_environ
 from undercroft.core.telemetry import logs
 
@@ -69,6 +71,7 @@ def _build_app(surface: str, context: AppContext) -> Api:
         registry = get_registry()
         registry.load()
         app = Api(version=__version__, lifespan=_lifespan, context=context, surface=surface)
+        watch(app.apply_settings)
         context.add(Health, Health())
         modules = [module for module in registry.modules if not module.is_extension]
         for name in ("routes", "pages"):
@@ -125,6 +128,7 @@ async def _start(app: Api, stack: AsyncExitStack) -> dict[str, Any]:
     stack.push_async_callback(cache.close)
     health.add(database_component(context.get(Database)))
     cache.warn_if_unconfigured()
+    await _start_live_values(context, stack)
     if cache:
         health.add(Component("redis", cache.ping))
         with suppress(Exception):
@@ -139,6 +143,15 @@ async def _start(app: Api, stack: AsyncExitStack) -> dict[str, Any]:
         health.add(Component("extensions", _check_extensions))
     app.middleware_stack = app.build_middleware_stack()
     return state
+
+
+async def _start_live_values(context: AppContext, stack: AsyncExitStack) -> None:
+    """Read the live values before the modules start, which may use them."""
+    values = context.add(LiveValues, LiveValues(context.get(Database), get_registry().live_values))
+    stack.callback(context.remove, LiveValues)
+    stack.push_async_callback(values.stop)
+    await values.start()
+    context.get(Health).add(Component("live_values", values.check))
 
 
 async def _start_module(module: LoadedModule, app: Api, stack: AsyncExitStack) -> dict[str, Any]:

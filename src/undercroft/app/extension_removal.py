@@ -15,7 +15,8 @@ from undercroft.core.db import Database
 from undercroft.core.db.connect import open_connection
 from undercroft.core.db.migrations import History, forget, is_applied, revert_all
 from undercroft.core.errors import ConfigurationError
-from undercroft.core.events import publish
+from undercroft.core.events import ExtensionRemoved, publish
+from undercroft.core.live.versions import delete_versions
 from undercroft.core.modules import ENTRY_POINTS, EXTENSIONS, add_project_to_path, available_extensions
 from undercroft.jobs.maintenance import delete_tasks, find_live_workers
 
@@ -74,6 +75,8 @@ async def remove_data(database: Database, url: str, name: str, permissions: tupl
         jobs = await delete_tasks(session, f"{name}.")
         if permissions:
             await publish(session, PermissionsRemoved(permissions))
+        await publish(session, ExtensionRemoved(name))
+        await delete_versions(session, f"{name}.")
         details = {"extension": name, "migrations": migrations, "jobs": jobs}
         await record(session, Entry("extension.removed", target_type="extension", details=details))
     await forget(url, history)

@@ -119,6 +119,17 @@ def _check_tasks(module: LoadedModule, _context: RuleContext) -> None:
             )
 
 
+def _check_flags(module: LoadedModule, _context: RuleContext) -> None:
+    part: Any = module.load_submodule("flags")
+    for flag in vars(part).values() if part else ():
+        if type(flag).__name__ == "Flag" and not _is_prefixed(flag.key, module.name, "."):
+            raise CodeError(
+                f"The flag {flag.key} of the extension {module.name} must be named {module.name}.…: "
+                f'Flag("{module.name}.{flag.key.rpartition(".")[2]}", …).',
+                at=part,
+            )
+
+
 def _check_settings(module: LoadedModule, _context: RuleContext) -> None:
     part = module.load_submodule("settings")
     for declared in defined_in(part, type) if part else ():
@@ -170,6 +181,7 @@ RULES: dict[str, Callable[[LoadedModule, RuleContext], None]] = {
     "migration files": _check_migrations,
     "tables": _check_tables,
     "tasks": _check_tasks,
+    "flags": _check_flags,
     "settings": _check_settings,
     "subscribers": _check_subscribers,
     "overrides": _check_overrides,

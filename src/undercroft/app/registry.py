@@ -48,9 +48,18 @@ from undercroft.core.http.assets import Assets
 from undercroft.core.http.extended_schemas import ExtendedSchemas
 from undercroft.core.http.limits import RateLimits
 from undercroft.core.http.pages import PageTemplates
+from undercroft.core.live import Live
 from undercroft.core.model_classes import ForeignModels
-from undercroft.core.modules import EXTENSIONS, AdminComponents, RequestHeaders, SecuritySchemes, available_extensions
+from undercroft.core.modules import (
+    EXTENSIONS,
+    AdminComponents,
+    ModuleFiles,
+    RequestHeaders,
+    SecuritySchemes,
+    available_extensions,
+)
 from undercroft.core.overrides import Overrides
+from undercroft.core.runtime_settings import RuntimeSettings
 from undercroft.core.settings import CoreSettings, SettingsBase, load, read_environ
 from undercroft.core.statistics import Statistics, StatisticsSections
 from undercroft.core.telemetry.origin import explain_error
@@ -84,6 +93,8 @@ class Registry:
     def install(self, context: AppContext) -> None:
         """Add the registry and its parts to a context."""
         context.add(Registry, self)
+        context.add(ModuleFiles, ModuleFiles(self.parts))
+        context.add_factory(RuntimeSettings, lambda: RuntimeSettings(self.settings_classes))
         context.add_factory(ForeignModels, lambda: self.foreign_models)
         context.add_factory(EntityFieldsByModel, lambda: self.entity_fields)
         context.add_factory(ExtendedSchemas, lambda: self.extended_schemas)
@@ -112,6 +123,7 @@ class Registry:
 
     def load_models(self) -> None:
         """Import all models and extra fields, so that the metadata is complete."""
+        import_module("undercroft.core.live.models")
         import_module("undercroft.jobs.models")
         for _ in (*self.parts("models"), self.extra_fields):
             pass
@@ -189,6 +201,11 @@ class Registry:
     def subscriber_tasks(self) -> SubscriberTasks:
         """The tasks of the subscribers that run after the commit."""
         return SubscriberTasks(self.subscribers)
+
+    @cached_property
+    def live_values(self) -> list[Live[Any]]:
+        """The values in the files `live.py` that each process keeps fresh."""
+        return self._collect("live", Live)
 
     @cached_property
     def hooks(self) -> Hooks:

@@ -11,9 +11,11 @@ import structlog
 from undercroft.app.configuration import check_settings, warn_of_deprecations
 from undercroft.app.registry import get_registry
 from undercroft.app.server import loop_factory, prepare_database
+from undercroft.core.context import current_context
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.extras import require_extra
+from undercroft.core.live.process import LiveValues
 from undercroft.core.settings import CoreSettings, Environment, load
 from undercroft.core.telemetry import logs
 from undercroft.jobs.registry import tasks
@@ -60,9 +62,11 @@ async def run_worker(queues: tuple[str, ...] = (), concurrency: int | None = Non
     for number in (signal.SIGTERM, signal.SIGINT):
         # Not the handlers of the event loop, because a job may block the loop.
         signal.signal(number, lambda _number, _frame: worker.stop_from_signal())
+    live_values = current_context().add(LiveValues, LiveValues(database, get_registry().live_values))
+    await live_values.start()
     await worker.run()
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(database.close(), 1)
+        await asyncio.wait_for(asyncio.gather(live_values.stop(), database.close()), 1)
 
 
 def check_queues(queues: tuple[str, ...]) -> None:

@@ -4,16 +4,19 @@ import json
 import os
 import sys
 import textwrap
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from undercroft.cli._stack import attach, use_extensions
+from undercroft.cli._stack import attach, disabled_modules, use_extensions
 from undercroft.core.commands import console
+from undercroft.core.errors import AppError, ConfigurationError
 
 if TYPE_CHECKING:
     from undercroft.app.explain import Description, Fact, Reference
+    from undercroft.core.context import AppContext
 
 LABEL_WIDTH = 24
 SHORT = 56
@@ -43,6 +46,7 @@ def explain(
     use_extensions()
     app = offline_app()
     app.context.add(StackVariables, StackVariables(frozenset(os.environ) - before))
+    _add_runtime_changes(app.context, text)
     found = find(app, text)
     if not found:
         similar = find_similar(app, text)
@@ -55,6 +59,24 @@ def explain(
     out = console()
     for index, each in enumerate(found):
         out.print(_render(each, out.width if sys.stdout.isatty() else 0, first=index == 0), end="")
+
+
+def _add_runtime_changes(context: "AppContext", name: str) -> None:
+    """Apply what administrators changed, if the name is that of such a setting and the database is available."""
+    from undercroft.app.explain import RuntimeChanges
+    from undercroft.core.context import use_context
+    from undercroft.core.runtime_settings import apply_values, runtime_settings
+
+    with use_context(context):
+        if name.upper() not in runtime_settings() or "system_settings" in disabled_modules():
+            return
+    from undercroft.cli._database import with_database
+    from undercroft.modules.system_settings import list_changes
+
+    with suppress(ConfigurationError, AppError), use_context(context):
+        changes = with_database(list_changes)
+        apply_values({changed: value for changed, (value, _) in changes.items()})
+        context.add(RuntimeChanges, RuntimeChanges({changed: note for changed, (_, note) in changes.items()}))
 
 
 def _render(description: "Description", width: int, *, first: bool) -> Text:

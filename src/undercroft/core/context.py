@@ -29,12 +29,16 @@ class AppContext:
     `.env` when settings are loaded.
     """
 
-    __slots__ = ("_components", "_factories", "environ", "settings")
+    __slots__ = ("_components", "_factories", "environ", "runtime_values", "settings")
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self.environ = None if environ is None else {name.lower(): value for name, value in environ.items() if value}
         self.settings: dict[type, Any] = {}
         """The loaded settings by class; `core.settings.load` fills it."""
+        self.runtime_values: Mapping[str, str] = {}
+        """Values of settings that replace those of the environment, in the same notation, by lowercase name.
+        `core.runtime_settings` sets it.
+        """
         self._components: dict[type, Any] = {}
         self._factories: dict[type, Callable[[], Any]] = {}
 

@@ -24,6 +24,7 @@ from undercroft.core.handlers import check_handler
 
 __all__ = [
     "Event",
+    "ExtensionRemoved",
     "Subscriber",
     "Subscribers",
     "publish",
@@ -33,6 +34,12 @@ __all__ = [
 
 class Event(Struct, frozen=True):
     """Base class of all events; subclasses are frozen and contain ids."""
+
+
+class ExtensionRemoved(Event, frozen=True):
+    """The data of an extension are removed. Subscribers delete the rows that they store for it."""
+
+    name: str
 
 
 E = TypeVar("E", bound=Event)

@@ -1,17 +1,20 @@
 """The declaration that makes a package a module, and where extensions are found."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from undercroft.core.context import current_context
 from undercroft.core.import_limit import import_limit
+
+T = TypeVar("T")
 
 EXTENSIONS = "extensions"
 """The project's folder of extensions, and the package in which they are imported."""
@@ -29,6 +32,23 @@ class AdminComponents(Struct, frozen=True):
     views: list[type[Any]]
     charts: list[Any]
     templates: list[Path]
+
+
+class ModuleFiles(Struct, frozen=True):
+    """Imports and returns the files with a name of all modules of the application, in the order of the modules."""
+
+    load: Callable[[str], Iterable[ModuleType]]
+
+
+def find_declared(file: str, kind: type[T]) -> list[T]:
+    """Return the objects of this class that the modules and extensions declare in their files with this name.
+
+    A module that defines such a class calls it, as `find_declared("flags", Flag)`. An object that a file imports from
+    another one is returned once.
+    """
+    files = current_context().get(ModuleFiles).load(file)
+    found = {id(value): value for each in files for value in vars(each).values() if isinstance(value, kind)}
+    return list(found.values())
 
 
 class RequestHeader(Struct, frozen=True):

@@ -64,9 +64,14 @@ class Environment(StrEnum):
 
 
 class SettingsBase(BaseSettings):
-    """Base class of all settings. `section` is the heading in `.env.example`."""
+    """Base class of all settings. `section` is the heading in `.env.example`.
+
+    `runtime` names the fields that administrators can change while the application runs (`core.runtime_settings`). Code
+    reads them by `load` each time.
+    """
 
     section: ClassVar[str] = ""
+    runtime: ClassVar[tuple[str, ...]] = ()
 
     model_config = SettingsConfigDict(
         extra="ignore",
@@ -187,14 +192,31 @@ def load(cls: type[S]) -> S:
         context = current_context()
         found = context.settings.get(cls)
         if found is None:
-            found = context.settings[cls] = _read(cls, context.environ)
+            found = context.settings[cls] = read(cls, runtime_values_of(cls, context.runtime_values))
     return found  # type: ignore[return-value]
+
+
+def read(cls: type[S], runtime_values: Mapping[str, str]) -> S:
+    """Read the settings of this class again, with these values instead of those of the environment.
+
+    Raises `ConfigurationError` listing every invalid value.
+    """
+    _refuse_committed_secrets(cls)
+    environ = current_context().environ
+    return _validate(cls, {**(read_environ() if environ is None else environ), **runtime_values})
+
+
+def runtime_values_of(cls: type[SettingsBase], values: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the values, by lowercase name, that belong to the `runtime` fields of this class."""
+    names = (env_name(cls, field).lower() for field in cls.runtime)
+    return {name: values[name] for name in names if name in values}
 
 
 def reset() -> None:
     """Undo `use`, and read the environment of the process again at the next `load`."""
     overrides.clear()
     PROCESS.settings.clear()
+    PROCESS.runtime_values = {}
 
 
 def use(instance: SettingsBase) -> None:
@@ -253,9 +275,8 @@ class _EnvironSource(EnvSettingsSource):
         self.env_vars = environ
 
 
-def _read(cls: type[S], environ: Mapping[str, str] | None) -> S:
-    _refuse_committed_secrets(cls)
-    source = _EnvironSource(cls, _with_present_names(read_environ() if environ is None else environ))
+def _validate(cls: type[S], environ: Mapping[str, str]) -> S:
+    source = _EnvironSource(cls, _with_present_names(environ))
     try:
         return cls(_build_sources=((source,), {}))
     except ValidationError as error:

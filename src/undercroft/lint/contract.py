@@ -23,6 +23,8 @@ MODULE_FILES = {
     "events": "events for other modules",
     "permissions": "permissions beside those of resources",
     "settings": "settings",
+    "flags": "feature flags",
+    "live": "values of the database that every process keeps in memory",
     "limits": "named rate limits",
     "statistics": "numbers for administrators",
     "seeds": "demo data",

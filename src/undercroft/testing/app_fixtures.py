@@ -53,9 +53,11 @@ async def worker_app(worker_database: "Database", request: pytest.FixtureRequest
 @pytest_asyncio.fixture(loop_scope="session")
 async def app(worker_app: "Api", database: "Database") -> "Api":  # noqa: ARG001
     """The complete application on this worker's clean database."""
+    from undercroft.core.live.process import LiveValues
     from undercroft.modules.sessions import SessionServices
 
     await worker_app.context.get(SessionServices).keys.load()
+    await worker_app.context.get(LiveValues).refresh()
     return worker_app
 
 

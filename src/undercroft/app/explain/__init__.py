@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 import undercroft
-from undercroft.app.explain.configuration import StackVariables, describe_settings
+from undercroft.app.explain.configuration import RuntimeChanges, StackVariables, describe_settings
 from undercroft.app.explain.declarations import (
     describe_audit_actions,
     describe_errors,
@@ -27,7 +27,17 @@ from undercroft.core.context import use_context
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.http.application import Api
 
-__all__ = ["Description", "Fact", "Reference", "StackVariables", "build_map", "describe_all", "explain", "find_similar"]
+__all__ = [
+    "Description",
+    "Fact",
+    "Reference",
+    "RuntimeChanges",
+    "StackVariables",
+    "build_map",
+    "describe_all",
+    "explain",
+    "find_similar",
+]
 
 
 DESCRIBERS: tuple[Callable[[Api], Iterator[Description]], ...] = (

@@ -28,6 +28,10 @@ UNSET, DEFAULT = "not set", "default"
 _LIMITS = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than", "pattern": "matches"}
 
 
+class RuntimeChanges(dict[str, str]):
+    """Who changed which settings at runtime, a component of the context."""
+
+
 class StackVariables(frozenset[str]):
     """The variables that the running `undercroft dev` set in this process, a component of the context."""
 
@@ -49,6 +53,7 @@ def _describe(name: str, declared: type[SettingsBase], field: str) -> Descriptio
         "default": HIDDEN if default and _is_secret(info) else default,
         "former_names": list(_former_names(name)),
         "required_in_production": name in required_in_production(declared) or None,
+        "changeable_at_runtime": field in declared.runtime or None,
     }
 
     def inspect_setting() -> Facts:
@@ -85,6 +90,9 @@ def _former_names(name: str) -> tuple[str, ...]:
 
 def find_source(name: str) -> str:
     """Where a variable is set, in the order of `read_environ`; empty if it is not set, or is empty itself."""
+    changes = current_context().find(RuntimeChanges)
+    if changes is not None and name in changes:
+        return changes[name]
     if name in (current_context().find(StackVariables) or ()):
         return "the running `undercroft dev`"
     if any(key.upper() == name and value for key, value in os.environ.items()):

@@ -2,7 +2,7 @@
 
 from undercroft.core.auth.permissions import Permission
 from undercroft.core.auth.principal import Authenticator, PlatformRole, Principal
-from undercroft.core.auth.step_up import StepUpRequired
+from undercroft.core.auth.step_up import StepUpRequired, require_recent_authentication
 
 __all__ = [
     "Authenticator",
@@ -10,4 +10,5 @@ __all__ = [
     "PlatformRole",
     "Principal",
     "StepUpRequired",
+    "require_recent_authentication",
 ]

@@ -3,14 +3,25 @@
 from undercroft.core.http._fastapi import dependency_calls, depends_on, path_parameter_types
 from undercroft.core.http.assets import asset_url
 from undercroft.core.http.body import json_response
-from undercroft.core.http.conditional import IfMatch, etag
+from undercroft.core.http.conditional import IfMatch, InvalidIfMatch, etag
+from undercroft.core.http.dispatcher import set_gate
 from undercroft.core.http.guards import CurrentPrincipal, PermissionDenied
 from undercroft.core.http.limits import Limiter
-from undercroft.core.http.pages import Action, build_csp, email_link_page, failure_page, render_page, result_page
+from undercroft.core.http.pages import (
+    Action,
+    PageBanner,
+    PageBanners,
+    build_csp,
+    email_link_page,
+    failure_page,
+    render_page,
+    result_page,
+)
 from undercroft.core.http.pagination import InvalidCursor, ListQuery, Page, PageNumberQueryDep, PageQuery, PageQueryDep
 from undercroft.core.http.route_info import Audit, Exempt, RouteInfo, Surface, When, declare, get_info
 from undercroft.core.http.router import Router
 from undercroft.core.http.router_options import declaration
+from undercroft.core.http.settings import RateText
 from undercroft.core.http.tags import Tag
 from undercroft.core.http.versions import Deprecation
 
@@ -22,13 +33,17 @@ __all__ = [
     "Exempt",
     "IfMatch",
     "InvalidCursor",
+    "InvalidIfMatch",
     "Limiter",
     "ListQuery",
     "Page",
+    "PageBanner",
+    "PageBanners",
     "PageNumberQueryDep",
     "PageQuery",
     "PageQueryDep",
     "PermissionDenied",
+    "RateText",
     "RouteInfo",
     "Router",
     "Surface",
@@ -48,4 +63,5 @@ __all__ = [
     "path_parameter_types",
     "render_page",
     "result_page",
+    "set_gate",
 ]

@@ -20,15 +20,17 @@ from undercroft.core.context import CURRENT, AppContext, use_context
 from undercroft.core.errors import CodeError, Unauthorized
 from undercroft.core.http import assets, builtin_routes
 from undercroft.core.http._fastapi import include, mark_routes_changed, routes_version, settle_telemetry
-from undercroft.core.http.dispatcher import Dispatcher
+from undercroft.core.http.dispatcher import Dispatcher, Gate
 from undercroft.core.http.errors import ErrorHandler
 from undercroft.core.http.extended_schemas import ExtendedSchemas
 from undercroft.core.http.lazy_route import LazyRoute
 from undercroft.core.http.limits import Limiter
+from undercroft.core.http.middleware.cors import Cors
 from undercroft.core.http.openapi.operation_ids import operation_id
 from undercroft.core.http.route_info import Surface, get_info
 from undercroft.core.http.router import Router
 from undercroft.core.http.router_options import IncludeOptions, split_options
+from undercroft.core.http.settings import HttpSettings
 from undercroft.core.http.stack import stack
 from undercroft.core.http.versions import deprecate_superseded, list_versions, move_route
 from undercroft.core.settings import CoreSettings, load
@@ -87,6 +89,7 @@ class Api(FastAPI):
         self.exception_handlers.clear()  # FastAPI's own, instead of which `core.http.errors` handles the exceptions
         cache = self.context.add(Cache, Cache(redis) if cache is None else cache)
         self.context.add(Limiter, Limiter(cache))
+        self.context.add(Gate, Gate())
         self.context.add(Api, self)
         self._documents: dict[int, dict[str, Any]] = {}
         self._documented: int | None = None
@@ -154,7 +157,7 @@ class Api(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         settle_telemetry(self)
-        dispatcher = Dispatcher(self.router.routes)
+        dispatcher = self.context.add(Dispatcher, Dispatcher(self.router.routes, self.context.get(Gate)))
         any_host = frozenset(
             route.path for route in self.routes if isinstance(route, Route) and get_info(route).any_host
         )
@@ -168,6 +171,13 @@ class Api(FastAPI):
                 await app(scope, receive, send)
 
         return serve
+
+    def apply_settings(self) -> None:
+        """Use the origins and rate limits of the settings that changed at runtime from the next request on."""
+        if (cors := self.context.find(Cors)) is not None:
+            cors.allow(load(HttpSettings).cors_origins)
+        if (dispatcher := self.context.find(Dispatcher)) is not None:
+            dispatcher.update_limits()
 
     def _wrap_routes(self, app: ASGIApp) -> ASGIApp:
         """Add the exception handlers and the middleware of the application.

@@ -14,7 +14,7 @@ A path without parameters is found by one lookup, a path with parameters by its 
 - Paths are matched decoded, as the server passes them; a `%2F` is a slash and separates segments.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -23,10 +23,12 @@ from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute
 from msgspec import Struct, field
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Match, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from undercroft.core.context import current_context
 from undercroft.core.errors import Unauthorized
 from undercroft.core.http._fastapi import TELEMETRY, get_route_path, select_route
 from undercroft.core.http.conditional import NotModified
@@ -89,11 +91,27 @@ class PathEntry(Struct):
             return None
 
 
+class Gate:
+    """What every request of an application passes before its route, or None."""
+
+    def __init__(self) -> None:
+        self.check: Callable[[HTTPConnection], Awaitable[None]] | None = None
+
+
+def set_gate(check: Callable[[HTTPConnection], Awaitable[None]] | None) -> None:
+    """Call `check` before each request of this application and its WebSockets from now on; None calls nothing.
+
+    It refuses a request by an `AppError`. Unlike middleware, it costs nothing while it is None.
+    """
+    current_context().get(Gate).check = check
+
+
 class Dispatcher:
     """ASGI application that dispatches to an application's routes. It rebuilds its table when routes are added."""
 
-    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+    def __init__(self, routes: Sequence[BaseRoute], gate: Gate | None = None) -> None:
         self._routes = routes
+        self._gate = gate or Gate()
         self._size = -1
         self._static: dict[str, PathEntry] = {}
         self._dynamic: dict[str, list[PathEntry]] = {}
@@ -105,6 +123,8 @@ class Dispatcher:
         if len(self._routes) != self._size:
             self._build()
         path = self._choose_path(scope)
+        if self._gate.check is not None:
+            await self._gate.check(HTTPConnection(scope))
         if scope["type"] != "http":
             await self._dispatch_other(scope, receive, send)
             return
@@ -133,6 +153,13 @@ class Dispatcher:
             for method, entry in known.methods.items():
                 found.setdefault(method, entry.route)
         return found
+
+    def update_limits(self) -> None:
+        """Determine the rate limit of each route again, after their settings changed."""
+        paths = [*self._static.values(), *(path for paths in self._dynamic.values() for path in paths)]
+        for entry in {id(entry): entry for path in paths for entry in path.methods.values()}.values():
+            entry.rule = get_rate_limit_rule(entry.route)
+        self._others = [(route, get_rate_limit_rule(route)) for route, _ in self._others]
 
     def max_body_size(self, scope: Scope) -> int | None:
         """The limit that the route of a request sets for its body, in bytes; None if it sets none."""

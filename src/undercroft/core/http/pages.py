@@ -8,6 +8,7 @@ Templates extend `base.html`. The templates of a module are in its folder `templ
 the same path in the project's folder (PAGE_TEMPLATES) replaces it.
 """
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,19 @@ class SignInPage(Struct, frozen=True):
     path: str
 
 
+class PageBanner(Struct, frozen=True):
+    """A text above the content of all pages."""
+
+    text: str
+    is_urgent: bool = False
+
+
+class PageBanners(Struct, frozen=True):
+    """The banners of all pages, determined for each page: `context.add(PageBanners, PageBanners(list_banners))`."""
+
+    list: Callable[[], Sequence[PageBanner]]
+
+
 def build_csp(**changes: str) -> str:
     """The Content-Security-Policy of pages, with directives changed: `build_csp(frame_src="'self'")`."""
     directives = CSP_DIRECTIVES | {name.replace("_", "-"): value for name, value in changes.items()}
@@ -78,7 +92,13 @@ def _create_environment(folders: tuple[Path, ...], cache_size: int) -> "Environm
         loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, cache_size=cache_size
     )
     env.globals["stylesheet"] = asset_url(CORE_ASSETS / "pages.css")
+    env.globals["banners"] = _list_banners
     return env
+
+
+def _list_banners() -> Sequence[PageBanner]:
+    banners = current_context().find(PageBanners)
+    return () if banners is None else banners.list()
 
 
 def render_page(

@@ -33,10 +33,15 @@ Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], N
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(str.lower)], ...], NoDecode, BeforeValidator(split_list)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode, BeforeValidator(split_list)]
 RateText = Annotated[str, AfterValidator(lambda value: str(Rate.parse(value)))]
+"""The type of settings that are rates, such as `60/minute`."""
 
 
 class HttpSettings(SettingsBase):
     section = "HTTP"
+    runtime = (
+        *("cors_origins", "rate_limit_public", "rate_limit_auth", "rate_limit_app", "rate_limit_admin"),
+        *("rate_limit_sign_in", "rate_limit_scale"),
+    )
 
     cors_origins: Origins = Field(
         (),

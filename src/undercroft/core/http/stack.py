@@ -46,8 +46,9 @@ def stack(app: ASGIApp, *, any_host: Collection[str], max_body_size: Callable[[S
     if settings.compression:
         http = Compression(http, settings.compression_min_size)
     declared = current_context().find(RequestHeaders) or ()
-    http = Cors(http, settings.cors_origins, [header.name for header in declared])
-    http = AllowedHosts(http, any_host)
+    cors = Cors(http, settings.cors_origins, [header.name for header in declared])
+    current_context().add(Cors, cors)  # its origins can change at runtime
+    http = AllowedHosts(cors, any_host)
     http = SecurityHeaders(http)
     http = RequestLog(http)
     wrapped: ASGIApp = RequestContext(http, websocket=AllowedHosts(WebSocketAccess(app)))

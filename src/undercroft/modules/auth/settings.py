@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+from undercroft.core.extras import require_extra
 from undercroft.core.settings import SettingsBase
 
 
@@ -34,6 +35,7 @@ Domains = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 class DisposableMailSettings(SettingsBase):
     section = "Sign-in"
+    runtime = ("disposable_mail", "disposable_mail_domains", "disposable_mail_allowed")
 
     disposable_mail: DisposableMail = Field(
         DisposableMail.ALLOW,
@@ -46,3 +48,9 @@ class DisposableMailSettings(SettingsBase):
     disposable_mail_allowed: Domains = Field(
         (), description="Domains to accept although they are listed, separated by commas."
     )
+
+    def require_adapters(self) -> None:
+        if self.disposable_mail is DisposableMail.REFUSE:
+            require_extra(
+                "disposable_email_domains", "disposable-mail", "DISPOSABLE_MAIL=refuse needs a list of domains"
+            )

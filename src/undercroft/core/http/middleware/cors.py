@@ -37,6 +37,10 @@ class Cors:
     def __init__(self, app: ASGIApp, origins: Iterable[str], request_headers: Iterable[str] = ()) -> None:
         self.app = app
         self._request_headers = ", ".join(sorted([*REQUEST_HEADERS.split(", "), *request_headers])).encode()
+        self.allow(origins)
+
+    def allow(self, origins: Iterable[str]) -> None:
+        """Replace the allowed origins from the next request on."""
         self._allowed = frozenset(origin.encode() for origin in origins)
         self._all = b"*" in self._allowed
 

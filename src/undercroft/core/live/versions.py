@@ -1,0 +1,32 @@
+"""The statements on the versions of live values."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from undercroft.core.db import Database, Session, Statement
+from undercroft.core.live.models import LiveVersion
+
+_READ = Statement(lambda: select(col(LiveVersion.name), col(LiveVersion.version)))
+
+
+async def read_versions(database: Database) -> Mapping[str, UUID]:
+    """The versions by the names of the values, in one statement. Raises `DatabaseUnavailable`."""
+    async with database.read_session() as session:
+        return {row["name"]: row["version"] for row in await session.fetch(_READ)}
+
+
+async def write_version(session: Session, name: str, changed_at: datetime) -> None:
+    """Give the value a new version, which others see after the commit."""
+    statement = insert(LiveVersion).values(name=name, version=uuid4(), changed_at=changed_at)
+    changed = {"version": statement.excluded.version, "changed_at": statement.excluded.changed_at}
+    await session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
+
+
+async def delete_versions(session: Session, prefix: str) -> None:
+    """Delete the versions of the values whose names begin with this prefix."""
+    await session.execute(delete(LiveVersion).where(col(LiveVersion.name).startswith(prefix, autoescape=True)))
