@@ -13,6 +13,7 @@ BRACKETS = str.maketrans("()", "  ")
 COMMANDS = sorted(["audit", *(path.stem.replace("_", "-") for path in FOLDER.glob("[!_]*.py"))])
 GROUPS = {
     "audit": ("prune",),
+    "client": ("typescript", "http"),
     "db": ("stop", "start", "status", "url", "reset", "roles"),
     "keys": ("rotate", "list", "secret"),
     "migrate": ("upgrade", "plan", "downgrade", "new", "repair", "status", "check"),

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,7 +35,7 @@ def openapi(
         gaps = dict.fromkeys(gap for each in app.versions for gap in find_gaps(app.openapi(each)))
         typer.echo("\n".join(gaps) or "Everything has a description, and every body an example.")
         raise typer.Exit(bool(gaps))
-    document = build_document(app, version)
+    document = app.openapi(require_version(app, version))
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     if out is None:
         typer.echo(text, nl=False)
@@ -44,9 +44,9 @@ def openapi(
     typer.echo(f"Wrote {out}.")
 
 
-def build_document(app: "Api", version: int) -> dict[str, Any]:
-    """Return the document of a version. Raises `typer.BadParameter` for one that the application does not have."""
+def require_version(app: "Api", version: int) -> int:
+    """Return the version. Raises `typer.BadParameter` for one that the application does not have."""
     if version not in app.versions:
         known = ", ".join(map(str, app.versions))
         raise typer.BadParameter(f"The API has no version {version}. Versions: {known}.", param_hint="--version")
-    return app.openapi(version)
+    return version

@@ -13,6 +13,7 @@ from undercroft.app.route_checks import check_paths
 from undercroft.core.errors import CodeError, Conflict
 from undercroft.core.http import Deprecation, Router
 from undercroft.core.http.settings import HttpSettings
+from undercroft.core.modules import SecuritySchemes
 from undercroft.testing import connect_websocket
 
 SUPERSEDED = Deprecation(since=date(2026, 12, 1), sunset=date(2027, 12, 1), documentation="https://docs.example/v2")
@@ -185,6 +186,14 @@ async def test_each_version_has_its_own_document(versioned: AsgiClient) -> None:
     assert (unknown.status, unknown.code) == (404, "API_VERSION_NOT_FOUND")
     page = (await versioned.get("/docs")).body.decode()
     assert "/openapi/v2.json" in page
+
+
+async def test_documents_of_all_versions_have_the_same_ways_to_authenticate(versioned: AsgiClient) -> None:
+    flow = {"password": {"tokenUrl": f"https://api.example.com{PUBLIC}/newest", "scopes": {}}}
+    schemes = {"password": {"type": "oauth2", "flows": flow}}
+    versioned.app.context.add(SecuritySchemes, SecuritySchemes(schemes))
+    for version in (1, 2):
+        assert versioned.app.openapi(version)["components"]["securitySchemes"] == schemes
 
 
 async def test_page_of_one_version_has_no_choice(build: Build) -> None:

@@ -37,6 +37,7 @@ __all__ = [
     "describe_all",
     "explain",
     "find_similar",
+    "list_error_codes",
 ]
 
 
@@ -97,6 +98,12 @@ def find_similar(app: Api, text: str) -> list[str]:
     similar = get_close_matches(wanted, known, 5, 0.6)
     containing = sorted((name for name in known if wanted in name), key=len)
     return [known[name] for name in dict.fromkeys([*similar, *containing])][:8]
+
+
+def list_error_codes(app: Api) -> list[str]:
+    """The codes of all errors that the application may return, sorted."""
+    with use_context(app.context):
+        return sorted({each.name for each in describe_errors(app)})
 
 
 def build_map(app: Api) -> dict[str, Any]:

@@ -124,10 +124,11 @@ def _build_information(info: dict[str, Any]) -> dict[str, Any]:
 def _security_schemes(paths: Collection[str]) -> dict[str, Any]:
     """The application's schemes, without those whose token endpoint belongs to another surface."""
     declared = current_context().find(SecuritySchemes) or SecuritySchemes()
+    first = tuple(with_version(path, 1) for path in paths)  # every version serves the token endpoint
     return {
         name: scheme
         for name, scheme in declared.items()
-        if all(urlsplit(flow["tokenUrl"]).path.endswith(tuple(paths)) for flow in scheme.get("flows", {}).values())
+        if all(urlsplit(flow["tokenUrl"]).path.endswith(first) for flow in scheme.get("flows", {}).values())
     }
 
 
