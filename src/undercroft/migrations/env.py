@@ -5,7 +5,7 @@ from typing import Any, Literal
 from alembic import context
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
-from sqlmodel.sql.sqltypes import AutoString
+from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 config = context.config
 owned_tables: frozenset[str] = config.attributes.get("tables", frozenset())
@@ -23,7 +23,9 @@ def include_object(found: Any, name: str | None, kind: str, _reflected: bool, mo
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
-    """Render SQLModel's string type as SQLAlchemy's, so that migrations do not depend on SQLModel."""
+    """Render SQLModel's types as SQLAlchemy's, so that migrations do not depend on SQLModel."""
+    if kind == "type" and isinstance(item, UTCDateTime):
+        return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(item, AutoString):
         return f"sa.String(length={item.length})" if item.length else "sa.String()"
     return False

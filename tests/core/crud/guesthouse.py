@@ -6,7 +6,7 @@ NAME = "guesthouse"
 FIELDS = '''\
 """Fields of entities of other modules."""
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -57,6 +57,9 @@ class StayFields(ExtraFields, entity=Project):
     )
     due_on: date | None = Field(default=None, description="Day of the deadline.")
     contact: str | None = Field(default="reception", max_length=50, description="Contact.")
+    arrival: datetime | None = Field(default=None, description="Time of the arrival.")
+    rating: float = Field(default=0.5, description="Rating.")
+    guests: int = Field(default=1, description="Number of guests.")
     labels: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB, description="Labels.")
 '''
 

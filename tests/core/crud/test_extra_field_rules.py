@@ -15,7 +15,7 @@ from undercroft.core.errors import CodeError
 from undercroft.modules.projects import Project
 from undercroft.modules.teams import Membership, Team
 from undercroft.modules.teams.fields import EXTENSIBLE as TEAMS
-from undercroft.modules.users import User
+from undercroft.modules.users import SignUpMethod, User
 from undercroft.modules.users.fields import EXTENSIBLE as USERS
 
 ENTITIES: list[Extensible] = [*USERS, *TEAMS]
@@ -24,7 +24,14 @@ _number = iter(range(1000))
 
 def declare(entity: type, lines: str) -> type[ExtraFields]:
     """Declare fields as the file `fields.py` of one more extension would."""
-    names = {"Any": Any, "ExtraFields": ExtraFields, "Field": Field, "UUID": UUID, "datetime": datetime}
+    names = {
+        "SignUpMethod": SignUpMethod,
+        "Any": Any,
+        "ExtraFields": ExtraFields,
+        "Field": Field,
+        "UUID": UUID,
+        "datetime": datetime,
+    }
     namespace: dict[str, Any] = {
         **names,
         "__name__": f"rule{next(_number)}.fields",
@@ -60,6 +67,7 @@ BROKEN = [
         "    team: UUID | None = Field(default=None, foreign_key='teams.id')\n",
         r'refers to another table, .* read_only = \("team",\)',
     ),
+    (User, "    method: SignUpMethod = SignUpMethod.INVITATION\n", "would create a type in the database"),
     (Membership, "    nights: int = 0\n", r"Membership cannot have extra fields\. Entities that can: Team, User\."),
     (Project, "    nights: int = 0\n", "Project cannot have extra fields"),
 ]

@@ -26,8 +26,24 @@ from undercroft.testing.users import SignedInUser
 
 APP, ADMIN = Surface.APP.prefix, Surface.ADMIN.prefix
 ME, TEAMS, PROJECTS, USERS = f"{APP}/users/me", f"{APP}/teams", f"{APP}/projects", f"{ADMIN}/users"
-NO_STAY = {"budget": "10.50", "due_on": None, "contact": "reception", "labels": {}}
-STAY = {"budget": "99.90", "due_on": "2031-05-06", "contact": None, "labels": {"floor": 2, "view": ["sea"]}}
+NO_STAY = {
+    "budget": "10.50",
+    "due_on": None,
+    "contact": "reception",
+    "labels": {},
+    "arrival": None,
+    "rating": 0.5,
+    "guests": 1,
+}
+STAY = {
+    "budget": "99.90",
+    "due_on": "2031-05-06",
+    "contact": None,
+    "labels": {"floor": 2, "view": ["sea"]},
+    "arrival": "2031-05-04T20:00:00Z",
+    "rating": 0.25,
+    "guests": -2_147_483_648,
+}
 NO_GUEST = {"loyalty_level": "none", "nickname": None, "room_type": None, "nights": 0}
 NO_HOUSE = {"vat_id": None, "tags": []}
 
@@ -142,11 +158,17 @@ async def every_read_of_project(client: AsyncClient, project: dict[str, Any]) ->
     ]
 
 
-@pytest.mark.parametrize("given", [{}, {"contact": None}, {"labels": {"a": "'; --"}}, STAY], ids=str)
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"contact": None}, {"arrival": "2031-05-04T22:00:00+02:00"}, {"labels": {"a": "'; --"}}, STAY],
+    ids=str,
+)
 async def test_project_is_created_with_fields(sign_up: SignUp, given: dict[str, Any]) -> None:
     client = (await sign_up()).client
     await ok(client.post(PROJECTS, json={"name": "Other", "contact": "other"}))
     expected = {**NO_STAY, **given}
+    if "+02:00" in str(expected["arrival"]):
+        expected["arrival"] = "2031-05-04T20:00:00Z"
     created = await ok(client.post(PROJECTS, json={"name": "Website", **given}))
     assert pick(created, expected) == expected
     reads = await every_read_of_project(client, created)
@@ -189,6 +211,15 @@ INVALID: Sequence[tuple[str, str, dict[str, Any], str]] = (
     ("POST", PROJECTS, {"name": "x", "labels": ["a"]}, "body.labels"),
     ("POST", PROJECTS, {"name": "x", "unknown": 1}, "body.unknown"),
     ("PATCH", "project", {"budget": None}, "body.budget"),
+    ("PATCH", "project", {"arrival": "2031-05-04T20:00:00"}, "body.arrival"),
+    ("PATCH", "project", {"arrival": "2031-05-04"}, "body.arrival"),
+    ("POST", PROJECTS, {"name": "x", "arrival": "9999-12-31T23:59:59-12:00"}, "body.arrival"),
+    ("POST", PROJECTS, {"name": "x", "arrival": "0001-01-01T00:00:00+12:00"}, "body.arrival"),
+    ("PATCH", "project", {"rating": "NaN"}, "body.rating"),
+    ("PATCH", "project", {"rating": "-Infinity"}, "body.rating"),
+    ("PATCH", "project", {"guests": 2_147_483_648}, "body.guests"),
+    ("POST", PROJECTS, {"name": "x", "guests": -2_147_483_649}, "body.guests"),
+    ("PATCH", "project", {"contact": "a\x00b"}, "body.contact"),
     ("PATCH", "project", {"contact": "x" * 51}, "body.contact"),
     ("POST", TEAMS, {"name": "x", "vat_id": "D" * 21}, "body.vat_id"),
     ("PATCH", "team", {"tags": ["a"] * 6}, "body.tags"),

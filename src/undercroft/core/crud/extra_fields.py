@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 from pydantic import BaseModel, create_model
+from sqlalchemy import Enum
 from sqlmodel import SQLModel
 
 from undercroft.core.crud.resource import Resource
@@ -80,7 +81,8 @@ def build_extended_schemas(entities: Iterable[Extensible], fields: EntityFieldsB
 
 def extend_update(schema: type[BaseModel], declared: Iterable[type[ExtraFields]], *, admin: bool) -> type[BaseModel]:
     """The body of an update with the extra fields that clients, or administrators, may set."""
-    fields = {name: make_optional(field) for name, (_, field) in _written(declared, admin=admin).items()}
+    written = _written(declared, admin=admin).items()
+    fields = {name: (annotation, make_optional(field)[1]) for name, (annotation, field) in written}
     return _extend(schema, fields)
 
 
@@ -122,6 +124,12 @@ def _check(declared: type[ExtraFields], extensible: Extensible, others: Iterable
             )
         if field.default_factory is not None and field.default_factory not in CONSTANT_FACTORIES:
             raise CodeError(f"The default of {name} of {title} must be a constant. Set Field(default=…).", at=at)
+        if isinstance(table_of(declared).c[name].type, Enum):
+            raise CodeError(
+                f"{name} of {title} would create a type in the database, which is not removed with the extension. "
+                "Derive its class from StrEnum and set sa_type=String(20).",
+                at=at,
+            )
         if table_of(declared).c[name].foreign_keys and name not in {*declared.read_only, *declared.hidden}:
             raise CodeError(
                 f"{name} of {title} refers to another table, and a client could name a row of another team. Set "

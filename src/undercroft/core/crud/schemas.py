@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 from sqlmodel import SQLModel
 
+from undercroft.core.crud.storable import storable
+from undercroft.core.db.extra_fields import table_of
 from undercroft.core.http.pagination import ListQuery
 from undercroft.core.validation import NOT_GIVEN, Schema, UpdateSchema
 
@@ -62,11 +64,11 @@ def make_optional(declared: FieldInfo) -> tuple[Any, FieldInfo]:
 
 def to_read_field(model: type[SQLModel], name: str) -> tuple[Any, FieldInfo]:
     """A field of a response, without the constraints of the column."""
-    annotation, field = copy_field(model, name)
-    return annotation, Field(description=field.description, json_schema_extra=field.json_schema_extra)
+    field = model.model_fields[name]
+    return field.annotation, Field(description=field.description, json_schema_extra=field.json_schema_extra)
 
 
 def copy_field(model: type[SQLModel], name: str) -> tuple[Any, FieldInfo]:
     """A field like a column, with its constraints, default and description."""
     field = copy(model.model_fields[name])
-    return field.annotation, field
+    return storable(field.annotation, table_of(model).c[name].type), field
