@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fastapi.routing import APIRoute
@@ -294,6 +294,22 @@ def test_map_contains_everything_that_the_registry_has(app: Api, document: dict[
     assert collect_names(document, "modules") == {module.name for module in registry.modules}
     assert {"PROJECT_NOT_FOUND", "INTERNAL_ERROR", "VALIDATION_ERROR"} <= collect_names(document, "errors")
     assert {"projects", "users", "jobs"} <= collect_names(document, "tables")
+
+
+def test_admin_views_show_their_table_and_who_may_use_them(app: Api, document: dict[str, Any]) -> None:
+    registry = app.context.get(Registry)
+    assert collect_names(document, "admin_views") == {f"/admin/{view.identity}" for view in registry.admin.views}
+    mount, view = explain(app, "GET /admin/user/list?page=2")
+    assert (mount.name, mount.facts["access"]) == ("MOUNT /admin/{path}", "administrators, in a browser")
+    assert view.location.partition(":")[0].endswith("modules/users/admin.py")
+    assert (view.facts["table"], view.facts["role"], view.facts["delete"]) == ("users", "admin", False)
+    assert "role" in cast("list[str]", view.facts["editable_fields"])
+    project = only(app, "ProjectView")
+    assert project.location.partition(":")[0].endswith("modules/projects/resources.py")
+
+
+def test_sign_in_pages_of_admin_are_described(app: Api) -> None:
+    assert "session.started" in cast("list[str]", only(app, "POST /admin/login").facts["audit"])
 
 
 def test_map_is_stable_and_independent_of_values(project: Path) -> None:

@@ -63,7 +63,11 @@ def offline_app() -> Api:
     """Return the complete application for inspection, without checking the settings. Do not serve it."""
     context = AppContext()
     with use_context(context):
-        return _build_app("all", context)
+        app = _build_app("all", context)
+        for module in get_registry().modules:
+            added = getattr(module.load_submodule("lifespan"), "added_routes", None)
+            app.router.routes.extend(added(app) if added and module.is_enabled else ())
+    return app
 
 
 def _build_app(surface: str, context: AppContext) -> Api:

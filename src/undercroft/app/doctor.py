@@ -157,7 +157,7 @@ CHECKS: dict[str, Check] = {
     "settings": settings,
     "extensions": extensions,
     "overrides": overrides,
-    "deprecations": deprecations,
+    "deprecated": deprecations,
     "database": database,
     "roles": roles,
     "schema": schema,

@@ -28,7 +28,8 @@ def explain(
         list[str],
         typer.Argument(
             help="A path with or without a method, as in GET /api/v1/app/projects; or the name of a setting, task, "
-            "event, hook point, permission, email, page, error, audit action, rate limit, table, module or extension.",
+            "event, hook point, service, permission, email, page, admin view, error, audit action, rate limit, table, "
+            "module or extension.",
             metavar="THING...",
         ),
     ],

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 import undercroft
+from undercroft.app.explain.admin_views import describe_admin_views, find_admin_views
 from undercroft.app.explain.configuration import RuntimeChanges, StackVariables, describe_settings
 from undercroft.app.explain.declarations import (
     describe_audit_actions,
@@ -44,6 +45,7 @@ __all__ = [
 DESCRIBERS: tuple[Callable[[Api], Iterator[Description]], ...] = (
     lambda _: describe_modules(),
     describe_routes,
+    lambda _: describe_admin_views(),
     lambda _: describe_services(),
     lambda _: describe_tables(),
     lambda _: describe_tasks(),
@@ -70,7 +72,7 @@ def explain(app: Api, text: str) -> list[Description]:
     """
     with use_context(app.context):
         routes = find_routes(app, text)
-        found = _find(app, text.strip().lower()) if routes is None else routes
+        found = _find(app, text.strip().lower()) if routes is None else [*routes, *find_admin_views(text)]
         return [each.complete() for each in found]
 
 

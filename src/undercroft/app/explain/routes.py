@@ -51,6 +51,7 @@ def describe_route(route: BaseRoute, resource: type[Resource[Any]] | None = None
         "module": owner_of(resource or endpoint),
         **_version(route, info),
         "resource": [refer(resource)] if resource else None,
+        "deprecated": getattr(route, "deprecated", None) or None,
         "access": None if info.permission or info.role else _access(route),
         **_guards(info),
         **_limits(route),
@@ -82,7 +83,7 @@ def find_routes(app: Api, text: str) -> list[Description] | None:
     found = [route for route in app.router.routes if _path(route) == path] or _served(app, path)
     resources = _resources_by_endpoint()
     described = [describe_route(route, resources.get(getattr(route, "endpoint", None))) for route in found]
-    named = [each for each in described if not method or method in each.name.partition(" ")[0].split("/")]
+    named = [each for each in described if not method or {method, "MOUNT"} & {*each.name.partition(" ")[0].split("/")}]
     return sorted(named, key=lambda each: METHODS.index(re.split("[/ ]", each.name)[0]))
 
 
@@ -110,7 +111,9 @@ def _path(route: BaseRoute) -> str:
 
 
 def _access(route: BaseRoute) -> str:
-    return describe_access(route) if isinstance(route, (APIRoute, APIWebSocketRoute)) else "public"
+    if isinstance(route, (APIRoute, APIWebSocketRoute)):
+        return describe_access(route)
+    return str(getattr(getattr(route, "app", None), "access", "public"))
 
 
 def _guards(info: RouteInfo) -> Facts:

@@ -1,6 +1,7 @@
 """Adds `/admin` to applications that serve the admin surface."""
 
 import structlog
+from starlette.routing import BaseRoute
 
 from undercroft.core.context import AppContext
 from undercroft.core.http.application import Api
@@ -14,14 +15,18 @@ log = structlog.get_logger("undercroft.application")
 SURFACES = frozenset({"all", "admin"})
 
 
+def added_routes(app: Api) -> list[BaseRoute]:
+    """The routes that `start` adds; none if the application does not serve `/admin`."""
+    if app.surface not in SURFACES or not load(AdminSettings).is_served:
+        return []
+    return routes(app.context.add(AdminGuard, AdminGuard(app)))
+
+
 async def start(context: AppContext) -> None:
     app = context.get(Api)
-    settings = load(AdminSettings)
-    if app.surface not in SURFACES:
-        return
-    if settings.is_served:
-        app.router.routes.extend(routes(context.add(AdminGuard, AdminGuard(app))))
-    elif settings.admin_ui is None:
+    added = added_routes(app)
+    app.router.routes.extend(added)
+    if not added and app.surface in SURFACES and load(AdminSettings).admin_ui is None:
         log.info("admin_ui.not_installed", hint="Install it with: pip install 'undercroft[admin]'")
 
 

@@ -47,6 +47,9 @@ ASSET_HEADERS = [(b"cache-control", b"public, max-age=86400"), (b"content-securi
 class AdminGuard:
     """ASGI application in front of the `AdminSite`, which is created at its first use."""
 
+    access = "administrators, in a browser"
+    """What a caller needs, for `undercroft explain`."""
+
     def __init__(self, app: Api) -> None:
         self._app = app
         self._site: AdminSite | None = None
