@@ -16,6 +16,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -148,6 +149,7 @@ def _run(
     sample: Sequence[tuple[str, Mutant]], lines: Lines, folder: Path, workers: int, limit: int
 ) -> Iterator[tuple[str, Mutant, str]]:
     """Test each mutant in a copy of the repository, one copy per worker."""
+    sizes = count_lines(lines)
     copies: SimpleQueue[Path] = SimpleQueue()
     for number in range(workers):
         shutil.copytree(ROOT, folder / str(number), ignore=IGNORED)
@@ -157,7 +159,7 @@ def _run(
         package, mutant = item
         copy = copies.get()
         try:
-            return package, mutant, _outcome(copy, mutant, tests_of(package, mutant, lines), limit)
+            return package, mutant, _outcome(copy, mutant, tests_of(package, mutant, lines, sizes), limit)
         finally:
             copies.put(copy)
 
@@ -165,10 +167,11 @@ def _run(
         yield from pool.map(attempt, sample)
 
 
-def tests_of(package: str, mutant: Mutant, lines: Lines) -> list[str]:
-    """Return at most `MAX_TESTS` tests that execute the mutant's line, the nearest first; they fail soonest.
+def tests_of(package: str, mutant: Mutant, lines: Lines, sizes: Mapping[str, int]) -> list[str]:
+    """Return at most `MAX_TESTS` tests that execute the mutant's line, the nearest and most specific first.
 
-    Two thirds are of the file and its package, the others of everywhere, and all from as many files as possible.
+    Two thirds are of the file and its package, the others of everywhere. A test that executes few lines (`sizes`) is
+    about each of them; every second one is chosen from another file instead.
 
     What an import executes is a declaration. It is tried with the tests that execute anything in its file and with the
     convention tests, which read declarations and execute nothing of the file.
@@ -179,7 +182,7 @@ def tests_of(package: str, mutant: Mutant, lines: Lines) -> list[str]:
     is_declaration = not tests or "" in tests
     if is_declaration:
         tests = set().union(*executed.values()) - {""}
-    ordered = _alternate_files(tests)
+    ordered = _alternate_files(tests, sizes)
     near = [test for test in ordered if mutant.path.stem in test or test.startswith(PACKAGES[package])]
     near.sort(key=lambda test: mutant.path.stem not in test)
     near = near[: MAX_TESTS * 2 // 3]
@@ -187,15 +190,26 @@ def tests_of(package: str, mutant: Mutant, lines: Lines) -> list[str]:
     return [*chosen, *([CONVENTION_TESTS] if is_declaration else []), *TESTS_OF_PROCESSES.get(package, ())]
 
 
-def _alternate_files(tests: Iterable[str]) -> list[str]:
-    """Order tests so that the first of each file come before the second of any."""
+def count_lines(lines: Lines) -> Counter[str]:
+    """The number of lines that each test executes."""
+    counts: Counter[str] = Counter()
+    for executed in lines.values():
+        for tests in executed.values():
+            counts.update(tests)
+    return counts
+
+
+def _alternate_files(tests: Iterable[str], sizes: Mapping[str, int]) -> list[str]:
+    """Order tests by their size, alternating with the first of each file, the second of each file, and so on."""
+    by_size = sorted(tests, key=lambda test: (sizes[test], test))
     seen: Counter[str] = Counter()
     numbered = []
-    for test in sorted(tests):
+    for test in by_size:
         file = test.partition("::")[0]
         numbered.append((seen[file], test))
         seen[file] += 1
-    return [test for _, test in sorted(numbered)]
+    by_file = [test for _, test in sorted(numbered)]
+    return list(dict.fromkeys(chain.from_iterable(zip(by_size, by_file, strict=True))))
 
 
 def _outcome(copy: Path, mutant: Mutant, tests: Sequence[str], limit: int) -> str:
