@@ -65,7 +65,9 @@ def make_optional(declared: FieldInfo) -> tuple[Any, FieldInfo]:
 def to_read_field(model: type[SQLModel], name: str) -> tuple[Any, FieldInfo]:
     """A field of a response, without the constraints of the column."""
     field = model.model_fields[name]
-    return field.annotation, Field(description=field.description, json_schema_extra=field.json_schema_extra)
+    return field.annotation, Field(
+        description=field.description, examples=field.examples, json_schema_extra=field.json_schema_extra
+    )
 
 
 def copy_field(model: type[SQLModel], name: str) -> tuple[Any, FieldInfo]:
