@@ -33,7 +33,7 @@ check: install  ## run all static checks
 	@ENABLED_EXTENSIONS=example $(RUN) undercroft openapi --check
 	@$(RUN) undercroft env --check
 	@$(RUN) undercroft public-api --check
-	@$(RUN) undercroft client typescript --check
+	@ENABLED_EXTENSIONS= DISABLED_MODULES= $(RUN) undercroft client typescript --check
 	@ENABLED_EXTENSIONS=example $(RUN) undercroft migrate check --temporary
 
 fix: install  ## format the code and apply automatic fixes
@@ -41,7 +41,7 @@ fix: install  ## format the code and apply automatic fixes
 	@$(RUN) ruff check --fix .
 	@$(RUN) undercroft env --write
 	@$(RUN) undercroft public-api --write
-	@$(RUN) undercroft client typescript
+	@ENABLED_EXTENSIONS= DISABLED_MODULES= $(RUN) undercroft client typescript
 
 bench: install  ## run the benchmarks and write the ratios to benchmarks/RESULTS.md
 	@$(RUN) python -m benchmarks $(ARGS)

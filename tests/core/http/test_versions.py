@@ -84,6 +84,8 @@ async def test_superseded_route_states_its_deprecation(versioned: AsgiClient) ->
         '<https://docs.example/v2>; rel="deprecation"; type="text/html", '
         '</api/v2/public/rooms/7%20a>; rel="successor-version"'
     )
+    missing = await versioned.get("/api/v2/public/nothing")
+    assert (missing.status, missing.code, missing.headers["x-api-version"]) == (404, "NOT_FOUND", "2")
     for path in ("/api/v2/public/rooms/7", f"{PUBLIC}/newest", "/api/v2/public/rooms/newest"):
         assert not {"deprecation", "sunset", "link"} & set((await versioned.get(path)).headers), path
 

@@ -212,6 +212,7 @@ class Dispatcher:
             await RedirectResponse(location)(scope, receive, send)
             return
         require_version(get_route_path(scope), self._versions)
+        scope["state"]["response_headers"] += version_headers(get_route_path(scope), self._versions)
         raise HTTPException(404)
 
     def _other_slash(self, scope: Scope) -> str | None:

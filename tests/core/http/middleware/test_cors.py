@@ -18,7 +18,7 @@ async def test_allowed_origin_may_read_responses_with_credentials(build: Build) 
 
     assert headers["access-control-allow-origin"] == APP
     assert headers["access-control-allow-credentials"] == "true"
-    for name in ("X-Request-ID", "ETag", "X-RateLimit-Remaining", "Retry-After"):
+    for name in ("X-Request-ID", "ETag", "X-RateLimit-Remaining", "Retry-After", "Deprecation", "Sunset", "Link"):
         assert name in headers["access-control-expose-headers"]
 
 

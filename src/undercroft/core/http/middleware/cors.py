@@ -16,8 +16,8 @@ REQUEST_HEADERS = (
 )
 """The headers that the core reads or that clients send with every request."""
 EXPOSED_HEADERS = (
-    b"ETag, Idempotency-Replayed, Location, Retry-After, X-API-Version, X-RateLimit-Limit, X-RateLimit-Remaining, "
-    b"X-RateLimit-Reset, X-Request-ID"
+    b"Deprecation, ETag, Idempotency-Replayed, Link, Location, Retry-After, Sunset, X-API-Version, X-RateLimit-Limit, "
+    b"X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-ID"
 )
 MAX_AGE = b"600"
 
