@@ -67,6 +67,18 @@ def test_query_outside_the_repository_is_reported(tmp_path: Path, code: str) -> 
     assert "tenant-query" in rules_in(tmp_path, "report.py", HEAD + code)
 
 
+@pytest.mark.parametrize(("entity", "expected"), [("Project", ["tenant-query"]), ("User", [])])
+def test_query_of_extra_fields_is_reported_if_the_entity_belongs_to_a_team(
+    shop: Path, entity: str, expected: list[str]
+) -> None:
+    (shop / "fields.py").write_text(
+        "from undercroft.core.db import ExtraFields\nfrom undercroft.modules.projects import Project\n"
+        f"from undercroft.modules.users import User\nclass Fields(ExtraFields, entity={entity}): ...\n"
+    )
+    code = "from shop.fields import Fields\nfrom sqlmodel import select\nselect(Fields)"
+    assert rules_in(shop, "report.py", code) == expected
+
+
 @pytest.mark.parametrize(
     "head",
     [

@@ -106,7 +106,7 @@ class Index:
             if node not in seen:
                 seen.add(node)
                 yield source, node
-                bases = (self.resolve(source.qualified_name(each)) for each in node.bases)
+                bases = (self.resolve(source.qualified_name(each)) for each in [*node.bases, *_entities(node)])
                 pending += [self._classes[found] for found in bases if found]
 
     def is_subclass(self, source: Source, node: ast.ClassDef, base: str) -> bool:
@@ -188,9 +188,16 @@ def exported_names(tree: ast.Module) -> list[str]:
 
 
 def is_table(node: ast.ClassDef) -> bool:
-    """Return whether a class is declared with `table=True`."""
+    """Return whether a class is declared with `table=True`, or with extra fields of an `entity`."""
+    if any(_entities(node)):
+        return True
     values = (word.value for word in node.keywords if word.arg == "table")
     return any(isinstance(value, ast.Constant) and value.value is True for value in values)
+
+
+def _entities(node: ast.ClassDef) -> list[ast.expr]:
+    """Return the entity of extra fields, whose rows belong to the same team: `class F(ExtraFields, entity=Project)`."""
+    return [word.value for word in node.keywords if word.arg == "entity"]
 
 
 def _table_name(node: ast.ClassDef) -> str:

@@ -91,15 +91,13 @@ async def test_form_changes_the_fields_of_a_project(browser: AsyncClient, sign_u
     _, form = await open_form(browser, path)
     form |= {"name": "Website", "description": "", "status": "active"}
     form |= {"budget": "12.30", "due_on": "2031-05-06", "contact": "", "labels": '{"floor": 2}'}
+    form |= {"rating": "0.75", "guests": "3", "arrival": "2031-05-04 20:00:00"}
     response = await browser.post(path, data=form)
     assert response.status_code == 302, response.text
     read = (await person.client.get(f"{PROJECTS}/{project['id']}")).json()
-    assert [read[name] for name in ("budget", "due_on", "contact", "labels")] == [
-        "12.30",
-        "2031-05-06",
-        None,
-        {"floor": 2},
-    ]
+    expected = {"budget": "12.30", "due_on": "2031-05-06", "contact": None, "labels": {"floor": 2}}
+    expected |= {"rating": 0.75, "guests": 3, "arrival": "2031-05-04T20:00:00Z"}
+    assert {name: read[name] for name in expected} == expected
 
 
 async def test_export_has_the_fields(browser: AsyncClient, sign_up: SignUp) -> None:

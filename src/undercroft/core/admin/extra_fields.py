@@ -7,9 +7,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from sqladmin.exceptions import NoConverterFound
 from sqladmin.forms import get_model_form
-from sqlalchemy import Column, Select, String, inspect
+from sqlalchemy import Column, Float, Select, String, inspect
 from sqlmodel import SQLModel
-from wtforms import Form, SelectField, TextAreaField
+from wtforms import FloatField, Form, SelectField, TextAreaField
 
 from undercroft.core.admin.columns import enum_choices, get_label, get_multiline_columns, humanize
 from undercroft.core.db import ExtraFields, ReadSession
@@ -55,6 +55,8 @@ class ViewFields:
     async def _build_form(self, declared: type[ExtraFields], name: str, session_maker: Any) -> type[Form] | None:
         overrides: dict[str, Any] = dict.fromkeys(get_multiline_columns(inspect(declared)), TextAreaField)
         overrides |= dict.fromkeys(self.choices, SelectField)
+        if isinstance(table_of(declared).c[name].type, Float):  # SQLAdmin knows only Numeric
+            overrides[name] = FloatField
         arguments = {name: self._form_arguments(table_of(declared).c[name])}
         try:
             return await get_model_form(
