@@ -34,6 +34,7 @@ check: install  ## run all static checks
 	@$(RUN) undercroft env --check
 	@$(RUN) undercroft public-api --check
 	@ENABLED_EXTENSIONS= DISABLED_MODULES= $(RUN) undercroft client typescript --check
+	@$(RUN) undercroft changelog --check
 	@ENABLED_EXTENSIONS=example $(RUN) undercroft migrate check --temporary
 
 fix: install  ## format the code and apply automatic fixes
@@ -42,6 +43,7 @@ fix: install  ## format the code and apply automatic fixes
 	@$(RUN) undercroft env --write
 	@$(RUN) undercroft public-api --write
 	@ENABLED_EXTENSIONS= DISABLED_MODULES= $(RUN) undercroft client typescript
+	@$(RUN) undercroft changelog --write
 
 bench: install  ## run the benchmarks and write the ratios to benchmarks/RESULTS.md
 	@$(RUN) python -m benchmarks $(ARGS)

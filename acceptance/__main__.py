@@ -30,6 +30,7 @@ OWN_STACK = {
     16: "Undercroft installs beside common packages at their newest versions",
     17: "Linters accept the OpenAPI document, and generated clients compile strictly",
     18: "FastAPI's own tests, compared with FastAPI itself",
+    19: "Upgrade of a project of the previous release under load, side by side, and behind a long reader",
 }
 MODULES = {
     1: "startup",
@@ -48,6 +49,7 @@ MODULES = {
     16: "neighbors",
     17: "api_clients",
     18: "fastapi_suite",
+    19: "upgrades",
 }
 console = Console()
 

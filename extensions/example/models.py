@@ -52,3 +52,4 @@ class Booking(BookingBase, TenantOwned, Timestamped, table=True):
     team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE", index=True)
     room_id: UUID = Field(foreign_key="example_rooms.id", ondelete="CASCADE")
     booked_by: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL")
+    minutes: int | None = Field(default=None, description="Duration in minutes; null until the backfill has run.")

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from extensions.example.errors import BookingNotFound, RoomNotFound
 from extensions.example.models import Booking, Device, DeviceStatus, Room
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import Integer, cast, delete, exists, func, select, text, update
 from sqlmodel import col
 
 from undercroft.core.crud import CrudRepository
@@ -76,3 +76,24 @@ async def delete_past(session: Session, before: datetime) -> int:
         # undercroft: allow tenant-scope because the nightly job cleans up all teams
         ended = delete(Booking).where(col(Booking.ends_at) < before).returning(col(Booking.id))
         return len((await session.scalars(ended)).all())
+
+
+async def set_minutes(session: Session, booking_ids: Sequence[UUID]) -> None:
+    """Set the durations of these bookings of all teams."""
+    seconds = func.extract("epoch", col(Booking.ends_at) - col(Booking.starts_at))
+    # undercroft: allow tenant-scope because the backfill changes the bookings of all teams
+    change = update(Booking).where(col(Booking.id).in_(booking_ids))
+    await session.execute(change.values(minutes=cast(func.round(seconds / 60), Integer)))
+
+
+IMPORT_BOOKINGS = text("""
+INSERT INTO example_bookings (id, team_id, room_id, starts_at, ends_at, created_at, updated_at)
+SELECT gen_random_uuid(), :team_id, :room_id, day + interval '9 hours', day + interval '10 hours', now(), now()
+FROM generate_series(1, :number) AS n,
+    LATERAL (SELECT date_trunc('day', now()) - (n % 60 + 1) * interval '1 day') AS d (day)
+""")
+
+
+async def import_bookings(session: Session, team_id: UUID, room_id: UUID, number: int) -> None:
+    """Create past bookings as an earlier release did, without durations."""
+    await session.execute(IMPORT_BOOKINGS, {"team_id": team_id, "room_id": room_id, "number": number})

@@ -20,6 +20,7 @@ class BookingRead(BookingBase):
     id: UUID
     room_id: UUID
     booked_by: UUID | None = Field(description="User who booked the room; null if the account was deleted.")
+    minutes: int | None = Field(description="Duration in minutes; null for old bookings, until the backfill has run.")
 
 
 class UpcomingBookings(Schema):

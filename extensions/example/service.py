@@ -42,8 +42,10 @@ class BookingService:
         room = await self._rooms.lock(data.room_id)  # one booking of a room at a time
         if await self._bookings.is_taken(room.id, data.starts_at, data.ends_at):
             raise RoomTaken
+        minutes = round((data.ends_at - data.starts_at).total_seconds() / 60)
+        by = self._principal.user_id_or_none
         booking = await self._bookings.create(
-            Booking(**data.model_dump(), team_id=room.team_id, booked_by=self._principal.user_id_or_none)
+            Booking(**data.model_dump(), team_id=room.team_id, booked_by=by, minutes=minutes)
         )
         await self._record("booking.created", booking.id, after=data.model_dump(mode="json"))
         await publish(self._session, RoomBooked(booking.id))

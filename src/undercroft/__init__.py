@@ -1,3 +1,3 @@
 """A backend for SaaS products on FastAPI, SQLModel and PostgreSQL."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

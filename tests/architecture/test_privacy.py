@@ -11,6 +11,7 @@ from undercroft.core.db.privacy import declarations
 
 NO_MODEL = {
     "undercroft_migrations": "applied migrations and the SQL that takes them back",
+    "undercroft_release": "the version of the release that last upgraded the database",
     "pgqueuer": "messages of jobs: the payload is the id of a row in `jobs`",
     "pgqueuer_log": "of messages: ids and states, for a day",
     "pgqueuer_statistics": "counts of messages",

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 
-from tests.jobs import sample_tasks, unresponsive_tasks
+from tests.jobs import sample_backfills, sample_tasks, unresponsive_tasks
 from undercroft.app.discovery import defined_in
 from undercroft.app.worker import worker_database
 from undercroft.jobs import Task
@@ -22,5 +22,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with add_declarations(*defined_in(sample_tasks, Task), *defined_in(unresponsive_tasks, Task)):
+    with add_declarations(*defined_in(sample_tasks, Task), *defined_in(unresponsive_tasks, Task), sample_backfills.die):
         asyncio.run(main())

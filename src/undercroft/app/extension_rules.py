@@ -15,6 +15,7 @@ from undercroft.app.service_overrides import check_overrides
 from undercroft.core.errors import CodeError
 from undercroft.core.settings import SettingsBase, env_name
 from undercroft.jobs import Task
+from undercroft.jobs.backfills.declaration import Backfill
 from undercroft.lint.extension_changes import find_changes_of_imports, find_missing_downgrade, find_tables
 from undercroft.lint.extension_imports import NOT_APPLICATION, find_forbidden_imports
 
@@ -108,12 +109,14 @@ def _check_tables(module: LoadedModule, _context: RuleContext) -> None:
 
 
 def _check_tasks(module: LoadedModule, _context: RuleContext) -> None:
-    part = module.load_submodule("tasks")
-    for task in defined_in(part, Task) if part else ():
+    kinds: dict[str, type[Any]] = {"tasks": Task, "backfills": Backfill}
+    parts = {name: module.load_submodule(name) for name in kinds}
+    for task in (each for name, part in parts.items() if part for each in defined_in(part, kinds[name])):
         if not _is_prefixed(task.name, module.name, "."):
             suffix = re.sub(r"\W+", "_", task.name.rpartition(".")[2])
+            kind = type(task).__name__.lower()
             raise CodeError(
-                f"The task {task.name} of the extension {module.name} must be named {module.name}.…: "
+                f"The {kind} {task.name} of the extension {module.name} must be named {module.name}.…: "
                 f'name="{module.name}.{suffix}".',
                 at=task.function,
             )

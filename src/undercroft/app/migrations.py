@@ -1,14 +1,18 @@
 """The migration histories of this installation: that of the core, then those of modules."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from sysconfig import get_path
 
 from sqlmodel import SQLModel
 
+import undercroft
+from undercroft.app import backfills
 from undercroft.app.discovery import LoadedModule, table_names
 from undercroft.app.registry import get_registry
 from undercroft.app.schema import configured_row_security
+from undercroft.app.upgrade.setting_changes import default_settings
 from undercroft.core.db import migrations, row_security
 from undercroft.core.db.migrations import SCRIPT_LOCATION, History, MigrationRisk, NoChangesDetected, Status
 from undercroft.core.db.row_security import RowSecurityConfig
@@ -74,14 +78,20 @@ async def upgrade_all(
 ) -> list[str]:
     """Apply all pending migrations as the owner of the database; returns the applied revisions.
 
-    Then applies the row-level security of `rls`, by default that of TENANT_RLS. With `lossless`, stops before a
-    migration that can lose data.
+    Before a migration that requires a backfill, runs it or follows the process that runs it. `report` is called with
+    its progress. Then applies the row-level security of `rls`, by default that of TENANT_RLS. With `lossless`, stops
+    before a migration that can lose data. Records this release in the database, if none is pending.
     """
-    run = await migrations.upgrade(url, histories(), report=report, lossless=lossless)
+    own = histories()
+    complete = partial(backfills.complete_as_owner, url, report=report)
+    run = await migrations.upgrade(url, own, report=report, lossless=lossless, complete_backfill=complete)
     rls = rls or configured_row_security()
     for table in await row_security.sync(url, rls):
         if report is not None:
             report(f"row-level security {'on' if rls.enabled else 'off'}: {table}")
+    if not any(status.pending for status in await get_statuses(url)):
+        settings = default_settings(get_registry().settings_classes)
+        await migrations.record_release(url, undercroft.__version__, settings)
     return run
 
 

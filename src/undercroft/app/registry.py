@@ -63,6 +63,7 @@ from undercroft.core.runtime_settings import RuntimeSettings
 from undercroft.core.settings import CoreSettings, SettingsBase, load, read_environ
 from undercroft.core.statistics import Statistics, StatisticsSections
 from undercroft.core.telemetry.origin import explain_error
+from undercroft.jobs.backfills.declaration import Backfill, Backfills
 from undercroft.jobs.registry import Task, Tasks
 from undercroft.jobs.subscribers import SubscriberTasks
 from undercroft.providers.email import EmailTemplates, OutgoingEmail
@@ -105,6 +106,7 @@ class Registry:
         context.add_factory(Overrides, lambda: self.overrides)
         context.add_factory(AuditTrail, lambda: self.audit_trail)
         context.add_factory(Tasks, lambda: self.tasks)
+        context.add_factory(Backfills, lambda: self.backfills)
         context.add_factory(RateLimits, lambda: self.rate_limits)
         context.add_factory(SecuritySchemes, lambda: self.security_schemes)
         context.add_factory(RequestHeaders, lambda: self.request_headers)
@@ -235,12 +237,17 @@ class Registry:
     def tasks(self) -> Tasks:
         from undercroft.jobs import maintenance
 
-        found = [maintenance.clean_up, *self._collect("tasks", Task), *self.subscriber_tasks.all]
+        backfills = [each.task for each in self.backfills.by_name.values()]
+        found = [maintenance.clean_up, *self._collect("tasks", Task), *self.subscriber_tasks.all, *backfills]
         names = [task.name for task in found]
         twice = next((task for index, task in enumerate(found) if task.name in names[:index]), None)
         if twice is None:
             return Tasks(found)
         raise CodeError(f"The task name {twice.name} is taken. Give it another name.", at=twice.function)
+
+    @cached_property
+    def backfills(self) -> Backfills:
+        return Backfills(self._collect("backfills", Backfill))
 
     @cached_property
     def rate_limits(self) -> RateLimits:

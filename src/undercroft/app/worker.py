@@ -18,6 +18,7 @@ from undercroft.core.extras import require_extra
 from undercroft.core.live.process import LiveValues
 from undercroft.core.settings import CoreSettings, Environment, load
 from undercroft.core.telemetry import logs
+from undercroft.jobs.backfills.completion import start_backfills
 from undercroft.jobs.registry import tasks
 from undercroft.jobs.settings import JobsSettings
 from undercroft.jobs.worker import Worker
@@ -28,10 +29,10 @@ log = structlog.get_logger("undercroft.application")
 def worker_database() -> Database:
     """Return a database for jobs: the pools of a server, with longer timeouts.
 
-    The statement timeout is the longest timeout of a task; a shorter task timeout cancels its statement earlier.
+    The statement timeout is the longest one of a task; a shorter task timeout cancels its statement earlier.
     """
     settings, acquire_timeout = load(DatabaseSettings), load(JobsSettings).jobs_acquire_timeout
-    longest = max((task.timeout for task in tasks().values()), default=0)
+    longest = max((task.statement_timeout for task in tasks().values()), default=0)
     timeouts = {
         "db_acquire_timeout": acquire_timeout,
         "db_lock_timeout": max(settings.db_lock_timeout, acquire_timeout),
@@ -58,6 +59,7 @@ async def run_worker(queues: tuple[str, ...] = (), concurrency: int | None = Non
         for warning in warnings:
             log.warning(warning)
     database = worker_database()
+    await start_backfills(database)
     worker = Worker(database, queues=queues, concurrency=concurrency)
     for number in (signal.SIGTERM, signal.SIGINT):
         # Not the handlers of the event loop, because a job may block the loop.

@@ -16,15 +16,17 @@ OWNER_STATEMENT_TIMEOUT = 3600
 """Statement timeout in seconds for commands that run as the owner of the tables."""
 
 
-def with_database(work: "Callable[[Database], Awaitable[R]]", *, as_owner: bool = False) -> R:
+def with_database(work: "Callable[[Database], Awaitable[R]]", *, as_owner: bool = False, outdated: bool = False) -> R:
     """Run `work` on the database, as the owner of the tables if `as_owner` is set, and close the database.
+
+    `outdated` also accepts a database whose migrations are pending.
 
     Raises `ConfigurationError` when no database is configured, it refuses the connection or its schema is outdated.
     """
-    return asyncio.run(_run(work, as_owner))
+    return asyncio.run(_run(work, as_owner, outdated))
 
 
-async def _run(work: "Callable[[Database], Awaitable[R]]", as_owner: bool) -> R:
+async def _run(work: "Callable[[Database], Awaitable[R]]", as_owner: bool, outdated: bool) -> R:
     from undercroft.app.migrations import require_current
     from undercroft.app.registry import get_registry
     from undercroft.app.schema import require_row_security
@@ -39,9 +41,10 @@ async def _run(work: "Callable[[Database], Awaitable[R]]", as_owner: bool) -> R:
     else:
         database = Database(settings)
     get_registry().load()
-    for warning in await require_current(settings.direct_url):
-        typer.echo(f"Warning: {warning}", err=True)
-    await require_row_security()
+    if not outdated:
+        for warning in await require_current(settings.direct_url):
+            typer.echo(f"Warning: {warning}", err=True)
+        await require_row_security()
     set_current_actor(Actor(ActorKind.COMMAND))
     try:
         return await work(database)

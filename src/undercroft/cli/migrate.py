@@ -13,7 +13,7 @@ from undercroft.core.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from undercroft.core.db.migrations import CreatedMigration, PlannedMigration, Repair
+    from undercroft.core.db.migrations import CreatedMigration, PlannedMigration, PreflightCheck, Repair
 
 ATTACHES = True
 
@@ -28,6 +28,9 @@ def upgrade(
     ] = False,
 ) -> None:
     """Apply all pending migrations, one transaction each. Safe to run on several machines at once.
+
+    Before a migration that requires a backfill, runs that backfill and shows its progress, or waits for the worker that
+    runs it. Ctrl-C is safe.
 
     Afterwards, row-level security is enabled or disabled according to TENANT_RLS (SQL: `undercroft db rls`).
     """
@@ -64,16 +67,22 @@ def plan() -> None:
     sizes, checks = asyncio.run(table_sizes(url, planned)), asyncio.run(preflight(url, planned))
     for each in planned:
         typer.echo(f"{each.history} {each.revision}")
-        for name, value in _describe(each, sizes):
+        for name, value in describe_migration(each, sizes):
             typer.echo(f"  {name:<11}{value}")
     typer.echo(f"{len(planned)} pending migration{'s' * (len(planned) != 1)}." if planned else "Nothing to migrate.")
     for check in checks:
-        typer.echo(f"  {'✗' if check.problem else '✓'} {check.name}{': ' if check.problem else ''}{check.problem}")
+        typer.echo(f"  {describe_check(check)}")
     if any(check.problem for check in checks):
         raise typer.Exit(1)
 
 
-def _describe(planned: "PlannedMigration", sizes: "Mapping[str, int]") -> "Iterator[tuple[str, str]]":
+def describe_check(check: "PreflightCheck") -> str:
+    """Return a condition of an upgrade in a line."""
+    return f"✗ {check.name}: {check.problem}" if check.problem else f"✓ {check.name}"
+
+
+def describe_migration(planned: "PlannedMigration", sizes: "Mapping[str, int]") -> "Iterator[tuple[str, str]]":
+    """Yield the facts about a pending migration, each with its name."""
     if planned.statements is None:
         yield "statements", "unknown: it needs a database connection"
     else:
@@ -81,6 +90,8 @@ def _describe(planned: "PlannedMigration", sizes: "Mapping[str, int]") -> "Itera
     for table, mode in planned.locks.items():
         size = f" ({sizes[table] / 1e6:.1f} MB)" if table in sizes else ""
         yield "lock", f"{table}{size}: {mode}"
+    for name in planned.backfills:
+        yield "backfill", f"{name} is completed before it"
     if planned.lossy_statement is not None:
         yield "data", f"can be lost: {' '.join(planned.lossy_statement.split())}"
     if planned.risks:

@@ -6,6 +6,7 @@ async def send_welcome(job: CurrentJob, *, user_id: UUID) -> None: ...
 await enqueue(session, send_welcome, user_id=user.id)
 """
 
+from undercroft.jobs.backfills.declaration import backfill
 from undercroft.jobs.context import CurrentJob, current_job
 from undercroft.jobs.enqueueing import enqueue
 from undercroft.jobs.errors import InvalidArguments, InvalidTask
@@ -20,6 +21,7 @@ __all__ = [
     "Job",
     "JobStatus",
     "Task",
+    "backfill",
     "cron",
     "current_job",
     "enqueue",

@@ -29,3 +29,17 @@ class JobFinished(Conflict):
 class JobKeyTaken(Conflict):
     code = "JOB_KEY_TAKEN"
     message = "Another job of this task with the same key is queued or running."
+
+
+class BackfillNotFound(NotFound):
+    code = "BACKFILL_NOT_FOUND"
+    message = "Backfill not found."
+
+
+class BackfillStateConflict(Conflict):
+    code = "BACKFILL_STATE_CONFLICT"
+    message = "This is not possible in the current state of the backfill."
+
+
+class RowsLeft(RuntimeError):
+    """The function of a backfill did not change all rows of a batch: a programming error."""

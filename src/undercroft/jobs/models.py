@@ -161,3 +161,89 @@ class WorkerRow(SQLModel, table=True):
     )
     started_at: datetime = Field(sa_type=TimestampTZ)
     seen_at: datetime = Field(sa_type=TimestampTZ, description="Time of the last heartbeat of its event loop.")
+
+
+class BackfillStatus(StrEnum):
+    """The status of a backfill. While no process runs it, a queued one waits for a worker."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    COMPLETED = "completed"
+
+
+class BackfillBase(SQLModel):
+    """The fields of a backfill in the admin API."""
+
+    name: str = Field(
+        sa_type=Text,
+        description="Name of the backfill, prefixed with its module.",
+        schema_extra={"examples": ["example.fill_durations"]},
+    )
+    done: int = Field(default=0, sa_type=BigInteger, description="Number of rows processed so far.")
+    total: int | None = Field(
+        default=None, sa_type=BigInteger, description="Number of rows to process, counted at the start; null before it."
+    )
+    rate: float | None = Field(
+        default=None, sa_type=Float, description="Rows per second, averaged over recent batches."
+    )
+    attempts: int = Field(default=0, description="Number of failed attempts since the last successful batch.")
+    error: str | None = Field(
+        default=None,
+        sa_type=Text,
+        description="Error of the last attempt; null after a successful batch.",
+        schema_extra={"examples": [None]},
+    )
+    throttled: str | None = Field(
+        default=None,
+        sa_type=Text,
+        description="Reason why it waits, while the database is busy.",
+        schema_extra={"examples": [None]},
+    )
+    started_at: datetime | None = Field(default=None, sa_type=TimestampTZ, description="Time of the first batch.")
+    finished_at: datetime | None = Field(
+        default=None, sa_type=TimestampTZ, description="Time at which it completed; null before it."
+    )
+
+
+class BackfillRow(BackfillBase, Timestamped, table=True):
+    """The state of a backfill. Each batch changes it in the transaction that changes the rows."""
+
+    __tablename__ = "backfills"
+    __privacy__ = Privacy(
+        "the platform", "unlimited", non_personal=("name", "status", "last_key", "error", "throttled")
+    )
+    __table_args__ = (
+        CheckConstraint("status IN ('queued', 'paused', 'failed', 'canceled', 'completed')", name="status"),
+    )
+
+    name: str = Field(sa_type=Text, primary_key=True)
+    status: str = Field(default=BackfillStatus.QUEUED, sa_type=Text)
+    last_key: str | None = Field(default=None, sa_type=Text, description="Key of the last processed row.")
+    runner: UUID | None = Field(default=None, description="The process that runs it.")
+    runner_until: datetime | None = Field(
+        default=None, sa_type=TimestampTZ, description="Time at which another process may take over."
+    )
+
+    @property
+    def state(self) -> BackfillStatus:
+        """The status, `RUNNING` while a process runs it."""
+        is_running = self.runner_until is not None and self.runner_until > utc_now()
+        status = BackfillStatus(self.status)
+        return BackfillStatus.RUNNING if status is BackfillStatus.QUEUED and is_running else status
+
+    @property
+    def fraction(self) -> float | None:
+        """The processed part of the rows, from 0 to 1; None before they are counted."""
+        if self.status == BackfillStatus.COMPLETED:
+            return 1.0
+        return None if self.total is None else min(1.0, self.done / self.total) if self.total else 0.0
+
+    @property
+    def remaining(self) -> float | None:
+        """The estimated remaining time in seconds; None if it is unknown."""
+        if self.total is None or not self.rate or self.status == BackfillStatus.COMPLETED:
+            return None
+        return max(0, self.total - self.done) / self.rate

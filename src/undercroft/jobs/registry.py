@@ -114,6 +114,11 @@ class Task(Generic[P, R]):
         return find_location(self.function)
 
     @property
+    def statement_timeout(self) -> float:
+        """Seconds after which the database cancels a statement of the task."""
+        return self.timeout
+
+    @property
     def max_attempts(self) -> int:
         return self.retries + 1
 
@@ -196,5 +201,5 @@ def tasks(*queues: str) -> dict[str, Task[..., Any]]:
 
 def default_name(function: Callable[..., Any]) -> str:
     """Return the default name: `auth.send_verification` for that function of `undercroft.modules.auth.tasks`."""
-    module = re.sub(r"\.(tasks|subscribers)(\..*)?$", "", function.__module__).rpartition(".")[2]
+    module = re.sub(r"\.(tasks|backfills|subscribers)(\..*)?$", "", function.__module__).rpartition(".")[2]
     return f"{module}.{function.__name__}"

@@ -34,6 +34,7 @@ MODULE_FILES = {
     "routes": "HTTP routes, one router per surface",
     "pages": "HTML pages",
     "tasks": "background jobs and schedules",
+    "backfills": "changes of existing rows, in batches",
     "subscribers": "reactions to events",
     "hooks": "decisions about operations of other modules, and points at which others decide",
     "overrides": "subclasses that replace services of other modules",

@@ -22,7 +22,7 @@ def replace_component(kind: type[T], component: T, *, context: AppContext | None
 
 @contextmanager
 def add_declarations(*declarations: Any, context: AppContext | None = None) -> Iterator[None]:
-    """Add tasks, subscribers, hooks, action handlers and permissions to the application inside the block.
+    """Add tasks, backfills, subscribers, hooks, action handlers and permissions to the application inside the block.
 
     with add_declarations(send_reminder, forget_guest): ...
     """
@@ -33,6 +33,7 @@ def add_declarations(*declarations: Any, context: AppContext | None = None) -> I
     from undercroft.core.events import Subscriber, SubscriberQueue, Subscribers
     from undercroft.core.hooks import Hook, Hooks
     from undercroft.jobs import Task
+    from undercroft.jobs.backfills.declaration import Backfill, Backfills
     from undercroft.jobs.registry import Tasks
     from undercroft.jobs.subscribers import SubscriberTask, SubscriberTasks
 
@@ -50,7 +51,8 @@ def add_declarations(*declarations: Any, context: AppContext | None = None) -> I
     trail, permissions = context.get(AuditTrail), context.get(Permissions)
     handlers = {id(handler): handler for each in trail.handlers.values() for handler in each}
     changed: dict[type[Any], Any] = {
-        Tasks: Tasks([*tasks, *new(Task), *queue.all]),
+        Tasks: Tasks([*tasks, *new(Task), *(each.task for each in new(Backfill)), *queue.all]),
+        Backfills: Backfills([*context.get(Backfills).by_name.values(), *new(Backfill)]),
         Subscribers: subscribers,
         SubscriberQueue: queue,
         Hooks: Hooks([*hooks, *new(Hook)]),

@@ -7,7 +7,7 @@ from tests.core.db.catalog import catalog
 from undercroft.app.discovery import find_modules
 from undercroft.app.migrations import histories, upgrade_all
 from undercroft.core.db import migrations
-from undercroft.core.db.migrations import open_migration_connection, recorder
+from undercroft.core.db.migrations import open_migration_connection, recorder, release
 
 NAMES = ["core", *(module.name for module in find_modules() if (module.folder / "migrations").is_dir())]
 
@@ -20,7 +20,7 @@ async def test_downgrade_of_every_history_leaves_an_empty_database(empty_databas
         assert history.tables <= await migrations.tables(empty_database_url)
         await migrations.downgrade(empty_database_url, history, "base")
         assert not history.tables & await migrations.tables(empty_database_url)
-    book = {recorder.TABLE.name, *(history.version_table for history in histories())}
+    book = {recorder.TABLE.name, release.TABLE_NAME, *(history.version_table for history in histories())}
     left = [line for line in await catalog(empty_database_url) if not any(name in line for name in book)]
     assert left == empty
     async with open_migration_connection(empty_database_url) as connection:

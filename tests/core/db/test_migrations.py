@@ -12,7 +12,7 @@ from tests.core.db import migration_files
 from tests.core.db.migration_files import write
 from undercroft.app.migrations import find_differences, histories, require_current, upgrade_all
 from undercroft.core.db import migrations
-from undercroft.core.db.migrations import History, open_migration_connection, recorder
+from undercroft.core.db.migrations import History, open_migration_connection, recorder, release
 from undercroft.core.errors import ConfigurationError, TemporarilyUnavailable
 from undercroft.core.telemetry.origin import find_origin
 
@@ -45,7 +45,8 @@ async def test_migrations_match_the_models_and_every_table_is_known(empty_databa
     async with open_migration_connection(empty_database_url) as connection:
         rows = await connection.scalars(text(TABLES))
     owned = {table for history in histories() for table in (*history.tables, history.version_table)} | {
-        recorder.TABLE.name
+        recorder.TABLE.name,
+        release.TABLE_NAME,
     }
     assert {table for table in rows.all() if not table.startswith("pgqueuer")} == owned
 

@@ -565,6 +565,101 @@ export type AuditEntryRead = {
 };
 
 /**
+ * BackfillList
+ */
+export type BackfillList = {
+    /**
+     * Items
+     *
+     * All backfills, sorted by name.
+     */
+    items: Array<BackfillRead>;
+};
+
+/**
+ * BackfillRead
+ */
+export type BackfillRead = {
+    /**
+     * Name
+     *
+     * Name of the backfill, prefixed with its module.
+     */
+    name: string;
+    /**
+     * Done
+     *
+     * Number of rows processed so far.
+     */
+    done: number;
+    /**
+     * Total
+     *
+     * Number of rows to process, counted at the start; null before it.
+     */
+    total: number | null;
+    /**
+     * Rate
+     *
+     * Rows per second, averaged over recent batches.
+     */
+    rate: number | null;
+    /**
+     * Attempts
+     *
+     * Number of failed attempts since the last successful batch.
+     */
+    attempts: number;
+    /**
+     * Error
+     *
+     * Error of the last attempt; null after a successful batch.
+     */
+    error: string | null;
+    /**
+     * Throttled
+     *
+     * Reason why it waits, while the database is busy.
+     */
+    throttled: string | null;
+    /**
+     * Started At
+     *
+     * Time of the first batch.
+     */
+    started_at: string | null;
+    /**
+     * Finished At
+     *
+     * Time at which it completed; null before it.
+     */
+    finished_at: string | null;
+    /**
+     * Status; `queued` while it waits for a worker.
+     */
+    status: BackfillStatus;
+    /**
+     * Progress
+     *
+     * Processed part of the rows, from 0 to 1; null before they are counted.
+     */
+    progress: number | null;
+    /**
+     * Remaining
+     *
+     * Estimated remaining time in seconds; null if it is unknown.
+     */
+    remaining: number | null;
+};
+
+/**
+ * BackfillStatus
+ *
+ * The status of a backfill. While no process runs it, a queued one waits for a worker.
+ */
+export type BackfillStatus = 'queued' | 'running' | 'paused' | 'failed' | 'canceled' | 'completed';
+
+/**
  * BacklogRead
  */
 export type BacklogRead = {
@@ -4508,6 +4603,138 @@ export type UsersDeactivateResponses = {
 };
 
 export type UsersDeactivateResponse = UsersDeactivateResponses[keyof UsersDeactivateResponses];
+
+export type BackfillsListData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/admin/backfills';
+};
+
+export type BackfillsListResponses = {
+    /**
+     * Successful Response
+     */
+    200: BackfillList;
+};
+
+export type BackfillsListResponse = BackfillsListResponses[keyof BackfillsListResponses];
+
+export type BackfillsPauseData = {
+    body?: never;
+    headers?: {
+        /**
+         * Unique key of the operation. Retry a request with the same key: it is executed once, and a retry returns the stored response with `Idempotency-Replayed: true`.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Name
+         *
+         * Name of the backfill.
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/v1/admin/backfills/{name}/pause';
+};
+
+export type BackfillsPauseResponses = {
+    /**
+     * Successful Response
+     */
+    200: BackfillRead;
+};
+
+export type BackfillsPauseResponse = BackfillsPauseResponses[keyof BackfillsPauseResponses];
+
+export type BackfillsResumeData = {
+    body?: never;
+    headers?: {
+        /**
+         * Unique key of the operation. Retry a request with the same key: it is executed once, and a retry returns the stored response with `Idempotency-Replayed: true`.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Name
+         *
+         * Name of the backfill.
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/v1/admin/backfills/{name}/resume';
+};
+
+export type BackfillsResumeResponses = {
+    /**
+     * Successful Response
+     */
+    200: BackfillRead;
+};
+
+export type BackfillsResumeResponse = BackfillsResumeResponses[keyof BackfillsResumeResponses];
+
+export type BackfillsRetryData = {
+    body?: never;
+    headers?: {
+        /**
+         * Unique key of the operation. Retry a request with the same key: it is executed once, and a retry returns the stored response with `Idempotency-Replayed: true`.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Name
+         *
+         * Name of the backfill.
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/v1/admin/backfills/{name}/retry';
+};
+
+export type BackfillsRetryResponses = {
+    /**
+     * Successful Response
+     */
+    200: BackfillRead;
+};
+
+export type BackfillsRetryResponse = BackfillsRetryResponses[keyof BackfillsRetryResponses];
+
+export type BackfillsCancelData = {
+    body?: never;
+    headers?: {
+        /**
+         * Unique key of the operation. Retry a request with the same key: it is executed once, and a retry returns the stored response with `Idempotency-Replayed: true`.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Name
+         *
+         * Name of the backfill.
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/v1/admin/backfills/{name}/cancel';
+};
+
+export type BackfillsCancelResponses = {
+    /**
+     * Successful Response
+     */
+    200: BackfillRead;
+};
+
+export type BackfillsCancelResponse = BackfillsCancelResponses[keyof BackfillsCancelResponses];
 
 export type HealthLiveData = {
     body?: never;

@@ -31,6 +31,7 @@ from undercroft.core.http.limits import get_rates, resolve_rate
 from undercroft.core.model_classes import model_classes
 from undercroft.core.telemetry.origin import locate
 from undercroft.jobs import CurrentJob
+from undercroft.jobs.backfills.declaration import BackfillTask
 from undercroft.jobs.registry import Task
 
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -95,6 +96,8 @@ def _describe_task(name: str, task: Task[..., Any]) -> Description:
 
 
 def _describe_arguments(task: Task[..., Any]) -> list[str]:
+    if isinstance(task, BackfillTask):
+        return []
     parameters = inspect.signature(task.function).parameters.values()
     return [describe_type(str(each)) for each in parameters if each.annotation is not CurrentJob]
 

@@ -12,6 +12,7 @@ from undercroft.core.db.migrations.executor import (
 )
 from undercroft.core.db.migrations.history import History, MissingMigration, Status
 from undercroft.core.db.migrations.plan import PlannedMigration, PreflightCheck, plan_upgrade, preflight, table_sizes
+from undercroft.core.db.migrations.release import RecordedRelease, read_release, record_release
 from undercroft.core.db.migrations.removal import forget, is_applied, revert_all
 from undercroft.core.db.migrations.repair import Repair, apply_repair, find_repairs
 from undercroft.core.db.migrations.risk_check import MigrationRisk, find_risks
@@ -28,6 +29,7 @@ __all__ = [
     "NoChangesDetected",
     "PlannedMigration",
     "PreflightCheck",
+    "RecordedRelease",
     "Repair",
     "Status",
     "apply_repair",
@@ -46,6 +48,8 @@ __all__ = [
     "pending_sql",
     "plan_upgrade",
     "preflight",
+    "read_release",
+    "record_release",
     "revert_all",
     "table_sizes",
     "tables",

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ async def upgrade(
     lock_wait: float = 600,
     report: Report | None = None,
     lossless: bool = False,
+    complete_backfill: Callable[[str], Awaitable[None]] | None = None,
 ) -> list[str]:
     """Upgrade every history to its head; returns the revisions that were run.
 
@@ -69,6 +70,9 @@ async def upgrade(
 
     A migration waits for at most two seconds for the lock on a table, because traffic queues behind it, and is retried
     for at most `lock_wait` seconds. `report` is also called with the sessions that block it (without it: the log).
+
+    `complete_backfill` is called with the name of each backfill that a migration requires, before that migration,
+    unless the database was empty, in which there are no rows to change.
 
     Raises `ConfigurationError` if a migration fails, or does not follow the database's last migration.
     """
@@ -80,6 +84,7 @@ async def upgrade(
             return []
         await _ensure_recorder_table(url)
         stop = _first_lossy(found, histories) if lossless else None
+        is_empty = all(status.current is None for status in found)
         ran: list[str] = []
         async with open_connection(url, "migration monitor") as connection:
             monitor = LockMonitor(connection, report or log.warning)
@@ -90,10 +95,36 @@ async def upgrade(
                         return ran
                     if report is not None:
                         report(f"{history.name} {revision}")
-                    await _upgrade_one(url, history, get_script(history, revision), monitor, lock_wait)
+                    script = get_script(history, revision)
+                    for name in () if is_empty else required_backfills(script):
+                        await _complete(complete_backfill, name, script)
+                    await _upgrade_one(url, history, script, monitor, lock_wait)
                     ran.append(revision)
         await _record_existing(url, histories)
         return ran
+
+
+def required_backfills(script: Script) -> tuple[str, ...]:
+    """The names of the backfills that must be complete before a migration: its `requires_backfill`.
+
+    Raises `ConfigurationError`, with the file, if it is neither a name nor a tuple of names.
+    """
+    names = getattr(script.module, "requires_backfill", ())
+    names = (names,) if isinstance(names, str) else names
+    if not isinstance(names, tuple | list) or not all(isinstance(name, str) and name for name in names):
+        raise ConfigurationError(
+            f'`requires_backfill` must be the name of a backfill, such as "hotel.fill_minutes".\n{script.path}'
+        )
+    return tuple(names)
+
+
+async def _complete(complete_backfill: Callable[[str], Awaitable[None]] | None, name: str, script: Script) -> None:
+    if complete_backfill is None:
+        raise ConfigurationError(f"The migration {script.revision} requires the backfill {name}: {script.path}")
+    try:
+        await complete_backfill(name)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"The migration {script.revision} waits for a backfill. {error}") from error
 
 
 async def find_lossy_migration(url: str, histories: Sequence[History]) -> LossyMigration | None:

@@ -9,7 +9,7 @@ from alembic.script import Script
 from msgspec import Struct
 
 from undercroft.core.db.connect import open_connection
-from undercroft.core.db.migrations.executor import find_loss, require_continuous
+from undercroft.core.db.migrations.executor import find_loss, require_continuous, required_backfills
 from undercroft.core.db.migrations.history import History
 from undercroft.core.db.migrations.risk_check import MigrationRisk, find_risks
 from undercroft.core.db.migrations.risks import BREAKING
@@ -49,6 +49,7 @@ class PlannedMigration(Struct, frozen=True):
 
     `statements`, their number, is None if they depend on rows. `locks` has the strongest lock on each table.
     `lossy_statement` can lose data; None if none can. `risks` are the kinds of its risks, accepted or not.
+    `backfills` are completed before it.
     It is not `backward_compatible` if it says so, or if it has a risk that the previous release does not run on.
     """
 
@@ -60,6 +61,7 @@ class PlannedMigration(Struct, frozen=True):
     lossy_statement: str | None
     backward_compatible: bool
     risks: tuple[str, ...]
+    backfills: tuple[str, ...] = ()
 
 
 class PreflightCheck(Struct, frozen=True):
@@ -81,11 +83,13 @@ async def plan_upgrade(url: str, histories: Sequence[History]) -> list[PlannedMi
             script = get_script(history, revision)
             loss = None if is_empty else find_loss(history, script, created)
             own = [each for each in risks if each.revision == revision]
-            planned.append(_planned(history, script, loss, own))
+            planned.append(_planned(history, script, loss, own, () if is_empty else required_backfills(script)))
     return planned
 
 
-def _planned(history: History, script: Script, loss: str | None, risks: Sequence[MigrationRisk]) -> PlannedMigration:
+def _planned(
+    history: History, script: Script, loss: str | None, risks: Sequence[MigrationRisk], backfills: tuple[str, ...]
+) -> PlannedMigration:
     statements = render_migration(history, script)
     singles = [single for each in statements or () for single in split_statements(each.sql)]
     own = [single for single in singles if single not in ("BEGIN", "COMMIT")]
@@ -103,6 +107,7 @@ def _planned(history: History, script: Script, loss: str | None, risks: Sequence
         loss,
         compatible,
         tuple(dict.fromkeys(each.risk.kind for each in risks)),
+        backfills,
     )
 
 

@@ -26,12 +26,16 @@ TABLE = Table(
 migration that committed a part of itself and is not applied yet; NULL for an applied one."""
 
 _READABLE_COLUMNS = ("history", "revision", "down_revision", "backward_compatible")
-_RESTRICT_SQL = f"""
+
+
+def restrict_sql(table: str, readable: Sequence[str]) -> str:
+    """The statement that lets roles other than the owner only read these columns of a table."""
+    return f"""
 DO $$ DECLARE other regrole; BEGIN
     FOR other IN SELECT DISTINCT acl.grantee::regrole FROM pg_class c, aclexplode(c.relacl) acl
-        WHERE c.oid = '{TABLE.name}'::regclass AND acl.grantee NOT IN (0, c.relowner) LOOP
-        EXECUTE format('REVOKE ALL ON {TABLE.name} FROM %s', other);
-        EXECUTE format('GRANT SELECT ({", ".join(_READABLE_COLUMNS)}) ON {TABLE.name} TO %s', other);
+        WHERE c.oid = '{table}'::regclass AND acl.grantee NOT IN (0, c.relowner) LOOP
+        EXECUTE format('REVOKE ALL ON {table} FROM %s', other);
+        EXECUTE format('GRANT SELECT ({", ".join(readable)}) ON {table} TO %s', other);
     END LOOP;
 END $$"""  # noqa: S608 - only constants
 
@@ -40,7 +44,7 @@ def ensure_table(connection: Connection) -> None:
     """Create the table if it does not exist, and revoke all but reading from other roles."""
     TABLE.create(connection, checkfirst=True)
     connection.exec_driver_sql(f"ALTER TABLE {TABLE.name} ADD COLUMN IF NOT EXISTS committed text[]")
-    connection.exec_driver_sql(_RESTRICT_SQL)
+    connection.exec_driver_sql(restrict_sql(TABLE.name, _READABLE_COLUMNS))
 
 
 def record_applied(connection: Connection, history: str, row: Mapping[str, Any]) -> None:

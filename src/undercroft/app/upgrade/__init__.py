@@ -1,0 +1,1 @@
+"""Upgrades of a project: the releases of Undercroft, and what an upgrade changes."""

@@ -1,0 +1,59 @@
+"""The release that last upgraded a database, with the defaults of its settings, next to the record of migrations.
+
+A later release compares them with its own: `undercroft upgrade --plan`.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+
+import asyncpg
+from msgspec import Struct, json
+
+from undercroft.core.db.connect import open_connection
+from undercroft.core.db.migrations.recorder import restrict_sql
+
+TABLE_NAME = "undercroft_release"
+_CREATE = """
+CREATE TABLE undercroft_release (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    version text NOT NULL, settings jsonb NOT NULL, upgraded_at timestamptz NOT NULL
+)
+"""
+_RESTRICT = restrict_sql(TABLE_NAME, ("version", "settings", "upgraded_at"))
+_RECORD = """
+INSERT INTO undercroft_release (version, settings, upgraded_at) VALUES ($1, $2, now())
+ON CONFLICT (only_row) DO UPDATE SET version = EXCLUDED.version, settings = EXCLUDED.settings, upgraded_at = now()
+WHERE undercroft_release.version <> EXCLUDED.version OR undercroft_release.settings <> EXCLUDED.settings
+"""
+_READ = "SELECT version, settings, upgraded_at FROM undercroft_release"
+
+
+class RecordedRelease(Struct, frozen=True):
+    """`settings` are the defaults by name, including those of the project's extensions."""
+
+    version: str
+    settings: Mapping[str, str]
+    upgraded_at: datetime
+
+
+async def record_release(url: str, version: str, settings: Mapping[str, str]) -> None:
+    """Store the release that has upgraded the database. Several processes may call it at once."""
+    async with open_connection(url, "migrate") as connection:
+        if not await connection.fetchval("SELECT to_regclass('undercroft_release') IS NOT NULL"):
+            # Another process may have just created it.
+            with suppress(asyncpg.DuplicateTableError, asyncpg.UniqueViolationError):
+                async with connection.transaction():
+                    await connection.execute(_CREATE)
+                    await connection.execute(_RESTRICT)
+        await connection.execute(_RECORD, version, json.encode(settings).decode())
+
+
+async def read_release(url: str) -> RecordedRelease | None:
+    """Return the release that last upgraded the database; None if no release recorded it, as before 0.2."""
+    async with open_connection(url, "migration plan") as connection:
+        try:
+            row = await connection.fetchrow(_READ)
+        except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+            return None
+    return RecordedRelease(row["version"], json.decode(row["settings"]), row["upgraded_at"]) if row else None
