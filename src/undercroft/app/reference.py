@@ -1,5 +1,6 @@
 """Generated references: `.env.example` from the settings, and the list of routes."""
 
+import json
 import textwrap
 from collections.abc import Iterator
 from enum import Enum
@@ -9,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from msgspec import Struct
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -101,6 +102,8 @@ def format_value(value: Any) -> str:
         return str(value.value)
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list | tuple) and any(isinstance(each, BaseModel) for each in value):
+        return json.dumps([each.model_dump(mode="json", exclude_none=True) for each in value], ensure_ascii=False)
     if isinstance(value, list | tuple):
         return ",".join(map(format_value, value))
     return str(value)

@@ -106,6 +106,8 @@ def format_setting(setting: RuntimeSetting, value: Any) -> str:
         raise ValueError(f"{setting.name} has no empty value. Reset it to return to the one of the environment.")
     if isinstance(value, str):
         return value
+    if setting.schema.get("type") == "string":
+        raise ValueError(f"{setting.name} must be a text.")
     return json.dumps(value)
 
 

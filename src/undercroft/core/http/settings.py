@@ -80,7 +80,7 @@ class HttpSettings(SettingsBase):
         description="Sign-in attempts over all routes, per address or known device; the same rate for requested links.",
     )
     rate_limit_scale: float | None = Field(
-        None, gt=0, description="Factor for all rate limits. If empty: 1, in development and tests 100."
+        None, gt=0, le=1_000_000, description="Factor for all rate limits. If empty: 1, in development and tests 100."
     )
 
     @property

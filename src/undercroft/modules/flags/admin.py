@@ -15,6 +15,12 @@ from undercroft.modules.flags.models import FlagRule, FlagUnit
 from undercroft.modules.flags.schemas import FlagRuleUpdate
 from undercroft.modules.flags.service.rules import FlagRuleService
 
+ONE_A_LINE = "one a line"
+
+
+def format_percentage(row: FlagRule, *_: Any) -> str:
+    return f"{row.percentage:g}% of {row.unit}s"
+
 
 class IdListField(TextAreaField):  # type: ignore[misc]
     """IDs, one a line."""
@@ -40,8 +46,15 @@ class FlagRuleView(AdminView, model=FlagRule):
     schema = FlagRuleForm
     choices = {"unit": FlagUnit}
     form_overrides = {"percentage": FloatField, "users": IdListField, "teams": IdListField}
-    column_labels = {"is_default": "Not changed", "is_declared": "In use"}
-    column_list = ["key", "description", "enabled", "percentage", "starts_at", "ends_at", "is_default", "is_declared"]
+    form_args = {
+        "percentage": {"description": "Share of the users or teams that have the feature while it is enabled."},
+        "users": {"description": f"IDs of users that always have the feature while it is enabled, {ONE_A_LINE}."},
+        "teams": {"description": f"IDs of teams that always have the feature while it is enabled, {ONE_A_LINE}."},
+    }
+    column_labels = {"is_default": "Default", "is_declared": "In use", "percentage": "Share"}
+    column_formatters = {"percentage": format_percentage}
+    column_formatters_detail = {"percentage": format_percentage}
+    column_list = ["key", "description", "enabled", "percentage", "is_default", "is_declared"]
     column_details_list = [
         *("key", "description", "enabled", "percentage", "unit", "users", "teams", "starts_at", "ends_at"),
         *("is_default", "is_declared", "updated_at", "version"),
@@ -49,7 +62,11 @@ class FlagRuleView(AdminView, model=FlagRule):
     column_searchable_list = ["key", "description"]
     column_sortable_list = ["key", "updated_at"]
     column_default_sort = "key"
-    column_filters = [BooleanFilter("enabled"), BooleanFilter("is_default"), BooleanFilter("is_declared")]
+    column_filters = [
+        BooleanFilter("enabled"),
+        BooleanFilter("is_default", title="Default"),
+        BooleanFilter("is_declared", title="In use"),
+    ]
 
     async def update_row(self, session: Session, row: Any, values: Mapping[str, Any], *, by: Principal) -> None:  # noqa: ARG002
         """Change the rule. Raises `InvalidFlagSchedule`."""

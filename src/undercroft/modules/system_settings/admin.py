@@ -1,5 +1,6 @@
 """Settings in `/admin`."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,10 @@ def format_value(row: SystemSetting, _name: str, *_: Any) -> str:
     declared = runtime_settings().get(row.name)
     if row.value is not None:
         return row.value if declared else f"{row.value} (unused)"
-    return f"{declared.default} (environment)" if declared else ""
+    if declared is None or declared.default in (None, []):
+        return "not set"
+    default = declared.default
+    return f"{default if isinstance(default, str) else json.dumps(default)} (environment)"
 
 
 class SystemSettingView(AdminView, model=SystemSetting):
