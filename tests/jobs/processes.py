@@ -10,6 +10,7 @@ from typing import Any
 
 from undercroft.core.db import Database
 from undercroft.jobs.worker import Worker
+from undercroft.testing import eventually
 
 TIMEOUT = 120.0
 FAST_SETTINGS = {"JOBS_REDELIVERY": "1", "JOBS_POLL_INTERVAL": "0.2", "JOBS_STOP_TIMEOUT": "1", "ENVIRONMENT": "test"}
@@ -50,10 +51,8 @@ class WorkerProcesses:
 
 
 async def wait_until(condition: Callable[[], Awaitable[bool]], *, limit: float = TIMEOUT) -> None:
-    """Wait until the condition is true. Raises `TimeoutError` after `limit` seconds."""
-    async with asyncio.timeout(limit):
-        while not await condition():
-            await asyncio.sleep(0.02)
+    """Wait until the condition is true, for longer than `eventually` does by default: workers start slowly."""
+    await eventually(condition, timeout=limit)
 
 
 @asynccontextmanager

@@ -1,29 +1,20 @@
-"""The application as people meet it: its mails, and a real Chromium against a real server."""
+"""A real Chromium against a real server."""
 
 import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.modules.auth.users import Mailbox
 from undercroft.app.server import Server, server_config
 from undercroft.core.http.application import Api
 from undercroft.devstack.machine import free_port
-from undercroft.testing.jobs import CapturedJobs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture
-def mailbox(mailbox_folder: Path, jobs: CapturedJobs) -> Mailbox:
-    """What the test has sent."""
-    return Mailbox(mailbox_folder, jobs)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

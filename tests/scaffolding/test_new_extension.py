@@ -50,7 +50,7 @@ def test_generated_extension_passes_all_checks_and_its_tests(shop: Path, servers
     ]
     printed = [process.communicate()[0] for process in running]
     assert [process.returncode for process in running] == [0] * len(running), "\n".join(printed)
-    assert "8 passed" in printed[0]
+    assert "9 passed" in printed[0]
 
 
 def test_generated_extensions_are_part_of_the_application(shop: Path, migrated_database_url: str) -> None:

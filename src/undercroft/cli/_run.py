@@ -29,8 +29,7 @@ class CommandGroup(TyperGroup):
     """Loads each command when it is requested: from its file in this folder, or from `commands.py` of a module."""
 
     def list_commands(self, ctx: "Context") -> list[str]:  # noqa: ARG002
-        own = (path.stem for path in FOLDER.glob("[!_]*.py"))
-        return sorted(name.replace("_", "-") for name in {*own, *_module_groups()})
+        return sorted({*command_names(), *(name.replace("_", "-") for name in _module_groups())})
 
     def get_command(self, ctx: "Context", cmd_name: str) -> "Command | None":  # noqa: ARG002
         stem = cmd_name.replace("-", "_")
@@ -55,6 +54,11 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def command_names() -> list[str]:
+    """The names of the commands of Undercroft, without those of modules and extensions."""
+    return sorted(path.stem.replace("_", "-") for path in FOLDER.glob("[!_]*.py"))
 
 
 def _set_debug(debug: bool) -> bool:
@@ -191,6 +195,13 @@ def _report_usage_error(error: Any) -> int:
 
 
 def _print_error(message: str, code: int) -> int:
+    if "UNDERCROFT_ERROR_FILE" in os.environ:
+        from undercroft.core.telemetry.error_file import record_error
+        from undercroft.core.telemetry.logs import timestamp
+        from undercroft.core.telemetry.redaction import clean_text
+
+        command = " ".join(sys.argv[1:3])
+        record_error({"timestamp": timestamp(), "level": "error", "event": clean_text(message), "command": command})
     label = typer.style("Error", fg="red", bold=True) if sys.stderr.isatty() else "Error"
     first, _, rest = message.strip().partition("\n")
     print(f"{label}: {first}", file=sys.stderr)

@@ -1,11 +1,12 @@
 """`undercroft env`: list all settings."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from undercroft.cli._stack import use_extensions
+from undercroft.cli._stack import attach, use_extensions
 
 EXAMPLE = Path(".env.example")
 
@@ -13,6 +14,9 @@ EXAMPLE = Path(".env.example")
 def env(
     write: Annotated[bool, typer.Option("--write", help=f"Write {EXAMPLE} instead of printing.")] = False,
     check: Annotated[bool, typer.Option("--check", help=f"Exit with 1 if {EXAMPLE} is outdated.")] = False,
+    values: Annotated[
+        bool, typer.Option("--values", help="Print the values in force with their sources; secrets are hidden.")
+    ] = False,
 ) -> None:
     """Print every setting with its description and default in `.env` format.
 
@@ -20,8 +24,11 @@ def env(
     """
     from undercroft.app.reference import render_env_example
 
-    if write and check:
-        raise typer.BadParameter("--write and --check cannot be combined.")
+    if write + check + values > 1:
+        raise typer.BadParameter("--write, --check and --values cannot be combined.")
+    if values:
+        _print_values()
+        return
     if not (write or check):
         use_extensions()
     text = render_env_example()
@@ -35,3 +42,15 @@ def env(
         typer.echo(f"Wrote {EXAMPLE}.")
     else:
         typer.echo(text, nl=False)
+
+
+def _print_values() -> None:
+    from undercroft.app.explain import StackVariables, list_settings
+    from undercroft.core.context import current_context
+
+    before = frozenset(os.environ)
+    attach()
+    use_extensions()
+    current_context().add(StackVariables, StackVariables(frozenset(os.environ) - before))
+    for line in list_settings():
+        typer.echo(line)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-FOLDER = Path(__file__).parent
+from undercroft.cli._run import command_names
 
 
 def new(
@@ -25,8 +25,7 @@ def new(
     """
     from undercroft.scaffolding import create_project
 
-    commands = sorted(file.stem.replace("_", "-") for file in FOLDER.glob("[!_]*.py"))
-    project = create_project(path, source, commands)
+    project = create_project(path, source, command_names())
     typer.echo(f"Created {project.folder}.")
     if project.source.path:
         typer.echo(f"It gets Undercroft from {project.source.path}, which only this machine has.")

@@ -14,6 +14,7 @@ A subscriber runs immediately, inside the publisher's transaction: if it raises,
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -30,6 +31,10 @@ __all__ = [
     "publish",
     "subscribe",
 ]
+
+
+observers: "list[Callable[[Event], None]]" = []
+"""Called with every event after its transaction has committed. Tests capture events with this."""
 
 
 class Event(Struct, frozen=True):
@@ -110,6 +115,8 @@ def subscribe(
 async def publish(session: Session, event: Event) -> None:
     """Call all subscribers in the order of the modules, within the caller's transaction, or enqueue their jobs."""
     context = current_context()
+    for observer in observers:
+        session.after_commit(partial(observer, event))
     for subscriber in context.get(Subscribers).of(type(event)):
         if subscriber.after_commit:
             await context.get(SubscriberQueue).enqueue(session, subscriber, event)

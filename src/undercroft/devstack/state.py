@@ -28,6 +28,9 @@ def _demo_password() -> str:
 _RECOVERY_HINT = "Restore it from a backup, or delete all development data with `undercroft db reset`."
 
 
+ERROR_FILE = "errors.jsonl"
+"""The last errors of the programs, in the state folder."""
+
 EMBEDDED = "embedded"
 """The entry of the embedded database in `DevState.seeded`."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import CoreSettings, load
+from undercroft.core.telemetry import error_file
 from undercroft.devstack import control, roles, state, valkey
 from undercroft.devstack.emulators import registry
 from undercroft.devstack.environment import ProjectEnvironment
@@ -22,7 +23,7 @@ from undercroft.devstack.machine import is_healthy, require_free_port
 from undercroft.devstack.options import Options, banner
 from undercroft.devstack.postgres import PostgresServer
 from undercroft.devstack.processes import USER_ERROR_EXIT_CODES, ManagedProcess, Program, Reaper
-from undercroft.devstack.state import DevState
+from undercroft.devstack.state import ERROR_FILE, DevState
 from undercroft.devstack.stop_signals import StopRequested, StopSignals
 from undercroft.devstack.valkey import ValkeyServer
 
@@ -72,7 +73,7 @@ class Supervisor:
         control.clear_stop_request(self._folder)
         self._reaper.start()
         self._is_first_start = project.database_fingerprint not in dev_state.seeded
-        environment = project.environment(dev_state)
+        environment = project.environment(dev_state) | {error_file.VARIABLE: str(self._folder / ERROR_FILE)}
         environment |= self._start_servers(project, dev_state)
         environment |= self._start_emulators(project, dev_state)
         self._watch_files()

@@ -2,7 +2,6 @@
 
 import os
 import re
-import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,8 +10,7 @@ from slugify import slugify
 
 from undercroft import __version__
 from undercroft.core.errors import ConfigurationError
-from undercroft.lint.checker import RULES
-from undercroft.lint.contract import MODULE_FILES
+from undercroft.scaffolding.agents import agents_values
 from undercroft.scaffolding.rendering import render, write
 from undercroft.scaffolding.source import PACKAGE, Source, parse_source
 
@@ -42,16 +40,9 @@ def create_project(path: Path, source: str | None, commands: Iterable[str]) -> C
         "source": found.source,
         "wheels": found.wheels,
         "git": found.uses_git,
-        "commands": _paragraph([f"Commands, described by `--help`: {', '.join(commands)}."]),
-        "files": _paragraph(f"`{name}`: {content}." for name, content in MODULE_FILES.items()),
-        "rules": _paragraph(f"{rule[0].upper()}{rule[1:]}." for rule in RULES.values()),
     }
-    write(render("project", values), folder)
+    write(render("project", values) | render("agents", agents_values(commands)), folder)
     return CreatedProject(folder, found)
-
-
-def _paragraph(sentences: Iterable[str]) -> str:
-    return textwrap.fill(" ".join(sentences), 118, break_long_words=False, break_on_hyphens=False)
 
 
 def _check_name(name: str) -> str:

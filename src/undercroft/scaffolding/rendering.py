@@ -10,7 +10,7 @@ SUFFIX = ".jinja"
 
 
 def render(kind: str, values: Mapping[str, object]) -> dict[str, str]:
-    """Render the templates of `project` or `extension`. Returns the text of each file by its path.
+    """Render the templates of `project`, `agents` or `extension`. Returns the text of each file by its path.
 
     `NAME` in a path stands for the value `name`. The delimiters are `<< >>` and `<% %>`, because the templates of
     emails and pages, and the Makefile, contain the usual ones.

@@ -1,8 +1,9 @@
 """Fixtures of the application, its users and jobs. Expensive imports are deferred until a test uses them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from undercroft.core.http.application import Api
     from undercroft.devstack.emulators.oidc import OidcIssuer
     from undercroft.testing.attack import Attack
+    from undercroft.testing.emails import Mailbox
     from undercroft.testing.jobs import CapturedJobs
+    from undercroft.testing.teams import CreatedTeam, CreateTeam, CreateUser
     from undercroft.testing.users import SignedInUser
-
-    CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 
 @pytest.fixture
@@ -31,6 +32,14 @@ def jobs(database: "Database") -> Iterator["CapturedJobs"]:
 
     with capture_jobs(database) as captured:
         yield captured
+
+
+@pytest.fixture
+def mailbox(mailbox_folder: Path, clean_mailbox: None, jobs: "CapturedJobs") -> "Mailbox":  # noqa: ARG001
+    """The emails that the test sends: `(await mailbox.latest("ada@example.com")).links`."""
+    from undercroft.testing.emails import Mailbox
+
+    return Mailbox(mailbox_folder, jobs)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -91,6 +100,17 @@ async def create_user(app: "Api") -> AsyncIterator["CreateUser"]:
             return person
 
         yield sign_in
+
+
+@pytest.fixture
+def create_team(create_user: "CreateUser") -> "CreateTeam":
+    """Creates teams with members: `team = await create_team()`, `viewer = await team.add_member("viewer")`."""
+    from undercroft.testing.teams import create_owned_team
+
+    async def create(*, owner: "SignedInUser | None" = None, name: str = "Test Team") -> "CreatedTeam":
+        return await create_owned_team(create_user, owner, name)
+
+    return create
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -52,8 +52,14 @@ _active_recorders: list[StatementRecorder] = []
 
 
 @contextmanager
-def record_statements() -> Iterator[StatementRecorder]:
-    """Record the statements of all instrumented databases in the block.
+def count_statements() -> Iterator[StatementRecorder]:
+    """Record the statements that the application sends in the block.
+
+        async def test_list_is_two_statements(user: AsyncClient) -> None:
+            await user.get("/api/v1/app/projects")
+            with count_statements() as statements:
+                await user.get("/api/v1/app/projects")
+            assert statements.count <= 4, str(statements)
 
     In the block, requests are not authorized again after a long wait, so that a slow machine does not change the count.
     """

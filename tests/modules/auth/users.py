@@ -1,80 +1,23 @@
 """Test users that use the API and read their email."""
 
-import asyncio
 import json
-import re
-from dataclasses import dataclass, field
-from email import message_from_bytes, policy
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx2 as httpx
 
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
-from undercroft.testing.jobs import CapturedJobs
+from undercroft.testing import Mailbox
 
 PASSWORD = "three otters in a boat"
 HOST = "test.local"
-LINK = re.compile(r"https?://\S+\?token=\S+")
 
 
 def make_client(app: Api, *, ip: str = "192.0.2.1", **headers: str) -> httpx.AsyncClient:
     """Create a client that stores cookies like a browser; it sends no Origin header by default."""
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(ip, 50000))
     return httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}", headers=headers)
-
-
-@dataclass
-class Mail:
-    id: str
-    to: str
-    subject: str
-    text: str
-
-    @property
-    def token(self) -> str:
-        match = LINK.search(self.text)
-        assert match, self.text
-        return parse_qs(urlsplit(match[0]).query)["token"][0]
-
-
-@dataclass
-class Mailbox:
-    """The emails that were sent, after all jobs have run, in the order of the job IDs."""
-
-    folder: Path
-    jobs: CapturedJobs
-    _seen: set[str] = field(default_factory=set)
-
-    async def list_new(self, to: str | None = None) -> list[Mail]:
-        """Return the emails since the last call, of one recipient if given, oldest first."""
-        await self.jobs.run_all(future=True)
-        return await asyncio.to_thread(self._read, to)
-
-    async def latest(self, to: str) -> Mail:
-        mails = await self.list_new(to)
-        assert mails, f"No email to {to}"
-        return mails[-1]
-
-    def _read(self, to: str | None) -> list[Mail]:
-        mails = []
-        for path in sorted(self.folder.rglob("*.eml")):
-            if path.name in self._seen:
-                continue
-            mail = _parse(path)
-            if to is None or mail.to == to:
-                self._seen.add(path.name)
-                mails.append(mail)
-        return sorted(mails, key=lambda mail: mail.id)
-
-
-def _parse(path: Path) -> Mail:
-    message = message_from_bytes(path.read_bytes(), policy=policy.default)
-    body = message.get_body(("plain",))
-    assert body is not None
-    return Mail(str(message["Message-ID"]), str(message["To"]), str(message["Subject"]), body.get_content())
 
 
 @dataclass

@@ -8,7 +8,12 @@ from typing import Any
 
 import undercroft
 from undercroft.app.explain.admin_views import describe_admin_views, find_admin_views
-from undercroft.app.explain.configuration import RuntimeChanges, StackVariables, describe_settings
+from undercroft.app.explain.configuration import (
+    RuntimeChanges,
+    StackVariables,
+    describe_settings,
+    list_settings,
+)
 from undercroft.app.explain.declarations import (
     describe_audit_actions,
     describe_errors,
@@ -39,6 +44,7 @@ __all__ = [
     "explain",
     "find_similar",
     "list_error_codes",
+    "list_settings",
 ]
 
 

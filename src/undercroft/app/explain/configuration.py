@@ -170,6 +170,11 @@ def state_settings(names: Iterable[str]) -> list[str]:
     ]
 
 
+def list_settings() -> list[str]:
+    """All settings with their values in force and their sources, by section. Secrets are hidden."""
+    return state_settings(dict.fromkeys(env_name(declared, field) for declared, field in _fields()))
+
+
 def settings_read_by(function: Callable[..., Any]) -> list[str]:
     """The settings that a function reads itself, as in `load(HttpSettings).rate_limit_app`."""
     names = function.__code__.co_names

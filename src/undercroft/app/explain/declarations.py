@@ -23,6 +23,7 @@ from undercroft.core.auth.permissions import Permission
 from undercroft.core.context import current_context
 from undercroft.core.crud import Resource
 from undercroft.core.crud.declaration import EVENTS, build_permissions
+from undercroft.core.db.privacy import is_secret
 from undercroft.core.errors import AppError
 from undercroft.core.events import Event
 from undercroft.core.http import Audit, RouteInfo, get_info
@@ -55,16 +56,17 @@ def describe_tables() -> Iterator[Description]:
     """Describe the tables, sorted by name."""
     for model in sorted(set(model_classes()), key=lambda each: str(each.__tablename__)):
         table: Table = model.__table__  # type: ignore[attr-defined]
-        columns = [_describe_column(column) for column in table.columns]
+        columns = [_describe_column(column, secret=is_secret(model, column)) for column in table.columns]
         facts: Facts = {"module": owner_of(model), "model": model.__name__, "columns": columns}
         yield Description("table", table.name, locate(model), summarize(model), facts, (model.__name__,))
 
 
-def _describe_column(column: Any) -> str:
+def _describe_column(column: Any, *, secret: bool) -> str:
     words = [column.name, column.type.compile(dialect=DIALECT)]
     words += ["null"] if column.nullable and not column.primary_key else []
     words += ["primary key"] if column.primary_key else []
     words += [f"→ {key.target_fullname}" for key in column.foreign_keys]
+    words += ["secret"] if secret else []
     return " ".join(words)
 
 

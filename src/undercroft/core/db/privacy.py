@@ -16,10 +16,26 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Table, Text, cast, delete, literal_column, or_, update
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    Column,
+    ColumnElement,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    cast,
+    delete,
+    literal_column,
+    or_,
+    update,
+)
+from sqlmodel import SQLModel
 
 from undercroft.core.db.session import Session
 from undercroft.core.model_classes import model_classes
+from undercroft.core.telemetry.redaction import is_secret_name
 
 
 class ColumnContent(Enum):
@@ -94,6 +110,20 @@ def _matches_user(
             return column.in_(addresses)
         case ColumnContent.JSON:
             return cast(column, Text).contains(str(user_id))
+
+
+def is_secret(model: type[SQLModel], column: Column[Any]) -> bool:
+    """Whether a column stores a secret or its hash, which no developer tool shows.
+
+    It does if its field is declared with `repr=False`, if it is binary, or if it is text or JSON and its name marks a
+    secret (`token`, `password_hash`, `api_key` …), as in the log.
+    """
+    field = model.model_fields.get(column.key)
+    if field is not None and field.repr is False:
+        return True
+    if isinstance(column.type, LargeBinary):
+        return True
+    return isinstance(column.type, String | JSON | ARRAY) and is_secret_name(column.name)
 
 
 def _models() -> Iterator[tuple[Any, Table]]:

@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from undercroft.core.settings import CoreSettings, load
+from undercroft.core.telemetry.error_file import record_error
 from undercroft.core.telemetry.line_writer import LineWriter
 from undercroft.core.telemetry.origin import find_origin
 from undercroft.core.telemetry.redaction import clean, looks_clean, redact
@@ -48,7 +49,7 @@ def configure(*, stream: TextIO | None = None) -> None:
     level = getattr(logging, settings.log_level.upper())
     render = _render_json if as_json else _console_renderer(stream or sys.stderr)
     structlog.configure(
-        processors=[*_processors(), redact, render],
+        processors=[*_processors(), redact, _record, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=_Logger,
         cache_logger_on_first_use=False,
@@ -131,6 +132,12 @@ def _add_metadata(logger: Any, method: str, event: dict[str, Any]) -> dict[str, 
     }
 
 
+def _record(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Also write an error to the file of a development stack."""
+    record_error(event)
+    return event
+
+
 def _render_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
     return encode(event)
 
@@ -193,7 +200,7 @@ class _StandardHandler(logging.Handler):
         event: dict[str, Any] = {"event": record.getMessage()}
         if record.exc_info:
             event["exc_info"] = record.exc_info
-        for process in (*_processors(), redact):
+        for process in (*_processors(), redact, _record):
             event = process(record, method, event)
         return str(self._render(record, method, event))
 

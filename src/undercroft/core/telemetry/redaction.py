@@ -65,7 +65,7 @@ def clean_field(name: str, value: Any, depth: int = 0) -> Any:
     """The value of a named field: hidden if the name marks a secret, otherwise redacted."""
     if value is None or isinstance(value, bool | int | float):
         return value
-    return HIDDEN if _is_secret(name) else clean(value, depth)
+    return HIDDEN if is_secret_name(name) else clean(value, depth)
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -78,7 +78,8 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 
 
 @lru_cache(maxsize=2048)
-def _is_secret(name: str) -> bool:
+def is_secret_name(name: str) -> bool:
+    """Whether the name of a field marks a secret."""
     return name not in _HARMLESS_NAMES and _SECRET_NAME.search(name) is not None
 
 

@@ -16,7 +16,7 @@ from undercroft.core.ids import new_id
 from undercroft.testing.attack.id_factories import Owner, list_id_factories
 from undercroft.testing.attack.operations import Operation, operations
 from undercroft.testing.attack.samples import set_at_path
-from undercroft.testing.users import make_client
+from undercroft.testing.users import TEAM_HEADER, make_client
 from undercroft.testing.websockets import connect_websocket
 
 _TABLES = """
@@ -41,7 +41,6 @@ UNKNOWN_ID = (
     "the model of this ID is unknown; declare it in the module's testing.py: "
     'IDS = {{"{name}": new_row(Model)}} (undercroft.testing.attack)'
 )
-TEAM_HEADER = "X-Team-ID"
 _VARIABLE_TEXT = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     r"|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?|[\w-]{24,}|[0-9a-f]{12,}"
