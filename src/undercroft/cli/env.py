@@ -15,7 +15,7 @@ def env(
     write: Annotated[bool, typer.Option("--write", help=f"Write {EXAMPLE} instead of printing.")] = False,
     check: Annotated[bool, typer.Option("--check", help=f"Exit with 1 if {EXAMPLE} is outdated.")] = False,
     values: Annotated[
-        bool, typer.Option("--values", help="Print the values in force with their sources; secrets are hidden.")
+        bool, typer.Option("--values", help="Print the configured values with their sources; secrets are hidden.")
     ] = False,
 ) -> None:
     """Print every setting with its description and default in `.env` format.
