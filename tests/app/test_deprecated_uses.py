@@ -57,15 +57,16 @@ def test_doctor_reports_uses_of_the_project(tmp_path: Path) -> None:
 def test_start_logs_what_is_deprecated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CAPTCHA_SECONDS", "5")
-    write_extension(tmp_path, {"service.py": "from undercroft.core.ids import UUID\n"})
+    write_extension(tmp_path, {"service.py": "from undercroft.core.ids import UUID\n"}, "cabin")
     logged = {}
     for environment in ("development", "production"):
         reset()
-        with use_context(AppContext({"ENVIRONMENT": environment, "CAPTCHA_SECONDS": "5"})):
+        environ = {"ENVIRONMENT": environment, "CAPTCHA_SECONDS": "5", "ENABLED_EXTENSIONS": "cabin"}
+        with use_context(AppContext(environ)):
             with structlog.testing.capture_logs() as logs:
                 warn_of_deprecations()
             logged[environment] = [each["at"] for each in logs if each["event"] == "deprecation.used"]
-    assert logged == {"development": ["environment", "extensions/hotel/service.py:1"], "production": ["environment"]}
+    assert logged == {"development": ["environment", "extensions/cabin/service.py:1"], "production": ["environment"]}
 
 
 def test_extension_check_grades_deprecated_names_as_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,16 +43,17 @@ def check_settings(environment: Environment) -> None:
 
 
 def warn_of_deprecations() -> None:
-    """Log deprecated settings, and in development also the lines of the project that use deprecated names."""
+    """Log deprecated settings, and in development also the lines of the extensions that use deprecated names."""
     core, environ = load(CoreSettings), current_context().environ
     if (
         not core.is_development
         and not RENAMED_SETTINGS.keys() & (read_environ() if environ is None else environ).keys()
     ):
         return
-    from undercroft.app.deprecated_uses import find_deprecated_settings, find_deprecated_uses
+    from undercroft.app.deprecated_uses import find_deprecated_imports, find_deprecated_settings
 
-    for use in find_deprecated_uses() if core.is_development else find_deprecated_settings():
+    folders = [module.folder for module in get_registry().extensions] if core.is_development else []
+    for use in (*find_deprecated_settings(), *find_deprecated_imports(folders)):
         log.warning("deprecation.used", at=use.location, hint=use.deprecation.message)
 
 
