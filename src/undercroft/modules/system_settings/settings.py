@@ -28,8 +28,12 @@ class Announcement(BaseModel):
         examples=["We move to a larger database on Sunday from 8 to 9 UTC."],
     )
     level: AnnouncementLevel = Field(AnnouncementLevel.INFO, description="`info`, `warning` or `critical`.")
-    starts_at: AwareDatetime | None = Field(None, description="Time from which it is shown; null for now.")
-    ends_at: AwareDatetime | None = Field(None, description="Time until which it is shown; null for no limit.")
+    starts_at: AwareDatetime | None = Field(
+        None, description="Time from which it is shown; null for now.", examples=["2026-11-21T08:00:00Z"]
+    )
+    ends_at: AwareDatetime | None = Field(
+        None, description="Time until which it is shown; null for no limit.", examples=["2026-11-22T09:00:00Z"]
+    )
 
     @model_validator(mode="after")
     def _check_times(self) -> Self:
