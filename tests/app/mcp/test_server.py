@@ -53,10 +53,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     (extension / "routes.py").write_text(BROKEN)
     (folder / ".env").write_text("ENABLED_EXTENSIONS=chairs\n")
     stack = Stack(folder)
-    stack.start(wait=False)
-    stack.wait_healthy(300)
-    yield stack
-    stack.remove()
+    try:
+        stack.start(wait=False)
+        stack.wait_healthy(300)
+        yield stack
+    finally:
+        stack.remove()
 
 
 async def test_tools_state_facts_of_the_running_stack(stack: Stack) -> None:
