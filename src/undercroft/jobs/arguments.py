@@ -32,6 +32,10 @@ class Arguments:
             self._add_parameter(parameter, hints)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._fields)
+
+    @property
     def all_optional(self) -> bool:
         return all(default is not ... for _, default in self._fields.values())
 

@@ -31,6 +31,13 @@ def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     return False
 
 
+def compare_server_default(
+    _context: Any, _found: Any, column: Any, _found_default: Any, default: Any, _rendered: Any
+) -> bool | None:
+    """Ignore the default that `migrate new` gives to a new required column: the model has it in Python."""
+    return False if default is None and column.default is not None and column.default.is_scalar else None
+
+
 def configure(**options: Any) -> None:
     context.configure(
         target_metadata=SQLModel.metadata,
@@ -39,7 +46,7 @@ def configure(**options: Any) -> None:
         include_object=include_object,
         render_item=render_item,
         compare_type=True,
-        compare_server_default=True,
+        compare_server_default=compare_server_default,
         transaction_per_migration=True,
         on_version_apply=config.attributes.get("on_version_apply"),
         **options,

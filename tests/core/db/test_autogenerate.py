@@ -3,12 +3,13 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import Column, Index, Integer, MetaData, String, Table
+from sqlalchemy import Boolean, Column, Index, Integer, MetaData, String, Table
 from sqlmodel import SQLModel
 
 from tests.core.db.migration_files import execute, write
@@ -110,6 +111,31 @@ async def test_column_with_another_type_is_dropped_and_added_and_not_run_automat
     assert created.renames == ()
     assert await migrations.upgrade(empty_database_url, [shop], lossless=True) == []
     assert await _rows(empty_database_url, "shelf") == [{"id": 1, "name": "oak", "size": 7}]
+
+
+class Status(StrEnum):
+    OPEN = "open"
+
+
+async def test_new_required_column_gets_the_default_of_the_model(
+    empty_database_url: str, shop: History, models: Models
+) -> None:
+    await _create_and_upgrade(empty_database_url, shop)
+    defaults = {
+        "price": (Integer, 5),
+        "status": (String, Status.OPEN),
+        "note": (String, '50% off: "now"'),
+        "new": (Boolean, True),
+    }
+    added = [Column(name, type_, default=value, nullable=False) for name, (type_, value) in defaults.items()]
+    _shelf(models, Column("name", String(40)), Column("size", Integer), *added)
+
+    await migrations.create(empty_database_url, shop, "price")
+
+    assert await migrations.upgrade(empty_database_url, [shop], lossless=True) == ["0002_price"]
+    expected = {"price": 5, "status": "open", "note": '50% off: "now"', "new": True}
+    assert await _rows(empty_database_url, "shelf") == [{"id": 1, "name": "oak", "size": 7, **expected}]
+    assert await migrations.differences(empty_database_url, shop) == []
 
 
 async def test_ambiguous_column_renames_are_not_detected(

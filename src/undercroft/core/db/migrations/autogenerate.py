@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from alembic.operations import ops
 from alembic.script import Script
 from msgspec import Struct
 from sqlalchemy import Column, make_url
+from sqlalchemy import Enum as SQLEnum
 
 from undercroft.core.db.migrations.history import History
 from undercroft.core.db.migrations.runner import run
@@ -70,6 +73,7 @@ async def create(url: str, history: History, message: str) -> CreatedMigration:
             directives.clear()
         else:
             found.extend(detect_renames(script.upgrade_ops, script.downgrade_ops))
+            _add_defaults(script.upgrade_ops)
 
     def make(config: Config) -> Path | None:
         script = command.revision(
@@ -119,6 +123,32 @@ def detect_renames(upgrade: ops.UpgradeOps, downgrade: ops.DowngradeOps) -> list
         _replace_column(upgrade.ops, rename.table, rename.old, rename.new)
         _replace_column(downgrade.ops, rename.table, rename.new, rename.old)
     return [*tables, *columns]
+
+
+def _add_defaults(upgrade: ops.UpgradeOps) -> None:
+    """Give new required columns the default of their model in the database too, for rows that exist."""
+    added = (op for group in _groups(upgrade.ops) for op in group.ops if isinstance(op, ops.AddColumnOp))
+    for op in added:
+        column = op.column
+        if column.nullable or column.server_default is not None or column.foreign_keys:
+            continue
+        if (default := _literal_default(column)) is not None:
+            op.column = Column(column.name, column.type, nullable=False, server_default=default, comment=column.comment)
+
+
+def _literal_default(column: Column[Any]) -> str | None:
+    """Return the default of the model as text that PostgreSQL converts to the type, or None if there is none."""
+    value: Any = getattr(column.default, "arg", None)
+    if isinstance(column.type, SQLEnum):
+        return value.name if isinstance(value, Enum) else None
+    match value.value if isinstance(value, Enum) else value:
+        case bool(truth):
+            return str(truth).lower()
+        case str(text) if "'" in text:  # Alembic writes quotes at the ends wrongly
+            return None
+        case str() | int() | float() | Decimal() as literal:
+            return str(literal)
+    return None
 
 
 def _groups(operations: Iterable[ops.MigrateOperation]) -> Iterator[ops.ModifyTableOps]:
