@@ -40,6 +40,17 @@ def with_requirements(names: Collection[str]) -> frozenset[str]:
     return found if needed == found else with_requirements(needed)
 
 
+def require_optional(name: str) -> None:
+    """Raise `ConfigurationError` if there is no module with this name, or if it is always enabled."""
+    if name in optional_modules():
+        return
+    if name in built_in_names():
+        raise ConfigurationError(f"{name} is always enabled.")
+    close = get_close_matches(name, optional_modules(), 1)
+    hint = f"Did you mean {close[0]}?" if close else f"Optional modules: {', '.join(optional_modules())}."
+    raise ConfigurationError(f"There is no module {name}. {hint}")
+
+
 def check_disabled(disabled: Collection[str]) -> None:
     """Raise `ConfigurationError` for a module that does not exist, is not optional or is required by an enabled one."""
     for name in disabled:

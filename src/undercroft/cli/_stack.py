@@ -20,6 +20,15 @@ def attach() -> None:
             print("PostgreSQL is stopped. Start it with `undercroft db start`.", file=sys.stderr)
 
 
+def attach_to_project() -> None:
+    """Use the running stack, but the extensions and modules that are configured in the project."""
+    configured = {name: os.environ.get(name) for name in ("ENABLED_EXTENSIONS", "DISABLED_MODULES")}
+    attach()
+    for name in (name for name, value in configured.items() if value is None):
+        os.environ.pop(name, None)
+    settings.reset()
+
+
 def enabled_extensions() -> tuple[str, ...]:
     """Return the configured extensions, or else those of the stack."""
     configured = settings.load(settings.CoreSettings).enabled_extensions

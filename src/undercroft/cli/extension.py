@@ -1,6 +1,5 @@
 """`undercroft extension`: list, enable, disable, check and remove extensions."""
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ import typer
 from undercroft.core.commands import console
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.modules import EXTENSIONS, available_extensions
-from undercroft.core.settings import CoreSettings, load, reset
+from undercroft.core.settings import CoreSettings, load
 
 if TYPE_CHECKING:
     from undercroft.app.extension_check import Grade
@@ -52,7 +51,7 @@ def _describe_source(package: str) -> str:
 @app.command()
 def enable(name: Name) -> None:
     """Check an extension and add it to ENABLED_EXTENSIONS in `.env`. Its tables are created by `migrate upgrade`."""
-    from undercroft.app.enabled_extensions import set_enabled
+    from undercroft.app.project_lists import ENABLED_EXTENSIONS
     from undercroft.app.registry import load_extension
 
     _require_known(name)
@@ -61,7 +60,7 @@ def enable(name: Name) -> None:
         typer.echo(f"{name} is enabled.")
         return
     extension = load_extension(name)
-    path = set_enabled([*enabled, name])
+    path = ENABLED_EXTENSIONS.write([*enabled, name])
     typer.echo(f"Enabled {name} in {path.name}.")
     if (extension.folder / "migrations").is_dir():
         typer.echo("Create its tables with `undercroft migrate upgrade`, then restart servers and workers.")
@@ -92,12 +91,12 @@ def _require_known(name: str) -> None:
 
 def _disable(name: str) -> bool:
     """Remove the extension from the list. Returns whether it was there."""
-    from undercroft.app.enabled_extensions import set_enabled
+    from undercroft.app.project_lists import ENABLED_EXTENSIONS
 
     enabled = load(CoreSettings).enabled_extensions
     if name not in enabled:
         return False
-    set_enabled([each for each in enabled if each != name])
+    ENABLED_EXTENSIONS.write([each for each in enabled if each != name])
     return True
 
 
@@ -160,8 +159,9 @@ def _drop_data(name: str, yes: bool) -> None:
 
     from undercroft.app.extension_removal import list_permissions_of, remove_data, require_removable
     from undercroft.cli._database import migration_url, with_database
+    from undercroft.cli._stack import attach_to_project
 
-    _attach_without_extensions()
+    attach_to_project()
     url = migration_url()
     asyncio.run(require_removable(url, name))
     if not yes:
@@ -175,17 +175,6 @@ def _drop_data(name: str, yes: bool) -> None:
     )
     if permissions is None:
         typer.echo("Its code could not be loaded, so grants of its permissions in custom roles and API keys remain.")
-
-
-def _attach_without_extensions() -> None:
-    """Use the running stack, but the list of extensions that is configured in the project."""
-    from undercroft.cli._stack import attach
-
-    configured = os.environ.get("ENABLED_EXTENSIONS")
-    attach()
-    if configured is None:
-        os.environ.pop("ENABLED_EXTENSIONS", None)
-        reset()
 
 
 def _count(number: int, noun: str) -> str:

@@ -57,12 +57,17 @@ class FileWatcher:
 
         default_filter = DefaultFilter()
         watch_filter = (
-            (lambda change, path: default_filter(change, path) and Path(path).suffix in _WATCHED_SUFFIXES)
+            (lambda change, path: default_filter(change, path) and self._is_source(Path(path)))
             if deep
             else _is_root_file
         )
         for changes in watch(*paths, watch_filter=watch_filter, stop_event=self._stopped, recursive=deep, debounce=300):
             self._changed_path = os.path.relpath(min(path for _, path in changes), self._project)
+
+    def _is_source(self, path: Path) -> bool:
+        """Whether the application reads the file. A hidden folder is where a command prepares files."""
+        hidden = any(part[0] == "." for part in path.relative_to(self._project).parts)
+        return path.suffix in _WATCHED_SUFFIXES and not hidden
 
 
 def _is_root_file(_: object, path: str) -> bool:

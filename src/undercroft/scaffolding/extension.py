@@ -13,8 +13,8 @@ from msgspec import Struct
 
 import undercroft
 from undercroft.app.discovery import find_modules, resources_of
-from undercroft.app.enabled_extensions import PROJECT_KEY, PROJECT_TABLE, write_project_list
 from undercroft.app.optional_modules import built_in_names
+from undercroft.app.project_lists import ENABLED_EXTENSIONS, PROJECT_TABLE
 from undercroft.core.crud.declaration import pluralize
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.modules import EXTENSIONS, available_extensions
@@ -147,9 +147,10 @@ def _check_class_name(noun: str, model: str, files: Mapping[str, str]) -> None:
 
 def _enable(name: str) -> str:
     """Add the extension to the project's file. Returns what remains to be done, empty if it is enabled."""
-    before, overriding = read_project_settings().get(PROJECT_KEY, ""), read_environ().get(PROJECT_KEY, "")
-    if not write_project_list([*split_list(before), name]):
-        return f'Enable it: add "{name}" to {PROJECT_KEY} in {PROJECT_TABLE} of {PROJECT_FILE}.'
+    key = ENABLED_EXTENSIONS.key
+    before, overriding = read_project_settings().get(key, ""), read_environ().get(key, "")
+    if not ENABLED_EXTENSIONS.write_to_project([*split_list(before), name]):
+        return f'Enable it: add "{name}" to {key} in {PROJECT_TABLE} of {PROJECT_FILE}.'
     if overriding != before and name not in split_list(overriding):
         return f"To enable it, add {name} to ENABLED_EXTENSIONS in .env or the environment, which takes precedence."
     return ""

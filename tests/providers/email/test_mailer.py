@@ -63,6 +63,12 @@ async def test_retried_job_sends_the_same_message_id() -> None:
     assert "https://acme.example/new" in mail.get_body(("plain",)).get_content()
 
 
+async def test_key_may_contain_any_characters() -> None:
+    sent = await get_mailer().send("ada@example.com", "auth/verify", VERIFY, key="reminder 1: <März>")
+    assert sent == "<reminder%201%3A%20%3CM%C3%A4rz%3E@localhost>"
+    assert mails()[0]["Message-ID"] == sent
+
+
 async def test_options_are_applied_to_the_email() -> None:
     await get_mailer().send(
         ["ada@example.com", Address("bob@example.com", "Bob")],

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypedDict, Unpack
+from urllib.parse import quote
 from uuid import UUID
 
 import structlog
@@ -97,7 +98,8 @@ class Mailer:
         Strings in the data are treated as user input: links and addresses are removed, and they are truncated to 60
         characters. Values named `…link`, `…url` or `…email`, and `TrustedText` values, are not changed.
 
-        `key` determines the Message-ID. Use the job's ID, so that a retried job sends the same Message-ID.
+        `key` determines the Message-ID. Use the job's ID, so that a retried job sends the same Message-ID, or such as
+        `f"{job.id}:{invoice.id}"` if it sends several.
         """
         sender, key = self.settings.sender, options.get("key")
         rendered = await asyncio.to_thread(
@@ -114,7 +116,7 @@ class Mailer:
             headers={"Auto-Submitted": "auto-generated", **options.get("headers", {})},
             attachments=tuple(options.get("attachments", ())),
             unsubscribe_url=options.get("unsubscribe_url"),
-            message_id=f"<{key}@{sender.domain}>" if key else "",
+            message_id=f"<{quote(str(key), safe='')}@{sender.domain}>" if key else "",
             template=template,
         )
 
