@@ -18,7 +18,7 @@ exec "$@"
 """
 
 
-def prepare_terminal(folder: Path, servers: Servers) -> Walkthrough:
+def prepare_terminal(folder: Path, servers: Servers, **environment: str) -> Walkthrough:
     """Return a terminal in a new folder with a checkout of Undercroft, and a `uv` that installs nothing."""
     programs, work = folder / "bin", folder / "work"
     programs.mkdir()
@@ -34,6 +34,7 @@ def prepare_terminal(folder: Path, servers: Servers) -> Walkthrough:
         "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
         "TEST_DATABASE_URL": servers.manager_url,
         "TEST_REDIS_URL": servers.redis_url,
+        **environment,
     }
     return Walkthrough(work, clean_environment(ours))
 

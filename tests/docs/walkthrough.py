@@ -5,7 +5,7 @@
 - ```` ```console ````: lines with `$` are commands; those below are the output in this order, with `…` for anything.
 - ```` ```console background ````: the command goes on; the walk continues when its output has appeared.
 - ```` ```bash ````: a script that must succeed. Exported variables and the folder remain for the blocks below.
-- ```` ```text ````, ```` ```json ```` without a path: not executed.
+- ```` ```text ````, ```` ```json ````, ```` ```toml ```` without a path: not executed.
 """
 
 import os
@@ -23,7 +23,7 @@ from msgspec import Struct
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "docs" / "tutorial.md", *(ROOT / "docs" / "extending").glob("*.md")])
-SHOWN = frozenset({"text", "json"})
+SHOWN = frozenset({"text", "json", "toml"})
 _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LIMIT = 120
 """Seconds for a command, and for the output of one in the background."""
@@ -81,9 +81,9 @@ class Walkthrough:
                 self._start(block.text)
             case Block(language="console", option=""):
                 for command, expected in split_console(block.text):
-                    require_output(self._shell(command), expected)
+                    require_output(self.shell(command), expected)
             case Block(language="bash", option=""):
-                self._shell(block.text)
+                self.shell(block.text)
             case Block(option=path) if path:
                 file = self.folder / path
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -91,8 +91,11 @@ class Walkthrough:
             case Block(language=language):
                 assert language in SHOWN, f"A block of {language} needs a path, or cannot be executed."
 
-    def _shell(self, script: str) -> str:
-        """Run a script in the folder, and take over its folder and variables. Returns its output."""
+    def shell(self, script: str) -> str:
+        """Run a script in the folder, and take over its folder and variables. Returns its output.
+
+        Raises `AssertionError` if it fails.
+        """
         self._wait_for_reload()
         keep = f"trap 'env -0 > {shlex.quote(str(self._state))}' EXIT\n"
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""`undercroft extension`: list, enable, disable, check and remove extensions."""
+"""`undercroft extension`: list, add, enable, disable, check and remove extensions."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ from undercroft.core.settings import CoreSettings, load
 if TYPE_CHECKING:
     from undercroft.app.extension_check import Grade
 
-app = typer.Typer(help="List, enable, disable, check and remove extensions.", no_args_is_help=True)
+app = typer.Typer(help="List, add, enable, disable, check and remove extensions.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of the extension.")]
 
@@ -46,6 +46,21 @@ def _folder(package: str) -> Path:
 def _describe_source(package: str) -> str:
     folder = package.replace(".", "/")
     return f"{folder}/" if Path(folder).is_dir() else f"package {package}"
+
+
+@app.command()
+def add(
+    source: Annotated[
+        str, typer.Argument(help="What `uv add` takes: a package of an index, a folder, a wheel or a Git URL.")
+    ],
+) -> None:
+    """Install the package of an extension with uv, and enable it. Nothing changes if it is not an extension."""
+    from undercroft.app.extension_installation import install_extension
+
+    typer.echo(f"Installing {source} …")
+    names = install_extension(source)
+    typer.echo(f"Added and enabled {' and '.join(names)}.")
+    typer.echo("Create the tables with `undercroft migrate upgrade`, then restart servers and workers.")
 
 
 @app.command()

@@ -1,0 +1,34 @@
+"""The pages about extending are executed in the order of their index, in one project."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.projects import prepare_terminal
+from tests.docs.walkthrough import ROOT, Walkthrough
+from undercroft.lint.contract import MODULE_FILES
+from undercroft.testing.servers import Servers
+
+FOLDER = ROOT / "docs" / "extending"
+INDEX = (FOLDER / "index.md").read_text(encoding="utf-8")
+PAGES = ["index.md", *dict.fromkeys(re.findall(r"\]\(([a-z]+\.md)\)", INDEX))]
+
+
+def test_index_lists_all_pages_and_files_of_a_module() -> None:
+    assert sorted(PAGES) == sorted(path.name for path in FOLDER.glob("*.md"))
+    listed = dict(re.findall(r"^\| `([a-z_A-Z]+)` \| (.+) \|$", INDEX, re.MULTILINE))
+    assert listed == MODULE_FILES
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, servers: Servers, empty_database_url: str) -> Walkthrough:
+    return prepare_terminal(tmp_path, servers, DATABASE_URL=empty_database_url, ENVIRONMENT="development")
+
+
+def test_pages_are_executed_and_their_tests_pass(terminal: Walkthrough) -> None:
+    for page in PAGES:
+        terminal.run(FOLDER / page)
+    terminal.shell("ruff format --check . && ruff check .")
+    terminal.shell("env -u DATABASE_URL -u ENVIRONMENT pytest -q -n 2")
+    terminal.shell("undercroft openapi --check")
