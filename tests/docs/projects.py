@@ -31,7 +31,6 @@ def prepare_terminal(folder: Path, servers: Servers, **environment: str) -> Walk
         "PATH": path,
         "PORT": str(free_port()),
         "PWD": str(work),
-        "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
         "TEST_DATABASE_URL": servers.manager_url,
         "TEST_REDIS_URL": servers.redis_url,
         **environment,

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "docs" / "tutorial.md", *(ROOT / "docs" / "extending").glob("*.md")])
 SHOWN = frozenset({"text", "json", "toml"})
 _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LIMIT = 120
+LIMIT = 300
 """Seconds for a command, and for the output of one in the background."""
 
 
