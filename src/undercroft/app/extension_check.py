@@ -110,11 +110,15 @@ def _source_checks(name: str) -> Mapping[str, Callable[[LoadedModule], None]]:
     context = RuleContext(others, disabled)
     return {
         **{rule: partial(_apply, check, context) for rule, check in RULES.items()},
-        "names and routes": lambda extension: check_together((*find_modules(disabled), extension)),
+        "names and routes": lambda extension: _check_alone(extension, disabled),
         "lint": _check_lint,
         "tests": _check_tests,
         "readme": _check_readme,
     }
+
+
+def _check_alone(extension: LoadedModule, disabled: frozenset[str]) -> None:
+    check_together(find_modules(disabled), [extension])
 
 
 def _apply(check: Callable[[LoadedModule, RuleContext], None], context: RuleContext, extension: LoadedModule) -> None:

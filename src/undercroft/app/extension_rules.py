@@ -18,6 +18,7 @@ from undercroft.jobs import Task
 from undercroft.jobs.backfills.declaration import Backfill
 from undercroft.lint.extension_changes import find_changes_of_imports, find_missing_downgrade, find_tables
 from undercroft.lint.extension_imports import NOT_APPLICATION, find_forbidden_imports
+from undercroft.lint.sources import list_nodes
 
 NAMESPACES = ("templates/emails", "templates/pages")
 
@@ -55,12 +56,12 @@ def _check_imports(module: LoadedModule, context: RuleContext) -> None:
     undeclared = frozenset(optional_modules()) - with_requirements(module.declaration.requires)
     for file in sorted(module.folder.rglob("*.py")):
         if NOT_APPLICATION.isdisjoint(file.relative_to(module.folder).parts):
-            tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+            nodes = list_nodes(ast.parse(file.read_text(encoding="utf-8"), filename=str(file)))
             for statement, message in find_forbidden_imports(
-                tree, module.package.__name__, context.others.values(), undeclared
+                nodes, module.package.__name__, context.others.values(), undeclared
             ):
                 raise CodeError(message, at=(str(file), statement.lineno))
-            for change, name in find_changes_of_imports(tree):
+            for change, name in find_changes_of_imports(nodes):
                 raise CodeError(
                     f"{name} belongs to Undercroft, and an extension must not change it. For more fields, declare "
                     "ExtraFields in fields.py; for other behavior, override a service in overrides.py or subscribe to "

@@ -14,7 +14,12 @@ from undercroft.core.errors import ConfigurationError
 
 def built_in_names() -> list[str]:
     """Return the names of all built-in modules, sorted."""
-    return sorted(info.name for info in iter_modules(built_in.__path__) if info.ispkg)
+    return list(_find_packages(tuple(built_in.__path__)))
+
+
+@cache
+def _find_packages(folders: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(info.name for info in iter_modules(folders) if info.ispkg))
 
 
 @cache

@@ -4,8 +4,8 @@ Each part is loaded when it is first used: a process that never serves `/admin` 
 core packages look their part up in the context, `current_context().get(Permissions)`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
@@ -332,10 +332,16 @@ def get_registry() -> Registry:
 
 def _create_registry() -> Registry:
     """Find the built-in modules and the enabled extensions, without broken ones if these are skipped."""
-    modules = find_modules(frozenset(load(CoreSettings).disabled_modules))
+    modules, found = find_modules(frozenset(load(CoreSettings).disabled_modules)), list[LoadedModule]()
     for name in dict.fromkeys(load(CoreSettings).enabled_extensions):
         with skip_if_broken(name):
-            modules = _add_extension(modules, name)
+            found.append(_find_valid_extension((*modules, *found), name))
+    if len(found) > 1:
+        with suppress(Exception):  # the loop finds out which extension it is
+            return check_together(modules, found)
+    for extension in found:
+        with skip_if_broken(extension.name):
+            modules = check_together(modules, [extension]).modules
     return Registry(modules)
 
 
@@ -361,33 +367,35 @@ def load_extension(name: str) -> LoadedModule:
     """Load an extension as if it were the only one, also if it is not enabled. Raises what loading it raises."""
     context = AppContext(read_environ())
     with use_context(context):
-        return _add_extension(find_modules(frozenset(load(CoreSettings).disabled_modules)), name)[-1]
+        modules = find_modules(frozenset(load(CoreSettings).disabled_modules))
+        extension = _find_valid_extension(modules, name)
+        check_together(modules, [extension])
+        return extension
 
 
-def _add_extension(modules: tuple[LoadedModule, ...], name: str) -> tuple[LoadedModule, ...]:
-    """Return the modules with this extension, after checking it together with them."""
+def _find_valid_extension(modules: tuple[LoadedModule, ...], name: str) -> LoadedModule:
+    """Return the extension, after checking its files. Raises what loading it raises."""
     from undercroft.app.extension_rules import RuleContext, check_extension  # with the linter, which others do not need
 
     extension = find_extension(name)
     others = {module.name: module.package.__name__ for module in Registry(modules).extensions}
     check_extension(extension, RuleContext(others, Registry(modules).disabled))
-    extended = (*modules, extension)
-    check_together(extended)
-    return extended
+    return extension
 
 
-def check_together(extended: tuple[LoadedModule, ...]) -> None:
-    """Raise `CodeError` if the last module, an extension, declares names that are taken or an invalid route."""
-    extension = extended[-1]
+def check_together(modules: tuple[LoadedModule, ...], extensions: Sequence[LoadedModule]) -> Registry:
+    """Return the registry with these extensions. Raises `CodeError` for taken names and invalid routes of them."""
     context = AppContext(current_context().environ)
-    registry = Registry(extended)
+    registry = Registry((*modules, *extensions))
     registry.install(context)
     with use_context(context):
         registry.load()
         _ = registry.tasks, registry.rate_limits, registry.statistics, registry.adapters
-        for file in ("lifespan", "seeds"):
-            extension.load_submodule(file)
-        check_routes(mounted_routes(extension), complete=load(CoreSettings).is_development)
+        for extension in extensions:
+            for file in ("lifespan", "seeds"):
+                extension.load_submodule(file)
+            check_routes(mounted_routes(extension), complete=load(CoreSettings).is_development)
+    return registry
 
 
 def mounted_routes(module: LoadedModule) -> list[BaseRoute]:

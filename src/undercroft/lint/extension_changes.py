@@ -1,7 +1,7 @@
 """Changes that an extension must not make: to names of Undercroft, to tables of others, and without a way back."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _CHANGING_METHODS = frozenset({"append_column", "append_constraint", "add_property", "__setattr__"})
 _TABLE_ARGUMENT = {
@@ -13,15 +13,18 @@ _TABLE_ARGUMENT = {
 """The position of the table in the arguments of Alembic's operations."""
 
 
-def find_changes_of_imports(tree: ast.AST) -> Iterator[tuple[ast.expr, str]]:
-    """Yield where a file changes an object that it imports from Undercroft, with the name: `User.vip = …`."""
+def find_changes_of_imports(nodes: Sequence[ast.AST]) -> Iterator[tuple[ast.expr, str]]:
+    """Yield where a file changes an object that it imports from Undercroft, with the name: `User.vip = …`.
+
+    `nodes` are all nodes of the file.
+    """
     names = {
         alias.asname or alias.name
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "undercroft"
         for alias in node.names
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         for target in _changed(node):
             if (root := _root(target)) in names:
                 yield target, root

@@ -6,7 +6,7 @@ The public names are those in `__all__` of `undercroft.core`, `undercroft.core.<
 
 import ast
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -33,7 +33,7 @@ def run_rules(source: Source, index: Index) -> Iterator[RuleMatch]:
         return
     in_project = module.path.resolve().parents[1].name == EXTENSIONS
     package = f"{EXTENSIONS}.{module.package}" if in_project else module.package
-    for node, message in find_forbidden_imports(source.tree, package):
+    for node, message in find_forbidden_imports(ast.walk(source.tree), package):
         yield node, "extension-import", message
 
 
@@ -49,14 +49,14 @@ def _check_own_imports(source: Source) -> Iterator[RuleMatch]:
 
 
 def find_forbidden_imports(
-    tree: ast.AST, package: str, others: Collection[str] = (), undeclared: Collection[str] = ()
+    nodes: Iterable[ast.AST], package: str, others: Collection[str] = (), undeclared: Collection[str] = ()
 ) -> Iterator[tuple[ast.stmt, str]]:
     """Yield each statement that the extension in `package` must not contain, with the message.
 
-    `others` are the packages of other extensions; those in the folder `extensions` are recognized by their name.
-    `undeclared` are the optional modules that the extension does not require.
+    `nodes` are all nodes of a file. `others` are the packages of other extensions; those in the folder `extensions` are
+    recognized by their name. `undeclared` are the optional modules that the extension does not require.
     """
-    for node in ast.walk(tree):
+    for node in nodes:
         for module, name in _imported(node):
             message = _violation(module, name, package, others) or _undeclared_use(module, name, undeclared)
             if message:

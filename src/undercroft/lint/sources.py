@@ -134,6 +134,19 @@ class Index:
                 yield dotted, TenantModel(node.name, _table_name(node), source.module.rpartition(".")[0])
 
 
+def list_nodes(tree: ast.AST) -> list[ast.AST]:
+    """Return all nodes of a file, in no particular order. Half as long as `ast.walk`, which each start would notice."""
+    nodes = [tree]
+    for node in nodes:
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, ast.AST):
+                nodes.append(value)
+            elif isinstance(value, list):
+                nodes += [each for each in value if isinstance(each, ast.AST)]
+    return nodes
+
+
 def read_sources(paths: Iterable[Path]) -> Iterator[Source]:
     """Parse and yield all Python files under these paths."""
     for path in paths:
