@@ -1,4 +1,4 @@
-"""README and CONTRIBUTING mention only existing commands, files and settings."""
+"""README, CONTRIBUTING and the documentation mention only existing commands, files and settings."""
 
 import re
 from pathlib import Path
@@ -8,24 +8,24 @@ import pytest
 from undercroft.cli._run import FOLDER
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PROJECT_MAKEFILE = ROOT / "src" / "undercroft" / "scaffolding" / "templates" / "project" / "Makefile.jinja"
 COMMANDS = {path.stem.replace("_", "-") for path in FOLDER.glob("[!_]*.py")}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_and_images_exist(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+    assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_mentioned_commands_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)) <= set(
-        re.findall(r"^([a-z]+):", makefile, re.MULTILINE)
-    )
-    assert set(re.findall(r"(?:^|`|run )undercroft ([a-z-]+)", text, re.MULTILINE)) <= COMMANDS
+    makefiles = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "Makefile", PROJECT_MAKEFILE))
+    targets = set(re.findall(r"^([a-z-]+):", makefiles, re.MULTILINE))
+    assert set(re.findall(r"(?:^|`|\$ )make ([a-z-]+)", text, re.MULTILINE)) <= targets
+    assert set(re.findall(r"(?:^|`|run |\$ )undercroft ([a-z-]+)", text, re.MULTILINE)) <= COMMANDS
 
 
 def test_command_table_is_complete() -> None:

@@ -39,6 +39,12 @@ def test_migrations_that_the_database_has_are_not_named(tmp_path: Path, migrated
     assert (result.code, "0001_projects" in result.out, "Restart servers" in result.out) == (0, False, True)
 
 
+def test_pending_migrations_of_the_database_are_named(tmp_path: Path, empty_database_url: str) -> None:
+    write_project(tmp_path, '["projects"]')
+    result = run_command("add", "projects", folder=tmp_path, DATABASE_URL=empty_database_url)
+    assert (result.code, "  projects 0001_projects" in result.out) == (0, True), result.output
+
+
 def test_environment_file_is_changed_if_it_has_the_list(tmp_path: Path) -> None:
     file = write_project(tmp_path, '["projects"]')
     (tmp_path / ".env").write_text("# ours\nDISABLED_MODULES=jobs,projects # for now\n")

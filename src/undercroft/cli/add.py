@@ -39,9 +39,8 @@ def _print_migrations(modules: frozenset[str]) -> None:
     own = [history for history in histories() if history.name in modules]
     url = load(DatabaseSettings).migration_url
     if url:
-        pending = [
-            f"{each.name} {revision}" for each in asyncio.run(get_statuses(url, own)) for revision in each.pending
-        ]
+        statuses = asyncio.run(get_statuses(url, own))
+        pending = [f"{status.history} {revision}" for status in statuses for revision in status.pending]
     else:
         pending = [f"{each.name} {file.stem}" for each in own for file in sorted(each.versions.glob("[0-9]*.py"))]
     for revision in pending:

@@ -65,7 +65,7 @@ async def wait_for_end(database: Database, job_id: UUID, report_idle: Callable[[
     reported = False
     while True:
         async with database.read_session() as session:
-            job = (await session.scalars(select(Job).where(col(Job.id) == job_id))).first()
+            job: Job | None = (await session.scalars(select(Job).where(col(Job.id) == job_id))).first()
         if job is None:
             raise JobNotFound
         if job.status not in UNFINISHED:
