@@ -31,6 +31,8 @@ OWN_STACK = {
     17: "Linters accept the OpenAPI document, and generated clients compile strictly",
     18: "FastAPI's own tests, compared with FastAPI itself",
     19: "Upgrade of a project of the previous release under load, side by side, and behind a long reader",
+    20: "Twenty extensions: the cost of a request and of the start",
+    22: "The tutorial, typed by a stranger",
 }
 MODULES = {
     1: "startup",
@@ -50,6 +52,8 @@ MODULES = {
     17: "api_clients",
     18: "fastapi_suite",
     19: "upgrades",
+    20: "twenty_extensions",
+    22: "tutorial",
 }
 console = Console()
 

@@ -58,7 +58,7 @@ def _derive(resource: type[Resource[Any]], writable: list[str]) -> None:
     if not hasattr(resource, "create_schema"):
         resource.create_schema = build_create_schema(model, writable, resource.example)
     if not hasattr(resource, "update_schema"):
-        resource.update_schema = build_update_schema(model, resource.create_schema)
+        resource.update_schema = build_update_schema(model, resource.create_schema, resource.example)
     if not hasattr(resource, "read_schema"):
         resource.read_schema = build_read_schema(model, ["id", *own, *system])
     if not hasattr(resource, "not_found"):

@@ -23,16 +23,15 @@ def build_create_schema(
 ) -> type[BaseModel]:
     """The body of a creation: these columns of a table, with their constraints, defaults and descriptions."""
     fields: dict[str, Any] = {name: copy_field(model, name) for name in names}
-    schema = create_model(f"{model.__name__}Create", __base__=CreateSchema, **fields)
-    if example:
-        schema.model_config["json_schema_extra"] = {"examples": [dict(example)]}
-    return schema
+    return _with_example(create_model(f"{model.__name__}Create", __base__=CreateSchema, **fields), example)
 
 
-def build_update_schema(model: type[SQLModel], create: type[BaseModel]) -> type[BaseModel]:
+def build_update_schema(
+    model: type[SQLModel], create: type[BaseModel], example: Mapping[str, Any] | None
+) -> type[BaseModel]:
     """The body of an update: the fields of the creation, each optional."""
     fields: dict[str, Any] = {name: make_optional(field) for name, field in create.model_fields.items()}
-    return create_model(f"{model.__name__}Update", __base__=UpdateSchema, **fields)
+    return _with_example(create_model(f"{model.__name__}Update", __base__=UpdateSchema, **fields), example)
 
 
 def build_read_schema(model: type[SQLModel], names: Iterable[str]) -> type[BaseModel]:
@@ -53,6 +52,12 @@ def build_query(model: type[SQLModel], filters: Iterable[str], sortable: tuple[s
     query = create_model(f"{model.__name__}Query", __base__=ListQuery, **fields)
     query.sortable = sortable
     return query
+
+
+def _with_example(schema: type[BaseModel], example: Mapping[str, Any] | None) -> type[BaseModel]:
+    if found := {name: value for name, value in (example or {}).items() if name in schema.model_fields}:
+        schema.model_config["json_schema_extra"] = {"examples": [found]}
+    return schema
 
 
 def make_optional(declared: FieldInfo) -> tuple[Any, FieldInfo]:
