@@ -58,7 +58,7 @@ def test_environment_file_is_changed_if_it_has_the_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "environment", "code", "message"),
     [
-        ("projcts", "", 2, "There is no module projcts. Did you mean projects?"),
+        ("projetcs", "", 2, "There is no module projetcs. Did you mean projects?"),
         ("billing_x", "", 2, "There is no module billing_x. Optional modules: admin, "),
         ("teams", "", 2, "teams is always enabled."),
         ("mfa", "", 0, "mfa is enabled."),
