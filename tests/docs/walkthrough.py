@@ -45,11 +45,11 @@ def read_blocks(page: Path) -> Iterator[Block]:
 
 
 class Walkthrough:
-    """A terminal in a folder. `answers` is what its commands read: the password that `make dev` printed."""
+    """A terminal in a folder. `input` is what its commands read: the password that `make dev` printed."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
-        self.answers = ""
+        self.input = ""
         self.port = environment.get("PORT", "8000")
         self._environment = dict(environment)
         self._background: list[subprocess.Popen[bytes]] = []
@@ -102,7 +102,7 @@ class Walkthrough:
             ["bash", "-euc", keep + script.replace(":8000", f":{self.port}")],
             cwd=self.folder,
             env=self._environment,
-            input=self.answers,
+            input=self.input,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -132,7 +132,7 @@ class Walkthrough:
             )
         expected = expected.replace(":8000", f":{self.port}")
         wait_until(lambda: matches(self._read_log(), expected) and self._is_ready(), self._read_log)
-        self.answers = f"{self._read_log().partition(', password ')[2].split()[0]}\n"
+        self.input = f"{self._read_log().partition(', password ')[2].split()[0]}\n"
 
     def _wait_for_reload(self) -> None:
         """Wait until a running development stack has loaded the files that changed since the last command."""
