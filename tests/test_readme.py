@@ -8,7 +8,8 @@ import pytest
 from undercroft.cli._run import FOLDER
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+OVERVIEWS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES = [*OVERVIEWS, *sorted((ROOT / "docs").rglob("*.md"))]
 PROJECT_MAKEFILE = ROOT / "src" / "undercroft" / "scaffolding" / "templates" / "project" / "Makefile.jinja"
 COMMANDS = {path.stem.replace("_", "-") for path in FOLDER.glob("[!_]*.py")}
 
@@ -35,7 +36,7 @@ def test_command_table_is_complete() -> None:
 
 
 def test_mentioned_folders_and_settings_exist() -> None:
-    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    text = "".join(page.read_text(encoding="utf-8") for page in OVERVIEWS)
     folders = re.findall(r"`(src/undercroft/[a-z/]+?)/?`", text)
     assert folders
     assert [folder for folder in folders if not (ROOT / folder).exists()] == []
