@@ -154,7 +154,7 @@ async def _start_live_values(context: AppContext, stack: AsyncExitStack) -> None
     values = context.add(LiveValues, LiveValues(context.get(Database), get_registry().live_values))
     stack.callback(context.remove, LiveValues)
     stack.push_async_callback(values.stop)
-    await values.start()
+    await values.start(load(DatabaseSettings).db_start_timeout)
     context.get(Health).add(Component("live_values", values.check))
 
 

@@ -65,7 +65,7 @@ async def run_worker(queues: tuple[str, ...] = (), concurrency: int | None = Non
         # Not the handlers of the event loop, because a job may block the loop.
         signal.signal(number, lambda _number, _frame: worker.stop_from_signal())
     live_values = current_context().add(LiveValues, LiveValues(database, get_registry().live_values))
-    await live_values.start()
+    await live_values.start(load(DatabaseSettings).db_start_timeout)
     await worker.run()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(asyncio.gather(live_values.stop(), database.close()), 1)

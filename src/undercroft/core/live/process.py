@@ -1,6 +1,7 @@
 """The live values of one process: reads them at its start, and again after each change."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from undercroft.core.db import Database
+from undercroft.core.db.connect import wait_for_database
 from undercroft.core.db.errors import DatabaseUnavailable
 from undercroft.core.health import ComponentDown
 from undercroft.core.live.versions import read_versions
@@ -53,9 +55,21 @@ class LiveValues:
         """Read the versions now: this process has committed a change."""
         self._changed.set()
 
-    async def start(self) -> None:
-        """Read all values, then keep them fresh until `stop`. Raises the error of an unavailable database."""
-        await self.refresh()
+    async def start(self, timeout: float = 0) -> None:
+        """Read all values, then keep them fresh until `stop`.
+
+        Waits up to `timeout` seconds for a database that became unavailable, and raises its error after that: with the
+        defaults, a stored sign-up policy would not apply.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                await self.refresh()
+                break
+            except DatabaseUnavailable:
+                if time.monotonic() >= deadline:
+                    raise
+            await wait_for_database(self._database.url, deadline - time.monotonic())
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
