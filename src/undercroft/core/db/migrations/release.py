@@ -12,6 +12,7 @@ from msgspec import Struct, json
 
 from undercroft.core.db.connect import open_connection
 from undercroft.core.db.migrations.recorder import restrict_sql
+from undercroft.core.errors import ConfigurationError
 
 TABLE_NAME = "undercroft_release"
 _CREATE = """
@@ -38,7 +39,13 @@ class RecordedRelease(Struct, frozen=True):
 
 
 async def record_release(url: str, version: str, settings: Mapping[str, str]) -> None:
-    """Store the release that has upgraded the database. Several processes may call it at once."""
+    """Store the release that has upgraded the database, unless it is recorded. Several processes may call it at once.
+
+    Raises `ConfigurationError` if the role is not the owner of the table.
+    """
+    recorded = await read_release(url)
+    if recorded is not None and (recorded.version, recorded.settings) == (version, dict(settings)):
+        return
     async with open_connection(url, "migrate") as connection:
         if not await connection.fetchval("SELECT to_regclass('undercroft_release') IS NOT NULL"):
             # Another process may have just created it.
@@ -46,7 +53,13 @@ async def record_release(url: str, version: str, settings: Mapping[str, str]) ->
                 async with connection.transaction():
                     await connection.execute(_CREATE)
                     await connection.execute(_RESTRICT)
-        await connection.execute(_RECORD, version, json.encode(settings).decode())
+        try:
+            await connection.execute(_RECORD, version, json.encode(settings).decode())
+        except asyncpg.InsufficientPrivilegeError:
+            raise ConfigurationError(
+                "This role may not change tables. Set MIGRATION_DATABASE_URL to the role that owns them, and run "
+                "`undercroft migrate upgrade` again."
+            ) from None
 
 
 async def read_release(url: str) -> RecordedRelease | None:
