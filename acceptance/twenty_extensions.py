@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -95,7 +96,7 @@ def _undercroft(*words: str) -> list[str]:
 def _environment(url: str) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     ours = {"ENVIRONMENT": "development", "DEMO_PASSWORD": PASSWORD, "RATE_LIMIT_SCALE": "1000", "DATABASE_URL": url}
-    return inherited | ours
+    return inherited | ours | {"SECRET_KEY": secrets.token_urlsafe(32)}
 
 
 @contextmanager
