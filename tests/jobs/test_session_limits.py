@@ -86,8 +86,8 @@ async def test_statement_of_a_job_that_times_out_is_canceled_in_the_database(
     await wait_until(is_gone)
 
 
-async def test_worker_statement_timeout_is_the_longest_task_timeout(database: Database) -> None:
-    longest = max(task.timeout for task in tasks().values())
+async def test_worker_statement_timeout_is_the_longest_of_a_task(database: Database) -> None:
+    longest = max(task.statement_timeout for task in tasks().values())
     worker = worker_database()
     limits = ("statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout")
     try:

@@ -10,8 +10,6 @@ from httpx2 import AsyncClient, Response
 from tests.modules.audit.entries import entries
 from tests.modules.auth.users import (
     PASSWORD,
-    Mail,
-    Mailbox,
     create_registered_user,
     error_code,
     new_email,
@@ -36,6 +34,7 @@ from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
 from undercroft.modules.auth import AccountCommandService
 from undercroft.modules.users import UserRepository, service
+from undercroft.testing import Email, Mailbox
 from undercroft.testing.users import CLIENT_IP, SignedInUser
 
 KEYS = "/api/v1/app/api-keys"
@@ -215,7 +214,7 @@ async def test_user_gets_an_email_when_the_platform_role_changes(create_user: An
     assert await list_subjects(mailbox, user) == []
 
 
-def states_origin(mail: Mail, ip: str) -> bool:
+def states_origin(mail: Email, ip: str) -> bool:
     return f"From: {ip} (Firefox on Linux)" in mail.text and "When: " in mail.text
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import case, func, update
+from sqlalchemy import Uuid, case, cast, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -50,12 +50,12 @@ class FlagRuleRepository(Repository[FlagRule]):
 
     async def remove_user(self, user_id: UUID) -> int:
         """Remove a user from the lists of all rules; returns the number of rules."""
-        without = func.array_remove(col(FlagRule.users), user_id)
+        without = func.array_remove(col(FlagRule.users), cast(user_id, Uuid()))
         return await self._update(col(FlagRule.users).contains([user_id]), users=without)
 
     async def remove_team(self, team_id: UUID) -> int:
         """Remove a team from the lists of all rules; returns the number of rules."""
-        without = func.array_remove(col(FlagRule.teams), team_id)
+        without = func.array_remove(col(FlagRule.teams), cast(team_id, Uuid()))
         return await self._update(col(FlagRule.teams).contains([team_id]), teams=without)
 
     async def delete_prefix(self, prefix: str) -> int:
