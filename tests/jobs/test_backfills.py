@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.factories import insert_user
 from tests.jobs import sample_backfills
 from tests.jobs.processes import WorkerProcesses, running_worker, wait_until
 from tests.projects import project_row
-from undercroft.core.db import Database
+from undercroft.core.db import Database, Session, all_tenants
 from undercroft.core.errors import ConfigurationError
 from undercroft.jobs import InvalidTask, backfill, enqueue
 from undercroft.jobs.backfills import control, runner
@@ -44,21 +45,29 @@ async def workers(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     await workers.end()
 
 
+@asynccontextmanager
+async def open_session(database: Database) -> AsyncIterator[Session]:
+    """A session with the rows of all teams."""
+    with all_tenants():
+        async with database.session() as session:
+            yield session
+
+
 async def insert_projects(database: Database, number: int) -> None:
     """Insert projects without a description, of two teams."""
     owners = [await insert_user(database) for _ in range(2)]
-    async with database.session() as session:
+    async with open_session(database) as session:
         await session.execute(insert(Project), [project_row(owners[each % 2]) for each in range(number)])
 
 
 async def count(database: Database, description: str) -> int:
-    async with database.session() as session:
+    async with open_session(database) as session:
         sql = "SELECT count(*) FROM projects WHERE description = $1"
         return int(await (await session.raw()).fetchval(sql, description))
 
 
 async def change(database: Database, how: Any, name: str) -> BackfillRow:
-    async with database.session() as session:
+    async with open_session(database) as session:
         return await how(session, name)
 
 
@@ -91,14 +100,14 @@ async def test_completed_backfill_runs_again_only_for_rows_that_older_code_wrote
 async def test_row_that_appears_behind_the_position_is_changed(database: Database) -> None:
     await insert_projects(database, 5)
     await insert_projects(database, 20)
-    async with database.session() as session:
+    async with open_session(database) as session:
         sql = "UPDATE projects SET description = 'hidden' WHERE id IN (SELECT id FROM projects ORDER BY id LIMIT 5)"
         await (await session.raw()).execute(sql)
 
     hidden = "hidden"
 
     async def reveal(_: BackfillRow) -> None:
-        async with database.session() as session:
+        async with open_session(database) as session:
             await (await session.raw()).execute("UPDATE projects SET description = '' WHERE description = $1", hidden)
 
     tasks: list[asyncio.Task[None]] = []
@@ -117,7 +126,7 @@ async def test_only_one_of_several_processes_runs_a_backfill(database: Database)
 
 async def test_killed_workers_lose_and_repeat_no_batch(database: Database, workers: WorkerProcesses) -> None:
     await insert_projects(database, 30)
-    async with database.session() as session:
+    async with open_session(database) as session:
         await enqueue(session, sample_backfills.die.task)
 
     async def is_complete() -> bool:
@@ -232,10 +241,10 @@ async def test_backfill_waits_while_sessions_wait_for_locks(
             throttled.set()
 
     async def wait_for_the_lock() -> None:
-        async with database.session() as session:
+        async with open_session(database) as session:
             await (await session.raw()).execute("LOCK TABLE users IN EXCLUSIVE MODE")
 
-    async with database.session() as session:
+    async with open_session(database) as session:
         await (await session.raw()).execute("LOCK TABLE users IN EXCLUSIVE MODE")
         waiting = asyncio.create_task(wait_for_the_lock())
 
