@@ -40,7 +40,8 @@ class KeyedLocks(Generic[T]):
         lock.users += 1
         try:
             try:
-                await asyncio.wait_for(lock.lock.acquire(), timeout)
+                async with asyncio.timeout(timeout):
+                    await lock.lock.acquire()
             except TimeoutError:
                 raise error() from None
             try:

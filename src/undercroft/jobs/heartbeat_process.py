@@ -38,7 +38,8 @@ async def main(settings: dict[str, Any]) -> None:
                 connection.terminate()
             connection, pause = None, min(pause, MAX_RETRY_DELAY)
         with suppress(TimeoutError):
-            await asyncio.wait_for(closed.wait(), pause)
+            async with asyncio.timeout(pause):
+                await closed.wait()
     if connection is not None:
         connection.terminate()
 

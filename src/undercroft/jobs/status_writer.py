@@ -85,7 +85,8 @@ class StatusWriter:
         """Write one batch: 50 outcomes, or those that arrive within 20 ms after the first."""
         await self._any.wait()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._full.wait(), LINGER)
+            async with asyncio.timeout(LINGER):
+                await self._full.wait()
         await self.flush()
 
     async def flush(self) -> None:

@@ -163,7 +163,8 @@ class Worker:
         self._wake.clear()
         if await self._claims.claim(free) < free:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), await self._poll_delay())
+                async with asyncio.timeout(await self._poll_delay()):
+                    await self._wake.wait()
 
     async def _poll_delay(self) -> float:
         """Return the seconds until the next poll of the queue."""
@@ -227,7 +228,8 @@ class Worker:
         while claims.attempts and not self._force_stop.is_set() and (left := deadline - time.monotonic()) > 0:
             claims.slot_freed.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(claims.slot_freed.wait(), min(left, 0.1))
+                async with asyncio.timeout(min(left, 0.1)):
+                    await claims.slot_freed.wait()
         claims.stop_all()
         while claims.attempts:
             claims.slot_freed.clear()

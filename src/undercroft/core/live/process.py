@@ -114,7 +114,8 @@ class LiveValues:
     async def _run(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), INTERVAL)
+                async with asyncio.timeout(INTERVAL):
+                    await self._changed.wait()
             try:
                 await self.refresh()
             except Exception as error:

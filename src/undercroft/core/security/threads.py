@@ -57,7 +57,8 @@ class BoundedThreads:
             raise TooBusy(retry_after=2)
         self._waiting += 1
         try:
-            await asyncio.wait_for(slots.acquire(), self._max_wait)
+            async with asyncio.timeout(self._max_wait):
+                await slots.acquire()
         except TimeoutError:
             raise _too_busy() from None
         finally:

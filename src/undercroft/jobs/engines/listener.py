@@ -57,7 +57,8 @@ async def _probe_until_lost(connection: asyncpg.Connection) -> NoReturn:
     connection.add_termination_listener(lambda _connection: closed.set())
     while not connection.is_closed() and not closed.is_set():
         try:
-            await asyncio.wait_for(closed.wait(), PROBE_INTERVAL)
+            async with asyncio.timeout(PROBE_INTERVAL):
+                await closed.wait()
         except TimeoutError:
             await connection.execute("SELECT 1")
     raise ConnectionResetError("The server closed the connection.")

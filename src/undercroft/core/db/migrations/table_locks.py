@@ -171,7 +171,8 @@ class LockMonitor:
 
 async def _is_set_within(end: asyncio.Event, seconds: float) -> bool:
     with suppress(TimeoutError):
-        await asyncio.wait_for(end.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await end.wait()
     return end.is_set()
 
 
