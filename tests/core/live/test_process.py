@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import pytest
 import structlog
 from sqlalchemy import func, select
@@ -160,13 +159,13 @@ async def test_hanging_server_is_abandoned(database: Database, database_url: str
         await proxied.close()
 
 
-async def test_terminated_connection_is_replaced(database: Database, owner_url: str) -> None:
+async def test_terminated_connection_is_replaced(database: Database) -> None:
     async with process(database, announcements) as context:
-        owner = await asyncpg.connect(owner_url)
         # Only of this database: other tests use the same server.
-        ours = "datname = current_database() AND application_name = 'undercroft read'"
-        assert await owner.fetchval(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {ours}")
-        await owner.close()
+        ours = "usename = current_user AND datname = current_database() AND application_name = 'undercroft read'"
+        async with database.session() as session:
+            terminate = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {ours}"
+            assert await (await session.raw()).fetchval(terminate)
         await announce(database, announcements)
         await wait_for(context, announcements, 1)
 
