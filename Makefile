@@ -17,7 +17,7 @@ dev: .venv/.runtime  ## run the development stack: make dev PORT=8123
 	@$(EXTENSIONS) $(RUN) undercroft dev $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST))
 
 test: install  ## run the tests: make test ARGS="-k sign_in"
-	@$(RUN) pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 2 $(ARGS)
+	@$(RUN) pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 2 -o faulthandler_exit_on_timeout=true $(ARGS)
 	@$(if $(ARGS),,$(RUN) pytest extensions)
 
 check: install  ## run all static checks
