@@ -5,9 +5,11 @@ from typing import Any, Literal
 from alembic import context
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
-from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
+from sqlmodel.sql import sqltypes
+from sqlmodel.sql.sqltypes import AutoString
 
 config = context.config
+utc_types: tuple[type, ...] = (sqltypes.UTCDateTime,) if hasattr(sqltypes, "UTCDateTime") else ()
 owned_tables: frozenset[str] = config.attributes.get("tables", frozenset())
 
 
@@ -24,7 +26,7 @@ def include_object(found: Any, name: str | None, kind: str, _reflected: bool, mo
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     """Render SQLModel's types as SQLAlchemy's, so that migrations do not depend on SQLModel."""
-    if kind == "type" and isinstance(item, UTCDateTime):
+    if kind == "type" and isinstance(item, utc_types):
         return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(item, AutoString):
         return f"sa.String(length={item.length})" if item.length else "sa.String()"
