@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from undercroft.cli._generated import refuse_both, update_files
+
 
 def agents(
     write: Annotated[bool, typer.Option("--write", help="Write AGENTS.md instead of printing.")] = False,
@@ -16,16 +18,5 @@ def agents(
     from undercroft.cli._run import command_names
     from undercroft.scaffolding.agents import PAGE, update_agents
 
-    if write and check:
-        raise typer.BadParameter("--write and --check cannot be combined.")
-    text = update_agents(PAGE, command_names())
-    if check:
-        if not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text:
-            typer.echo(f"{PAGE} is outdated. Run `undercroft agents --write`.", err=True)
-            raise typer.Exit(1)
-        typer.echo(f"{PAGE} is up to date.")
-    elif write:
-        PAGE.write_text(text, encoding="utf-8")
-        typer.echo(f"Wrote {PAGE}.")
-    else:
-        typer.echo(text, nl=False)
+    refuse_both(write=write, check=check)
+    update_files({PAGE: update_agents(PAGE, command_names())}, "undercroft agents", write=write, check=check)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from undercroft.cli._generated import refuse_both, update_files
+
 
 def changelog(
     write: Annotated[
@@ -18,21 +20,9 @@ def changelog(
     """Print what changed in each release of Undercroft, newest first."""
     from undercroft.app.upgrade.documents import render_documents, render_settings
 
-    if write and check:
-        raise typer.BadParameter("--write and --check cannot be combined.")
+    refuse_both(write=write, check=check)
     if settings:
         typer.echo(render_settings(), nl=False)
         return
     documents = {Path(name): text for name, text in render_documents().items()}
-    if not write and not check:
-        typer.echo(next(iter(documents.values())), nl=False)
-        return
-    for path, text in documents.items():
-        if write:
-            path.write_text(text, encoding="utf-8")
-            typer.echo(f"Wrote {path}.")
-        elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            typer.echo(f"{path} is outdated. Run `undercroft changelog --write`.", err=True)
-            raise typer.Exit(1)
-    if check:
-        typer.echo(f"{' and '.join(map(str, documents))} are up to date.")
+    update_files(documents, "undercroft changelog", write=write, check=check)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from undercroft.cli._generated import update_files
 from undercroft.cli._stack import attach, use_extensions
 
 EXAMPLE = Path(".env.example")
@@ -31,17 +32,7 @@ def env(
         return
     if not (write or check):
         use_extensions()
-    text = render_env_example()
-    if check:
-        if not EXAMPLE.exists() or EXAMPLE.read_text(encoding="utf-8") != text:
-            typer.echo(f"{EXAMPLE} is outdated. Run `undercroft env --write`.", err=True)
-            raise typer.Exit(1)
-        typer.echo(f"{EXAMPLE} is up to date.")
-    elif write:
-        EXAMPLE.write_text(text, encoding="utf-8")
-        typer.echo(f"Wrote {EXAMPLE}.")
-    else:
-        typer.echo(text, nl=False)
+    update_files({EXAMPLE: render_env_example()}, "undercroft env", write=write, check=check)
 
 
 def _print_values() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from undercroft.cli._generated import refuse_both
 from undercroft.lint.extension_imports import public_modules, public_names
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ def public_api(
 
     A name is removed only after releases that deprecate it: neither `--check` nor `--write` accepts it earlier.
     """
-    if write and check:
-        raise typer.BadParameter("--write and --check cannot be combined.")
+    refuse_both(write=write, check=check)
     lines = _list_names()
     if not (write or check):
         typer.echo("\n".join(lines))
