@@ -54,7 +54,9 @@ async def database(database: Database, recorded_requests: list[RecordedRequest])
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """In a complete run without failures, every audited route recorded an entry."""
     config = session.config
-    chosen = config.args_source is not config.ArgsSource.TESTPATHS or config.option.keyword or config.option.markexpr
+    options = config.option
+    chosen = options.keyword or options.markexpr or getattr(options, "lf", False)
+    chosen = chosen or config.args_source is not config.ArgsSource.TESTPATHS
     if chosen or hasattr(config, "workerinput") or exitstatus != pytest.ExitCode.OK:
         return
     if missing := uncovered_routes(config.stash[RUN_FOLDER]):

@@ -10,9 +10,8 @@ import httpx2 as httpx
 import pytest
 import pytest_asyncio
 from msgspec.structs import replace
-from sqlalchemy import text
-from sqlmodel import SQLModel
 
+from tests.core.db.row_counts import count_rows
 from tests.modules.auth.conftest import ada, http
 from tests.modules.auth.users import (
     PASSWORD,
@@ -49,15 +48,6 @@ async def reject(_session: Session, _point: Any) -> None:
 
 async def fail(_session: Session, _point: Any) -> None:
     raise ZeroDivisionError
-
-
-async def count_rows(database: Database) -> dict[str, int]:
-    """The number of rows of each table, jobs and messages included; without the counters of failed attempts."""
-    async with database.read_session() as session:
-        existing = await session.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
-        tables = sorted({*SQLModel.metadata.tables, "pgqueuer"}.intersection(existing) - {"auth_throttles"})
-        query = " UNION ALL ".join(f"SELECT '{table}' AS name, count(*) AS rows FROM {table}" for table in tables)
-        return {row.name: row.rows for row in (await session.execute(text(query))).all()}
 
 
 def claims_of(token: str) -> dict[str, Any]:
