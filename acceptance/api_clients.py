@@ -15,12 +15,15 @@ from pathlib import Path
 
 from acceptance.report import ScenarioReport
 from acceptance.stack import REPOSITORY
+from undercroft.scaffolding.client.node import GENERATOR
 
 NODE_PACKAGES = (
     "@stoplight/spectral-cli@6.16.3",
     "@redocly/cli@2.77.0",
-    "@hey-api/openapi-ts@0.95.0",
-    "typescript@5.9.3",
+    *(
+        f"{name}@{version}"
+        for name, version in json.loads((GENERATOR / "package.json").read_text())["dependencies"].items()
+    ),
 )
 PYTHON_PACKAGES = ("openapi-python-client==0.29.1", "mypy==2.4.1", "ruff")
 EXPECTED_WARNINGS = {

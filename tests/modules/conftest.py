@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -17,15 +18,22 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def address(app: Api) -> AsyncIterator[str]:
-    """The application at a real port."""
+@asynccontextmanager
+async def serve(app: Api) -> AsyncIterator[str]:
+    """An application at a real port."""
     port = free_port()
     server = Server(server_config(app, "127.0.0.1", port, lifespan="off"))
     serving = asyncio.create_task(server.serve())
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     await serving
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def address(app: Api) -> AsyncIterator[str]:
+    """The application at a real port."""
+    async with serve(app) as url:
+        yield url
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -4,6 +4,7 @@ import type { Authentication } from "./auth.js";
 import { toApiError } from "./errors.js";
 import { createClient, createConfig } from "./operations/client/index.js";
 import { Operations } from "./operations/sdk.gen.js";
+import { completeRequest } from "./request.js";
 import { createTransport } from "./transport.js";
 
 export interface ApiOptions {
@@ -28,12 +29,24 @@ export function createApi(options: ApiOptions): Api {
     baseUrl: options.baseUrl.replace(/\/$/, ""),
     fetch: createTransport(options),
     headers: options.headers,
+    requestValidator: async (request) => completeRequest(request as Parameters<typeof completeRequest>[0]),
     responseStyle: "data",
     throwOnError: true,
   });
   const client = createClient(config);
-  client.interceptors.error.use((error, response) => (response ? toApiError(error, response) : error));
+  client.interceptors.response.use((response) => (response.status === 204 ? withoutValue(response) : response));
+  client.interceptors.error.use((error, response, request) => {
+    if (response === undefined || request?.signal.aborted) return error;
+    // Other errors of a successful response are those of fetch: the connection was lost.
+    return response.ok && !(error instanceof SyntaxError) ? error : toApiError(error, response);
+  });
   return new Operations({ client });
+}
+
+/** The generated code returns the body of this response: undefined, as its type `void` states, instead of `{}`. */
+function withoutValue({ headers }: Response): Response {
+  const response = new Response(null, { status: 204, headers: [...headers].filter(([name]) => name !== "content-type") });
+  return Object.defineProperty(response, "body", { value: undefined });
 }
 
 export interface CursorPage<T> {

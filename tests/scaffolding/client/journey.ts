@@ -42,6 +42,7 @@ async function signUp(): Promise<void> {
   tokens.set(session);
   const user: string = (await api.profile.read()).email;
   check(user === email, "the link signs in");
+  check((await api.profile.update({})).email === email, "a change of nothing is accepted");
 }
 
 async function useProjects(): Promise<void> {

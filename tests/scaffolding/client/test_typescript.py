@@ -11,16 +11,17 @@ import pytest
 
 from tests.cli.command_runner import run_command
 from tests.modules.auth.users import RegisteredUser
+from tests.modules.conftest import serve
+from tests.scaffolding.client import edges
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.http.application import Api
 from undercroft.modules.sessions import SessionServices
-from undercroft.scaffolding.client import node
+from undercroft.scaffolding.client import node, write_client
 from undercroft.scaffolding.client.node import find_node, install_generator, run_node
 from undercroft.testing import CapturedJobs
 
 REPOSITORY = Path(__file__).parents[3]
 COMMITTED = REPOSITORY / "clients" / "typescript"
-PROGRAM = Path(__file__).with_name("journey.ts")
 
 
 def compile_package(package: Path) -> None:
@@ -133,24 +134,41 @@ async def expired_tokens(app: Api, ada: RegisteredUser) -> dict[str, str]:
     return {"EXPIRED_TOKEN": expired.token, "REFRESH_TOKEN": ada.refresh_token}
 
 
+def build_program(package: Path, program: Path) -> Path:
+    """Compile a program with the client that it uses."""
+    shutil.copy(program, package / "src")
+    compile_package(package)
+    return package / "dist" / f"{program.stem}.js"
+
+
+async def start_program(file: Path, **environment: str) -> asyncio.Task[tuple[bytes, bytes]]:
+    """Start a program. Returns the task that reads its output."""
+    program = await asyncio.create_subprocess_exec(
+        find_node()[0], str(file), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    return asyncio.create_task(program.communicate())
+
+
 async def test_program_signs_up_handles_errors_and_lists_projects(
     address: str, jobs: CapturedJobs, clean_mailbox: None, expired_tokens: dict[str, str], tmp_path: Path
 ) -> None:
     package = tmp_path / "package"
     shutil.copytree(COMMITTED, package, ignore=shutil.ignore_patterns("dist", "node_modules"))
-    shutil.copy(PROGRAM, package / "src" / "journey.ts")
-    await asyncio.to_thread(compile_package, package)
-    program = await asyncio.create_subprocess_exec(
-        find_node()[0],
-        str(package / "dist" / "journey.js"),
-        env={"BASE_URL": address, **expired_tokens},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    output = asyncio.create_task(program.communicate())
+    file = await asyncio.to_thread(build_program, package, Path(__file__).with_name("journey.ts"))
+    output = await start_program(file, BASE_URL=address, **expired_tokens)
     async with asyncio.timeout(120):
         while not output.done():
             await jobs.run_all()
             await asyncio.wait([output], timeout=0.1)
     printed = (await output)[0].decode()
+    assert printed.splitlines()[-1] == "done", printed
+
+
+async def test_program_uses_every_kind_of_input_and_output(tmp_path: Path) -> None:
+    app = Api(version="1.0.0")
+    app.add([edges.router])
+    await asyncio.to_thread(write_client, app.openapi(1), [], 1, tmp_path / "edges", "Edges")
+    file = await asyncio.to_thread(build_program, tmp_path / "edges", Path(edges.__file__).with_suffix(".ts"))
+    async with serve(app) as address, asyncio.timeout(60):
+        printed = (await (await start_program(file, BASE_URL=address)))[0].decode()
     assert printed.splitlines()[-1] == "done", printed

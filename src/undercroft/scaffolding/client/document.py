@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
+JSON = "application/json"
 UNEXPECTED = "UNEXPECTED_RESPONSE"
 """The code of an error response that does not come from the application."""
 
@@ -53,10 +54,10 @@ def _media(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _inline(schema: dict[str, Any], schemas: Mapping[str, Any], taken: set[str]) -> dict[str, Any]:
-    """The object that a schema refers to, unless a field has the name of a parameter."""
+    """The object that a schema refers to, unless it accepts any fields or one has the name of a parameter."""
     found = schemas.get(schema.get("$ref", "").rpartition("/")[2], {})
     fields = found.get("properties")
-    if not fields or taken & set(fields):
+    if not fields or found.get("additionalProperties") or taken & set(fields):
         return schema
     return {name: value for name, value in found.items() if name not in ("title", "description")}
 
@@ -71,6 +72,32 @@ def _without_examples(node: Any) -> Any:
             if name == "properties" or name not in ("example", "examples")
         }
     return [_without_examples(each) for each in node] if isinstance(node, list) else node
+
+
+def list_required_bodies(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each operation of a simplified document that requires a JSON object, whose fields are its parameters.
+
+    An operation is written as `PATCH /api/v1/app/users/me`.
+    """
+    for name, operation in _operations(document):
+        body = operation.get("requestBody", {})
+        if body.get("required") and "properties" in body["content"].get(JSON, {}).get("schema", {}):
+            yield name
+
+
+def list_text_responses(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each operation of a simplified document whose response is text, such as `application/jsonl`."""
+    for name, operation in _operations(document):
+        responses = operation["responses"].values()
+        media = [(kind, each["schema"]) for response in responses for kind, each in response["content"].items()]
+        if media and all(kind != JSON and schema == {"type": "string"} for kind, schema in media):
+            yield name
+
+
+def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield f"{method.upper()} {path}", operation
 
 
 def list_operation_codes(document: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:

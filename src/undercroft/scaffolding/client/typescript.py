@@ -11,7 +11,13 @@ from typing import Any
 from slugify import slugify
 
 from undercroft.core.errors import ConfigurationError
-from undercroft.scaffolding.client.document import UNEXPECTED, list_operation_codes, simplify
+from undercroft.scaffolding.client.document import (
+    UNEXPECTED,
+    list_operation_codes,
+    list_required_bodies,
+    list_text_responses,
+    simplify,
+)
 from undercroft.scaffolding.client.node import GENERATOR, install_generator, run_node
 from undercroft.scaffolding.rendering import render
 
@@ -37,7 +43,9 @@ def write_client(document: Mapping[str, Any], codes: Iterable[str], version: int
         for path, text in files.items():
             _write(staging / path, text)
         _write(staging / "src" / "error-codes.ts", render_error_codes(document, codes))
-        _generate(simplify(document), staging)
+        simplified = simplify(document)
+        _write(staging / "src" / "operation-formats.ts", render_formats(simplified))
+        _generate(simplified, staging)
         manifest = {"source": _source(document, codes, version), "content": _content(staging / "src")}
         _write(staging / "src" / MANIFEST, json.dumps(manifest, indent=2) + "\n")
         folder.mkdir(parents=True, exist_ok=True)
@@ -132,6 +140,20 @@ def render_error_codes(document: Mapping[str, Any], codes: Iterable[str]) -> str
         f"{HEADER}\n/** The codes of all error responses. */\nexport type ErrorCode =\n{union};\n\n"
         f"/** The codes that each operation documents. */\nexport interface ErrorCodes {{\n{fields}}}\n"
     )
+
+
+def render_formats(document: Mapping[str, Any]) -> str:
+    """Return the operations of a simplified document whose body or response the generated code does not handle."""
+    return (
+        f"{HEADER}\n/** The operations whose JSON body is sent even if all fields are left out. */\n"
+        f"export const REQUIRED_BODIES: ReadonlySet<string> = {_set(list_required_bodies(document))};\n\n"
+        "/** The operations whose response is text, whatever its media type. */\n"
+        f"export const TEXT_RESPONSES: ReadonlySet<string> = {_set(list_text_responses(document))};\n"
+    )
+
+
+def _set(names: Iterable[str]) -> str:
+    return "new Set([\n" + "".join(f'  "{name}",\n' for name in sorted(names)) + "])"
 
 
 def _union(codes: Iterable[str]) -> str:
