@@ -13,7 +13,7 @@ module `system_settings` stores the values and sets them in every process. Code 
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import structlog
 from msgspec import Struct
@@ -29,11 +29,14 @@ __all__ = [
     "check_value",
     "format_setting",
     "runtime_settings",
+    "settings_with",
     "watch",
 ]
 
 
 log = structlog.get_logger("undercroft.application")
+
+S = TypeVar("S", bound=SettingsBase)
 
 
 class RuntimeSetting(Struct, frozen=True):
@@ -125,6 +128,17 @@ def check_value(setting: RuntimeSetting, text: str, values: Mapping[str, str]) -
         before = set(load(setting.owner).production_errors())
         if insecure := [error for error in changed.production_errors() if error not in before]:
             raise ValueError(insecure[0])
+
+
+def settings_with(owner: type[S], values: Mapping[str, str]) -> S:
+    """Return the settings of a class when these values, by name, are set at runtime; invalid ones are ignored.
+
+    For a decision in a transaction that has read the values: this process may not have the newest ones yet.
+    """
+    own = runtime_values_of(owner, {name.lower(): value for name, value in values.items()})
+    if own == runtime_values_of(owner, current_context().runtime_values):
+        return load(owner)
+    return cast("S", _read_valid(owner, own, {})[0])
 
 
 def apply_values(values: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict, SettingsError
 
 from undercroft.core.context import PROCESS, current_context
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CoreSettings",
+    "DomainList",
     "Environment",
     "SettingsBase",
     "SettingsConfigDict",
@@ -48,7 +49,18 @@ def split_list(value: Any) -> Any:
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
+def check_domain(domain: str) -> str:
+    """Return a domain in lowercase, without an @ before it. Raises `ValueError` if no email address can have it."""
+    normalized = domain.strip().lower().removeprefix("@")
+    labels = normalized.split(".")
+    if len(labels) < 2 or not all(label and label.replace("-", "").isalnum() for label in labels):
+        raise ValueError(f"{domain!r} is not a domain: use example.com")
+    return normalized
+
+
 StringList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
+DomainList = Annotated[StringList, AfterValidator(lambda domains: tuple(map(check_domain, domains)))]
+"""Domains of email addresses."""
 ModuleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 

@@ -21,7 +21,8 @@ async def register(client: AsyncClient, email: str) -> tuple[int, str]:
 async def decision(database: Database, email: str, method: SignUpMethod) -> str:
     try:
         async with database.session() as session:
-            await decide(session, SignUp(email=email, full_name="", method=method))
+            is_invited = method is SignUpMethod.INVITATION
+            await decide(session, SignUp(email=email, full_name="", method=method, is_invited=is_invited))
     except AppError as error:
         return error.code
     return ""

@@ -1902,6 +1902,8 @@ export class Auth extends HeyApiClient {
      * The registered password and name apply if the request has the `registration_token` or cookie of the registration.
      * Otherwise `password` and `full_name` of this request apply; without a `password` the account has none and
      * `has_password` is false. Other links for the same address then fail with `EMAIL_ALREADY_VERIFIED`.
+     *
+     * Who can sign up is decided again: if it changed after the registration, no account is created.
      */
     public verifyEmail<ThrowOnError extends boolean = true>(parameters: {
         'Idempotency-Key'?: string;

@@ -86,6 +86,10 @@ class RegistrationRepository(Repository[Registration]):
         is_own = func.coalesce(col(Registration.handle_hash) == handle_hash, false())
         return await self._first(query.order_by(is_own.desc(), col(Registration.created_at).desc()).limit(1))
 
+    async def list_all(self, email: str) -> Sequence[Registration]:
+        """List all registrations of an address."""
+        return (await self._session.scalars(self._query().where(col(Registration.email) == email))).all()
+
     async def delete_all(self, email: str) -> Sequence[Registration]:
         """Delete and return all registrations of an address. Their tokens stay: see `reassign`."""
         removed = delete(Registration).where(col(Registration.email) == email).returning(Registration)

@@ -1,13 +1,11 @@
 """Settings of emailed links and disposable email addresses."""
 
 from enum import StrEnum
-from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
-from pydantic_settings import NoDecode
+from pydantic import Field
 
 from undercroft.core.extras import require_extra
-from undercroft.core.settings import SettingsBase
+from undercroft.core.settings import DomainList, SettingsBase
 
 
 class AuthSettings(SettingsBase):
@@ -26,13 +24,6 @@ class DisposableMail(StrEnum):
     REFUSE = "refuse"
 
 
-def _split(value: Any) -> Any:
-    return tuple(part.strip().lower() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-Domains = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-
-
 class DisposableMailSettings(SettingsBase):
     section = "Sign-in"
     runtime = ("disposable_mail", "disposable_mail_domains", "disposable_mail_allowed")
@@ -42,10 +33,10 @@ class DisposableMailSettings(SettingsBase):
         description="`refuse` rejects disposable email addresses for new accounts and address changes "
         "(install `undercroft[disposable-mail]`).",
     )
-    disposable_mail_domains: Domains = Field(
+    disposable_mail_domains: DomainList = Field(
         (), description="Additional disposable domains, separated by commas; their subdomains are included."
     )
-    disposable_mail_allowed: Domains = Field(
+    disposable_mail_allowed: DomainList = Field(
         (), description="Domains to accept although they are listed, separated by commas."
     )
 

@@ -2,18 +2,18 @@
 
 from undercroft.core.db import Session
 from undercroft.core.hooks import before
-from undercroft.core.settings import load
 from undercroft.modules.system_settings.errors import SignUpByInvitation, SignUpDomainNotAllowed, SubaddressNotAllowed
-from undercroft.modules.system_settings.settings import SignUpPolicy, SignUpSettings, SubaddressRule
-from undercroft.modules.users import SignUp, SignUpMethod
+from undercroft.modules.system_settings.service.sign_up import read_sign_up_settings
+from undercroft.modules.system_settings.settings import SignUpPolicy, SubaddressRule
+from undercroft.modules.users import SignUp
 
 
 @before(SignUp)
-async def apply_policy(_session: Session, sign_up: SignUp) -> SignUp | None:
+async def apply_policy(session: Session, sign_up: SignUp) -> SignUp | None:
     """Raises `SignUpByInvitation`, `SignUpDomainNotAllowed`, `SubaddressNotAllowed`."""
-    settings = load(SignUpSettings)
+    settings = await read_sign_up_settings(session)
     local_part, _, domain = sign_up.email.rpartition("@")
-    if settings.sign_up_policy is SignUpPolicy.INVITE and sign_up.method is not SignUpMethod.INVITATION:
+    if settings.sign_up_policy is SignUpPolicy.INVITE and not sign_up.is_invited:
         raise SignUpByInvitation
     if settings.sign_up_policy is SignUpPolicy.DOMAINS and domain.lower() not in settings.sign_up_domains:
         raise SignUpDomainNotAllowed

@@ -29,6 +29,12 @@ class SystemSettingRepository(Repository[SystemSetting]):
         rows: Sequence[Any] = (await self._session.execute(query)).all()
         return dict(map(tuple, rows))
 
+    async def share_values(self, names: Collection[str]) -> Mapping[str, str]:
+        """Return the values that administrators have set, and prevent changes of them until the transaction ends."""
+        query = self._query().where(col(SystemSetting.name).in_(names)).order_by(col(SystemSetting.name))
+        rows: Sequence[SystemSetting] = (await self._session.scalars(query.with_for_update(read=True))).all()
+        return {row.name: row.value for row in rows if row.value is not None}
+
     async def list_changes(self) -> Sequence[tuple[str, datetime, str | None]]:
         """Return name, time and administrator's email address of the values that administrators have set."""
         columns: Any = (col(SystemSetting.name), col(SystemSetting.updated_at), col(User.email))

@@ -1,11 +1,11 @@
 """Maintenance mode, announcements, and who can sign up."""
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from undercroft.core.settings import SettingsBase, StringList
+from undercroft.core.settings import DomainList, SettingsBase
 
 MAX_ANNOUNCEMENTS = 20
 
@@ -79,18 +79,6 @@ class SubaddressRule(StrEnum):
     REFUSE = "refuse"
 
 
-def _check_domain(domain: str) -> str:
-    """Raise `ValueError` if this cannot be the part of an email address after the @."""
-    normalized = domain.strip().lower().removeprefix("@")
-    labels = normalized.split(".")
-    if len(labels) < 2 or not all(label and label.replace("-", "").isalnum() for label in labels):
-        raise ValueError(f"{domain!r} is not a domain: use example.com")
-    return normalized
-
-
-Domains = Annotated[StringList, AfterValidator(lambda domains: tuple(map(_check_domain, domains)))]
-
-
 class SignUpSettings(SettingsBase):
     section = "Sign-up"
     runtime = ("sign_up_policy", "sign_up_domains", "sign_up_subaddresses")
@@ -100,7 +88,7 @@ class SignUpSettings(SettingsBase):
         description="Who can create an account: `open` everyone, `invite` only users with an invitation to a team, "
         "`domains` only email addresses at SIGN_UP_DOMAINS, invited or not.",
     )
-    sign_up_domains: Domains = Field(
+    sign_up_domains: DomainList = Field(
         (), description="Domains of email addresses that can sign up under the policy `domains`, separated by commas."
     )
     sign_up_subaddresses: SubaddressRule = Field(

@@ -16,12 +16,14 @@ from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
 from undercroft.core.db.entity_fields import personal_fields
 from undercroft.core.db.privacy import erase_user
 from undercroft.core.events import publish
+from undercroft.core.hooks import decide
 from undercroft.core.http.user_agents import describe_user_agent
 from undercroft.core.overrides import Service, call_super
 from undercroft.core.telemetry.redaction import HIDDEN
 from undercroft.jobs import enqueue
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak
 from undercroft.modules.users.events import EmailChanged, UserDeactivated, UserDeleted, UserErased, UserRegistered
+from undercroft.modules.users.hooks import SignUp
 from undercroft.modules.users.models import User
 from undercroft.modules.users.repository import UserRepository
 
@@ -62,8 +64,18 @@ class UserService(Service):
         return await self._users.list(paging, *where)
 
     @call_super
+    async def sign_up(self, sign_up: SignUp, password_hash: str | None) -> User:
+        """Create the account of a user who signs up with a verified address, if the hooks of `SignUp` accept it.
+
+        Raises `EmailTaken` and what the hooks raise.
+        """
+        await self._users.reserve_email(sign_up.email)
+        full_name = (await decide(self._session.writable, sign_up)).full_name
+        return await self.create(NewUser(email=sign_up.email, password_hash=password_hash, full_name=full_name))
+
+    @call_super
     async def create(self, new: NewUser, *, actor_id: UUID | None = None) -> User:
-        """Create a user with a verified address. Raises `EmailTaken`."""
+        """Create a user with a verified address, without a decision of hooks. Raises `EmailTaken`."""
         await self._users.reserve_email(new.email)
         user = User(
             email=new.email,

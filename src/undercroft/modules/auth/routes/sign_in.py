@@ -88,7 +88,7 @@ async def register(
     "/verify-email",
     audit=Audit("user.registered", optional=("session.started",)),
     summary="Verify an email address and sign in",
-    errors=(LinkInvalid, AlreadyVerified, WeakPassword, CsrfFailed, TooBusy),
+    errors=(LinkInvalid, AlreadyVerified, DisposableEmail, WeakPassword, CsrfFailed, TooBusy),
 )
 async def verify_email(
     body: VerifyEmail, request: Request, response: Response, registrations: RegistrationServiceDep
@@ -98,6 +98,8 @@ async def verify_email(
     The registered password and name apply if the request has the `registration_token` or cookie of the registration.
     Otherwise `password` and `full_name` of this request apply; without a `password` the account has none and
     `has_password` is false. Other links for the same address then fail with `EMAIL_ALREADY_VERIFIED`.
+
+    Who can sign up is decided again: if it changed after the registration, no account is created.
     """
     refuse_cross_site(request, body.session)
     user, started = await registrations.verify_and_sign_in(

@@ -5,13 +5,14 @@ applies the password and name of a registration only on the device that made it.
 the link chooses them, or the account has no password until the user sets one with a reset link. So an account never
 gets a password that a stranger chose, whichever of several links is opened, and the owner can use any of them.
 
+Who may sign up is decided twice: before a registration is stored, and again in the transaction that creates the
+account, because the policy may have changed since then.
+
 No request looks up whether an account exists: known and unknown addresses take the same steps. Passwords are hashed
 before a transaction starts.
 """
 
 from collections.abc import Collection, Sequence
-
-from msgspec import structs
 
 from undercroft.core.audit import Entry, person_id_for_email, record
 from undercroft.core.db import Database, ReadSession, Session, utc_now
@@ -26,7 +27,7 @@ from undercroft.modules.auth.service.disposable_email import require_permanent_e
 from undercroft.modules.auth.service.emails import allow_mail, link_lifetime, request_link_mail, request_mail_to_user
 from undercroft.modules.sessions import Client, SessionKind, SessionService, StartedSession
 from undercroft.modules.teams import JoinService, UserTeam
-from undercroft.modules.users import EmailTaken, NewUser, SignUp, SignUpMethod, User, UserRepository, UserService
+from undercroft.modules.users import EmailTaken, SignUp, SignUpMethod, User, UserService
 
 
 class RegistrationService:
@@ -51,9 +52,9 @@ class RegistrationService:
             expires_at=utc_now() + link_lifetime(MailPurpose.VERIFY_EMAIL),
             **self._client.request_columns(),
         )
-        sign_up = SignUp(email=email, full_name=full_name, method=SignUpMethod.REGISTRATION)
+        sign_up = SignUp(email=email, full_name=full_name, method=SignUpMethod.REGISTRATION, email_verified=False)
         async with self._database.session() as session:
-            registration.full_name = (await decide(session, sign_up)).full_name
+            await decide(session, sign_up)
             session.add(registration)
             if await allow_mail(session, MailPurpose.VERIFY_EMAIL, email, self._client.device):
                 await enqueue(session, send_verification, registration_id=registration.id)
@@ -73,7 +74,7 @@ class RegistrationService:
         """Create the account of a registration, with a password.
 
         `password` and `full_name` replace the registered ones. Raises `PasswordChoiceRequired`, `LinkInvalid`,
-        `AlreadyVerified`, `WeakPassword`, `TooBusy`.
+        `AlreadyVerified`, `DisposableEmail`, `WeakPassword`, `TooBusy` and what hooks of `SignUp` raise.
         """
         chosen = await self._hash_choice(token, password)
         async with self._database.session() as session:
@@ -104,16 +105,16 @@ class RegistrationService:
     async def register_invited(self, token: str, *, password: str, full_name: str) -> tuple[UserTeam, StartedSession]:
         """Create an account for the address of an invitation, which its link verifies; accept and sign in.
 
-        All in one transaction. Raises `WeakPassword`, `TooBusy`, `EmailTaken` and the errors of `JoinService`.
+        All in one transaction. Raises `WeakPassword`, `TooBusy`, `EmailTaken`, the errors of `JoinService` and what
+        hooks of `SignUp` raise.
         """
         async with self._database.read_session() as read_session:
             email = (await JoinService(read_session).get_invitation(token)).email
-        new = NewUser(email=email, password_hash=await hash_strong(password, email), full_name=full_name)
+        password_hash = await hash_strong(password, email)
+        sign_up = SignUp(email=email, full_name=full_name, method=SignUpMethod.INVITATION, is_invited=True)
         async with self._database.session() as session:
-            await UserRepository(session).reserve_email(email)
-            sign_up = SignUp(email=email, full_name=full_name, method=SignUpMethod.INVITATION)
-            new = structs.replace(new, full_name=(await decide(session, sign_up)).full_name)
-            user = await _create_user(session, new, await RegistrationRepository(session).delete_all(email))
+            user = await UserService(session).sign_up(sign_up, password_hash)
+            await _welcome(session, user, await RegistrationRepository(session).delete_all(email))
             joined = await JoinService(session).accept_invitation(token, user.id)
             return joined, await SessionService(session).start(user, self._client, SessionKind.COOKIE)
 
@@ -130,32 +131,30 @@ async def _create_account(
 ) -> User:
     """Create the account. Locks the address until the commit, so that only one of several concurrent requests does."""
     opened = await _get_registration(session, token)
-    try:
-        await UserRepository(session).reserve_email(opened.email)
-    except EmailTaken:
-        raise AlreadyVerified from None
-    if full_name is not None:  # another name than the one that was decided when it was registered
-        sign_up = SignUp(email=opened.email, full_name=full_name, method=SignUpMethod.REGISTRATION)
-        full_name = (await decide(session, sign_up)).full_name
-    registrations = await RegistrationRepository(session).delete_all(opened.email)
-    if opened.id not in {each.id for each in registrations}:
-        raise AlreadyVerified
+    require_permanent_email(opened.email)
+    registrations = await RegistrationRepository(session).list_all(opened.email)
     own = _find_own_registration(registrations, opened, handles)
     password_hash, registered_name = (own.password_hash, own.full_name) if own is not None else (None, "")
-    new = NewUser(
+    sign_up = SignUp(
         email=opened.email,
-        password_hash=chosen or password_hash,
         full_name=registered_name if full_name is None else full_name,
+        method=SignUpMethod.REGISTRATION,
     )
-    return await _create_user(session, new, registrations)
+    try:
+        user = await UserService(session).sign_up(sign_up, chosen or password_hash)
+    except EmailTaken:
+        raise AlreadyVerified from None
+    deleted = await RegistrationRepository(session).delete_all(opened.email)
+    if opened.id not in {each.id for each in deleted}:
+        raise AlreadyVerified
+    await _welcome(session, user, deleted)
+    return user
 
 
-async def _create_user(session: Session, new: NewUser, registrations: Sequence[Registration]) -> User:
-    """Create a user whose address is verified, after its registrations were deleted, and send the welcome email."""
-    user = await UserService(session).create(new)
+async def _welcome(session: Session, user: User, registrations: Sequence[Registration]) -> None:
+    """Let the links of deleted registrations report that the address is verified, and send the welcome email."""
     await MailTokenRepository(session).reassign(registrations, user.id)
     await request_mail_to_user(session, MailPurpose.WELCOME, user)
-    return user
 
 
 async def _get_registration(session: ReadSession, token: str) -> Registration:

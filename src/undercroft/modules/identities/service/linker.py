@@ -16,7 +16,6 @@ from msgspec import UnsetType
 from undercroft.core.audit import SYSTEM, Entry, record, use_actor
 from undercroft.core.db import Session, utc_now
 from undercroft.core.errors import AppError
-from undercroft.core.hooks import decide
 from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
 from undercroft.modules.auth import require_permanent_email
@@ -35,7 +34,6 @@ from undercroft.modules.teams import list_orphaned_teams
 from undercroft.modules.users import (
     EmailTaken,
     LastSuperadmin,
-    NewUser,
     SignUp,
     SignUpMethod,
     User,
@@ -259,9 +257,7 @@ class IdentityLinker:
                 method=SignUpMethod.IDENTITY_PROVIDER,
                 issuer=profile.issuer,
             )
-            full_name = (await decide(self._session, sign_up)).full_name
-            new = NewUser(email=profile.email, password_hash=None, full_name=full_name)
-            return await UserService(self._session).create(new), True
+            return await UserService(self._session).sign_up(sign_up, None), True
         except EmailTaken:
             user = await self._users.get_by_email(profile.email)
         if user is None or not user.email_verified:

@@ -6,19 +6,20 @@ from urllib.parse import urlencode
 from fastapi import Form, Query, Request, Response
 
 from undercroft.core.db import DatabaseDep
-from undercroft.core.errors import AppError
+from undercroft.core.errors import AppError, Forbidden
 from undercroft.core.http import Action, Audit, Exempt, Router, failure_page, result_page
 from undercroft.core.http.flash import read_flash, see_other
 from undercroft.modules.auth import (
     LINK_SENT_MESSAGE,
     AlreadyVerified,
     ConfirmationNeedsSession,
+    DisposableEmail,
     LinkPage,
     PasswordServiceDep,
     RegistrationServiceDep,
     confirm_email_change,
 )
-from undercroft.modules.sessions import CurrentClient, get_authenticator, require_local_accounts
+from undercroft.modules.sessions import CsrfFailed, CurrentClient, get_authenticator, require_local_accounts
 from undercroft.modules.web.errors import InvalidEmail
 from undercroft.modules.web.service.forms import (
     EmailField,
@@ -62,6 +63,9 @@ class VerificationForm(LinkForm):
     def fail(self, request: Request, error: AppError) -> Response:
         if isinstance(error, AlreadyVerified):
             return failure_page(request, error, "Email already confirmed", *sign_in_actions())
+        if isinstance(error, Forbidden | DisposableEmail) and not isinstance(error, CsrfFailed):
+            # Who can sign up has changed since the registration.
+            return failure_page(request, error, "Your account was not created", *sign_in_actions())
         return super().fail(request, error)
 
 

@@ -120,7 +120,9 @@ async def register(
     except EmailTaken:
         return await form.show(request, database)
     except AppError as error:
-        return await form.show(request, database, error) if error.field else form.fail(request, error)
+        if error.field in InvitationForm.model_fields:
+            return await form.show(request, database, error)
+        return form.fail(request, error)
     response = _redirect_joined(joined)
     started.set_cookies(response)
     return response

@@ -1,0 +1,16 @@
+"""The sign-up policy in force."""
+
+from undercroft.core.db import Session
+from undercroft.core.runtime_settings import runtime_settings, settings_with
+from undercroft.modules.system_settings.repository import SystemSettingRepository
+from undercroft.modules.system_settings.settings import SignUpSettings
+
+
+async def read_sign_up_settings(session: Session) -> SignUpSettings:
+    """Return the settings as they are in the database, and lock them against changes until the transaction ends.
+
+    This process may learn of a change up to a second later, in which it would create accounts that are no longer
+    allowed. With the lock, an account is either committed before the policy changes, or decided by the new policy.
+    """
+    names = [name for name, each in runtime_settings().items() if each.owner is SignUpSettings]
+    return settings_with(SignUpSettings, await SystemSettingRepository(session).share_values(names))
