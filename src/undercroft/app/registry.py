@@ -398,10 +398,11 @@ def check_together(modules: tuple[LoadedModule, ...], extensions: Sequence[Loade
     return registry
 
 
-def mounted_routes(module: LoadedModule) -> list[BaseRoute]:
+@cache
+def mounted_routes(module: LoadedModule) -> tuple[BaseRoute, ...]:
     """Return the routes of a module under the path at which it is mounted."""
     routers = (router for name in ("routes", "pages") for router in module_routers(module, name))
-    return [mount_route(route, module.mount) for router in routers for route in router.routes]
+    return tuple(mount_route(route, module.mount) for router in routers for route in router.routes)
 
 
 def module_routers(module: LoadedModule, name: str) -> list[Router]:

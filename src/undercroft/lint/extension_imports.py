@@ -57,10 +57,10 @@ def find_forbidden_imports(
     recognized by their name. `undeclared` are the optional modules that the extension does not require.
     """
     for node in nodes:
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
         for module, name in _imported(node):
-            message = _violation(module, name, package, others) or _undeclared_use(module, name, undeclared)
-            if message:
-                assert isinstance(node, ast.stmt)
+            if message := _violation(module, name, package, others) or _undeclared_use(module, name, undeclared):
                 yield node, message
 
 
