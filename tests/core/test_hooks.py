@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from undercroft.core.db import Database, Session
 from undercroft.core.errors import CodeError, Conflict
-from undercroft.core.hooks import Hook, HookFailed, HookPoint, Hooks, HookTimedOut, before, decide
+from undercroft.core.hooks import Deferred, Hook, HookFailed, HookPoint, Hooks, HookTimedOut, before, decide
 from undercroft.core.ids import new_id
 from undercroft.core.settings import CoreSettings, load, use
 from undercroft.testing import add_declarations
@@ -94,6 +94,27 @@ async def test_hook_runs_in_the_transaction_of_the_operation(database: Database)
     with hooks(reserve):
         await call(database)
     assert await count(database) == 2
+
+
+@pytest.mark.parametrize(("deferrable", "rows"), [(True, 1), (False, 0)])
+async def test_deferred_operation_stores_what_hooks_wrote_and_nothing_else(
+    database: Database, deferrable: bool, rows: int
+) -> None:
+    class Stay(HookPoint, frozen=True):
+        pass
+
+    Stay.deferrable = deferrable
+
+    @before(Stay)
+    async def defer(session: Session, _stay: Stay) -> Stay | None:
+        await session.execute(WRITE, {"id": new_id()})
+        raise Deferred
+
+    with add_declarations(defer), pytest.raises(Deferred):
+        async with database.session() as session:
+            await decide(session, Stay())
+            await session.execute(WRITE, {"id": new_id()})
+    assert await count(database) == rows
 
 
 async def test_rejection_leaves_no_row_even_if_its_error_class_commits(database: Database) -> None:

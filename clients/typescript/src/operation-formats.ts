@@ -13,6 +13,7 @@ export const REQUIRED_BODIES: ReadonlySet<string> = new Set([
   "PATCH /api/v1/app/users/me",
   "PATCH /api/v1/auth/passkeys/{passkey_id}",
   "POST /api/v1/admin/users/{user_id}/impersonate",
+  "POST /api/v1/admin/waitlist/invite",
   "POST /api/v1/app/api-keys",
   "POST /api/v1/app/invitations/accept",
   "POST /api/v1/app/join-offers/accept",

@@ -12,9 +12,10 @@
         return msgspec.structs.replace(sign_up, full_name=sign_up.full_name.title())
 
 A hook rejects with an error of its module's `errors.py`, which the client gets. It amends by returning a replaced
-point, of which only the fields in `amendable` may differ. Hooks run in ascending `order`, then in the order of the
-modules, each within HOOK_TIMEOUT seconds, in the transaction of the operation: after an error it rolls back, with what
-the hooks have written. A hook awaits whatever takes time, because a blocked event loop cannot measure the limit.
+point, of which only the fields in `amendable` may differ. It puts a `deferrable` operation off with a `Deferred` error.
+Hooks run in ascending `order`, then in the order of the modules, each within HOOK_TIMEOUT seconds, in the transaction
+of the operation: after an error it rolls back, with what the hooks have written; after a `Deferred` error, what they
+have written is committed. A hook awaits whatever takes time, because a blocked event loop cannot measure the limit.
 """
 
 import asyncio
@@ -31,11 +32,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from undercroft.core.context import current_context
 from undercroft.core.db.errors import translate_error
 from undercroft.core.db.session import Session
-from undercroft.core.errors import AppError, ServiceUnavailable
+from undercroft.core.errors import AppError, Forbidden, ServiceUnavailable
 from undercroft.core.handlers import check_handler, find_location
 from undercroft.core.settings import CoreSettings, load
 
-__all__ = ["Hook", "HookFailed", "HookPoint", "HookTimedOut", "Hooks", "before", "decide"]
+__all__ = ["Deferred", "Hook", "HookFailed", "HookPoint", "HookTimedOut", "Hooks", "before", "decide"]
 
 STOP_GRACE = 0.2
 """Seconds for a hook to clean up after it was canceled."""
@@ -48,10 +49,20 @@ log = structlog.get_logger("undercroft.application")
 class HookPoint(Struct, frozen=True):
     """An operation that hooks decide about. Subclasses are frozen and contain its input.
 
-    `amendable` names the fields that hooks may change; their new values are validated against the annotations.
+    `amendable` names the fields that hooks may change; their new values are validated against the annotations. Hooks
+    may put an operation off (`Deferred`) that is `deferrable`: nothing is written before it is decided.
     """
 
     amendable: ClassVar[tuple[str, ...]] = ()
+    deferrable: ClassVar[bool] = False
+
+
+class Deferred(Forbidden):
+    """The operation does not happen now: a hook has stored what will lead to it later, such as a place on a list.
+
+    What the hooks have written is committed, and the client gets this error. For an operation that is not `deferrable`,
+    it is a rejection like any other.
+    """
 
 
 class HookTimedOut(ServiceUnavailable):
@@ -132,7 +143,7 @@ def hooks_of(point: type[HookPoint]) -> tuple[Hook[Any], ...]:
 async def decide(session: Session, point: P) -> P:
     """Call the hooks of a point and return it as they amended it. Call this before the operation writes anything.
 
-    Raises the error of a hook that rejects, `HookTimedOut` and `HookFailed`; let them roll the transaction back.
+    Raises the error of a hook that rejects, `HookTimedOut` and `HookFailed`; let them end the transaction.
     """
     for hook in hooks_of(type(point)):
         point = await _call(hook, session, point)
@@ -144,7 +155,8 @@ async def _call(hook: Hook[P], session: Session, point: P) -> P:
         returned = await _run(hook, session, point)
         return point if returned is None else _check_amendment(hook, point, returned)
     except AppError as error:
-        error.commits = False  # type: ignore[misc]  # a rejected operation leaves nothing
+        # A rejected operation leaves nothing.
+        error.commits = isinstance(error, Deferred) and point.deferrable  # type: ignore[misc]
         raise
     except Exception as error:
         if isinstance(error, _DATABASE_ERRORS) and translate_error(error) is not None:

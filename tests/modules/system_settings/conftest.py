@@ -8,14 +8,23 @@ from httpx2 import AsyncClient
 
 from tests.modules.admin.conftest import browser
 from undercroft.core.context import current_context
+from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.live.process import LiveValues
+from undercroft.modules.system_settings import SettingService
 
 __all__ = ["browser"]
 
 SETTINGS = "/api/v1/admin/settings"
 
 SetValue = Callable[..., Awaitable[dict[str, Any]]]
+
+
+async def change(database: Database, *values: tuple[str, Any]) -> None:
+    """Change settings as another process does: this one has not been notified yet."""
+    async with database.session() as session:
+        for name, value in values:
+            await SettingService(session).change(name, value)
 
 
 async def refresh() -> None:

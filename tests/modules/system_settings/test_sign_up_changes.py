@@ -14,13 +14,13 @@ from sqlalchemy import text
 
 from tests.modules.auth.users import PASSWORD, post, register
 from tests.modules.identities.browsers import approve, module_social_app, social_app, start
+from tests.modules.system_settings.conftest import change
 from tests.modules.teams.requests import invite_and_get_token, make_team
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.settings import use
 from undercroft.devstack.emulators.oidc import OidcIssuer
 from undercroft.modules.auth.settings import DisposableMailSettings
-from undercroft.modules.system_settings import SettingService
 from undercroft.modules.users import SignUp, SignUpMethod, User, UserRepository, UserService
 from undercroft.testing import Mailbox, eventually
 from undercroft.testing.users import make_client
@@ -37,16 +37,11 @@ Finish = Callable[[], Awaitable[str]]
 
 REFUSED = {
     "invite": ([("SIGN_UP_POLICY", "invite")], "SIGN_UP_BY_INVITATION"),
+    "waitlist": ([("SIGN_UP_POLICY", "waitlist")], "SIGN_UP_WAITLISTED"),
     "domains": ([("SIGN_UP_DOMAINS", ["acme.example"]), ("SIGN_UP_POLICY", "domains")], "SIGN_UP_DOMAIN_NOT_ALLOWED"),
     "subaddresses": ([("SIGN_UP_SUBADDRESSES", "refuse")], "SUBADDRESS_NOT_ALLOWED"),
     "unchanged": ([], ""),
 }
-
-
-async def change(database: Database, *values: tuple[str, Any]) -> None:
-    async with database.session() as session:
-        for name, value in values:
-            await SettingService(session).change(name, value)
 
 
 async def find_user(database: Database) -> User | None:
@@ -115,7 +110,7 @@ async def test_sign_up_begun_while_it_was_open_is_decided_again(
     begin: Callable[[str], Awaitable[Finish]], database: Database, policy: str, way: str
 ) -> None:
     values, expected = REFUSED[policy]
-    if (policy, way) == ("invite", "invitation"):
+    if policy in {"invite", "waitlist"} and way == "invitation":
         expected = ""
     finish = await begin(way)
     await change(database, *values)

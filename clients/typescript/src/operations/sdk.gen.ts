@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import { buildClientParams, type Client, type ClientMeta, type Options as Options2, type RequestResult, type TDataShape, urlSearchParamsBodySerializer } from './client/index.js';
-import type { ActorKind, AllTeamsDeleteResponses, AllTeamsListMembersResponses, AllTeamsListResponses, AllTeamsReadResponses, AllTeamsRestoreResponses, AnnouncementsReadResponses, ApiKeysCreateResponses, ApiKeysDeleteResponses, ApiKeysListResponses, ApiKeysReadResponses, ApiKeysRotateResponses, ApiKeysUpdateResponses, Assertion, Attestation, AuditLogExportEntriesResponses, AuditLogListEntriesResponses, AuthBeginPasskeySignInResponses, AuthBeginSecondFactorResponses, AuthChangeEmailResponses, AuthChangePasswordResponses, AuthConfirmEmailResponses, AuthExchangeCodeResponses, AuthForgotPasswordResponses, AuthListProvidersResponses, AuthLoginResponses, AuthLogoutResponses, AuthReadCsrfTokenResponses, AuthReadPublicKeysResponses, AuthRefreshTokensResponses, AuthRegisterResponses, AuthRequestMagicLinkResponses, AuthResendVerificationResponses, AuthResetPasswordResponses, AuthSignInWithPasskeyResponses, AuthTokenResponses, AuthVerifyEmailResponses, AuthVerifyMagicLinkResponses, AuthVerifySignInResponses, BackfillsCancelResponses, BackfillsListResponses, BackfillsPauseResponses, BackfillsResumeResponses, BackfillsRetryResponses, ExportFormat, FeatureFlagsChangeFlagResponses, FeatureFlagsListFlagsResponses, FeatureFlagsReadFlagResponses, FeatureFlagsResetFlagResponses, FeaturesListResponses, FlagUnit, HealthLiveResponses, HealthReadyResponses, HealthRootResponses, IdentitiesLinkResponses, IdentitiesListResponses, IdentitiesReceiveWebhookResponses, IdentitiesUnlinkResponses, ImpersonationEndResponses, ImpersonationStartResponses, JobsCancelResponses, JobsListQueuesResponses, JobsListResponses, JobsListSchedulesResponses, JobsReadResponses, JobsRetryResponses, JobStatus, JsonValue, KeyKind, MfaAddPasskeyResponses, MfaBeginPasskeyResponses, MfaBeginStepUpResponses, MfaBeginTotpResponses, MfaConfirmTotpResponses, MfaListPasskeysResponses, MfaReadResponses, MfaRemovePasskeyResponses, MfaRemoveTotpResponses, MfaRenamePasskeyResponses, MfaRenewRecoveryCodesResponses, MfaStepUpSessionResponses, PlatformRole, ProfileDeleteResponses, ProfileReadResponses, ProfileUpdateResponses, ProjectsCreateResponses, ProjectsDeleteResponses, ProjectsListResponses, ProjectsReadResponses, ProjectsRestoreResponses, ProjectStatus, ProjectsUpdateResponses, SessionKind, SessionsListResponses, SessionsRevokeOtherResponses, SessionsRevokeResponses, SettingsChangeResponses, SettingsListResponses, SettingsReadResponses, SettingsResetResponses, StatisticsReadResponses, TeamsAcceptInvitationResponses, TeamsAcceptJoinOfferResponses, TeamsCreateInvitationResponses, TeamsCreateResponses, TeamsCreateRoleResponses, TeamsDeleteResponses, TeamsDeleteRoleResponses, TeamsListAuditEntriesResponses, TeamsListInvitationsResponses, TeamsListJoinOffersResponses, TeamsListMembersResponses, TeamsListResponses, TeamsListRolesResponses, TeamsPreviewInvitationResponses, TeamsReadPermissionsResponses, TeamsReadResponses, TeamsRemoveMemberResponses, TeamsResendInvitationResponses, TeamsRestoreResponses, TeamsRevokeInvitationResponses, TeamsTransferResponses, TeamsUpdateMemberResponses, TeamsUpdateResponses, TeamsUpdateRoleResponses, UsersActivateResponses, UsersDeactivateResponses, UsersListResponses, UsersListSessionsResponses, UsersReadResponses, UsersResetMfaResponses, UsersResetPasswordResponses, UsersRevokeSessionResponses, UsersSignOutResponses, UsersUpdateResponses } from './types.gen.js';
+import type { ActorKind, AllTeamsDeleteResponses, AllTeamsListMembersResponses, AllTeamsListResponses, AllTeamsReadResponses, AllTeamsRestoreResponses, AnnouncementsReadResponses, ApiKeysCreateResponses, ApiKeysDeleteResponses, ApiKeysListResponses, ApiKeysReadResponses, ApiKeysRotateResponses, ApiKeysUpdateResponses, Assertion, Attestation, AuditLogExportEntriesResponses, AuditLogListEntriesResponses, AuthBeginPasskeySignInResponses, AuthBeginSecondFactorResponses, AuthChangeEmailResponses, AuthChangePasswordResponses, AuthConfirmEmailResponses, AuthExchangeCodeResponses, AuthForgotPasswordResponses, AuthListProvidersResponses, AuthLoginResponses, AuthLogoutResponses, AuthReadCsrfTokenResponses, AuthReadPublicKeysResponses, AuthRefreshTokensResponses, AuthRegisterResponses, AuthRequestMagicLinkResponses, AuthResendVerificationResponses, AuthResetPasswordResponses, AuthSignInWithPasskeyResponses, AuthTokenResponses, AuthVerifyEmailResponses, AuthVerifyMagicLinkResponses, AuthVerifySignInResponses, BackfillsCancelResponses, BackfillsListResponses, BackfillsPauseResponses, BackfillsResumeResponses, BackfillsRetryResponses, ExportFormat, FeatureFlagsChangeFlagResponses, FeatureFlagsListFlagsResponses, FeatureFlagsReadFlagResponses, FeatureFlagsResetFlagResponses, FeaturesListResponses, FlagUnit, HealthLiveResponses, HealthReadyResponses, HealthRootResponses, IdentitiesLinkResponses, IdentitiesListResponses, IdentitiesReceiveWebhookResponses, IdentitiesUnlinkResponses, ImpersonationEndResponses, ImpersonationStartResponses, JobsCancelResponses, JobsListQueuesResponses, JobsListResponses, JobsListSchedulesResponses, JobsReadResponses, JobsRetryResponses, JobStatus, JsonValue, KeyKind, MfaAddPasskeyResponses, MfaBeginPasskeyResponses, MfaBeginStepUpResponses, MfaBeginTotpResponses, MfaConfirmTotpResponses, MfaListPasskeysResponses, MfaReadResponses, MfaRemovePasskeyResponses, MfaRemoveTotpResponses, MfaRenamePasskeyResponses, MfaRenewRecoveryCodesResponses, MfaStepUpSessionResponses, PlatformRole, ProfileDeleteResponses, ProfileReadResponses, ProfileUpdateResponses, ProjectsCreateResponses, ProjectsDeleteResponses, ProjectsListResponses, ProjectsReadResponses, ProjectsRestoreResponses, ProjectStatus, ProjectsUpdateResponses, SessionKind, SessionsListResponses, SessionsRevokeOtherResponses, SessionsRevokeResponses, SettingsChangeResponses, SettingsListResponses, SettingsReadResponses, SettingsResetResponses, StatisticsReadResponses, TeamsAcceptInvitationResponses, TeamsAcceptJoinOfferResponses, TeamsCreateInvitationResponses, TeamsCreateResponses, TeamsCreateRoleResponses, TeamsDeleteResponses, TeamsDeleteRoleResponses, TeamsListAuditEntriesResponses, TeamsListInvitationsResponses, TeamsListJoinOffersResponses, TeamsListMembersResponses, TeamsListResponses, TeamsListRolesResponses, TeamsPreviewInvitationResponses, TeamsReadPermissionsResponses, TeamsReadResponses, TeamsRemoveMemberResponses, TeamsResendInvitationResponses, TeamsRestoreResponses, TeamsRevokeInvitationResponses, TeamsTransferResponses, TeamsUpdateMemberResponses, TeamsUpdateResponses, TeamsUpdateRoleResponses, UsersActivateResponses, UsersDeactivateResponses, UsersListResponses, UsersListSessionsResponses, UsersReadResponses, UsersResetMfaResponses, UsersResetPasswordResponses, UsersRevokeSessionResponses, UsersSignOutResponses, UsersUpdateResponses, WaitingListInviteFromWaitlistResponses, WaitingListListWaitlistResponses, WaitingListRemoveFromWaitlistResponses, WaitlistState } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -1868,6 +1868,8 @@ export class Auth extends HeyApiClient {
      *
      * Send the token of the link to `POST /auth/verify-email` together with `registration_token`, or with the cookie from
      * this response. Only then is the account created with this password, because anyone can register any address.
+     *
+     * While users have to wait for an account, the `status` is `waitlisted`.
      */
     public register<ThrowOnError extends boolean = true>(parameters: {
         email: string;
@@ -2966,6 +2968,86 @@ export class Mfa extends HeyApiClient {
     }
 }
 
+export class WaitingList extends HeyApiClient {
+    /**
+     * List the waiting list
+     *
+     * Returns entries, oldest first; `q` matches parts of email addresses. With a cursor, the newest are first.
+     */
+    public listWaitlist<ThrowOnError extends boolean = true>(parameters?: {
+        page?: number;
+        size?: number;
+        q?: string;
+        sort?: 'created_at' | '-created_at' | 'email' | '-email' | 'invited_at' | '-invited_at';
+        cursor?: string;
+        limit?: number;
+        state?: WaitlistState;
+    }, options?: Options<never, ThrowOnError>): RequestResult<WaitingListListWaitlistResponses, unknown, ThrowOnError, 'data'> {
+        const params = buildClientParams([parameters], [{ args: [
+                    { in: 'query', key: 'page' },
+                    { in: 'query', key: 'size' },
+                    { in: 'query', key: 'q' },
+                    { in: 'query', key: 'sort' },
+                    { in: 'query', key: 'cursor' },
+                    { in: 'query', key: 'limit' },
+                    { in: 'query', key: 'state' }
+                ] }]);
+        return (options?.client ?? this.client).get<WaitingListListWaitlistResponses, unknown, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            url: '/api/v1/admin/waitlist',
+            ...options,
+            ...params
+        });
+    }
+
+    /**
+     * Invite from the waiting list
+     *
+     * Emails each entry a link to create the account, which expires. Inviting an entry again sends a new link.
+     *
+     * Entries whose address has an account are skipped. If one of `entry_ids` does not exist, no one is invited.
+     */
+    public inviteFromWaitlist<ThrowOnError extends boolean = true>(parameters?: {
+        'Idempotency-Key'?: string;
+        entry_ids?: Array<string> | null;
+        count?: number | null;
+    }, options?: Options<never, ThrowOnError>): RequestResult<WaitingListInviteFromWaitlistResponses, unknown, ThrowOnError, 'data'> {
+        const params = buildClientParams([parameters], [{ args: [
+                    { in: 'headers', key: 'Idempotency-Key' },
+                    { in: 'body', key: 'entry_ids' },
+                    { in: 'body', key: 'count' }
+                ] }]);
+        return (options?.client ?? this.client).post<WaitingListInviteFromWaitlistResponses, unknown, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            url: '/api/v1/admin/waitlist/invite',
+            ...options,
+            ...params,
+            headers: {
+                'Content-Type': 'application/json',
+                ...options?.headers,
+                ...params.headers
+            }
+        });
+    }
+
+    /**
+     * Remove from the waiting list
+     *
+     * Deletes the entry. An invitation that it has got no longer works. The address can join the list again.
+     */
+    public removeFromWaitlist<ThrowOnError extends boolean = true>(parameters: {
+        entry_id: string;
+    }, options?: Options<never, ThrowOnError>): RequestResult<WaitingListRemoveFromWaitlistResponses, unknown, ThrowOnError, 'data'> {
+        const params = buildClientParams([parameters], [{ args: [{ in: 'path', key: 'entry_id' }] }]);
+        return (options?.client ?? this.client).delete<WaitingListRemoveFromWaitlistResponses, unknown, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            url: '/api/v1/admin/waitlist/{entry_id}',
+            ...options,
+            ...params
+        });
+    }
+}
+
 export class Statistics extends HeyApiClient {
     /**
      * Get platform statistics
@@ -3085,6 +3167,11 @@ export class Operations extends HeyApiClient {
     private _mfa?: Mfa;
     get mfa(): Mfa {
         return this._mfa ??= new Mfa({ client: this.client });
+    }
+
+    private _waitingList?: WaitingList;
+    get waitingList(): WaitingList {
+        return this._waitingList ??= new WaitingList({ client: this.client });
     }
 
     private _statistics?: Statistics;

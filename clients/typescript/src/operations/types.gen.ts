@@ -2433,6 +2433,48 @@ export type PageUserAdminRead = {
 };
 
 /**
+ * Page[WaitlistEntryRead]
+ */
+export type PageWaitlistEntryRead = {
+    /**
+     * Items
+     *
+     * The items, in the order of the request.
+     */
+    items: Array<WaitlistEntryRead>;
+    /**
+     * Total
+     *
+     * Number of items on all pages; null with a cursor.
+     */
+    total: number | null;
+    /**
+     * Page
+     *
+     * Page number, starting at 1; null with a cursor.
+     */
+    page: number | null;
+    /**
+     * Size
+     *
+     * Maximum number of items.
+     */
+    size: number;
+    /**
+     * Pages
+     *
+     * Number of pages; null with a cursor.
+     */
+    pages: number | null;
+    /**
+     * Next Cursor
+     *
+     * Value of `cursor` for the next items; null at the end, and without `cursor` and `limit`.
+     */
+    next_cursor: string | null;
+};
+
+/**
  * PasskeyCreate
  */
 export type PasskeyCreate = {
@@ -2759,6 +2801,31 @@ export type PlatformStatistics = {
          * API keys used in the last 30 days.
          */
         used_30_days: number;
+    };
+    /**
+     * WaitlistStatistics
+     *
+     * Counts of the module `waitlist`.
+     */
+    waitlist: {
+        /**
+         * Waiting
+         *
+         * Entries of the waiting list that are not invited.
+         */
+        waiting: number;
+        /**
+         * Invited
+         *
+         * Invited entries without an account, also with an expired invitation.
+         */
+        invited: number;
+        /**
+         * Registered
+         *
+         * Entries whose address has got an account.
+         */
+        registered: number;
     };
 };
 
@@ -3096,12 +3163,21 @@ export type Registered = {
      */
     message: string;
     /**
+     * `verification_sent`, or `waitlisted` if users have to wait for an account: nothing of the registration is stored except the address, and an email follows when it is the user's turn.
+     */
+    status: RegistrationStatus;
+    /**
      * Registration Token
      *
-     * Secret that binds the verification to this client. With it, or with the cookie from the same response, `POST /auth/verify-email` applies the registered password. Store it until then.
+     * Secret that binds the verification to this client. With it, or with the cookie from the same response, `POST /auth/verify-email` applies the registered password. Store it until then. Without use if the status is `waitlisted`.
      */
     registration_token: string;
 };
+
+/**
+ * RegistrationStatus
+ */
+export type RegistrationStatus = 'verification_sent' | 'waitlisted';
 
 /**
  * ResetPassword
@@ -4099,6 +4175,89 @@ export type VerifySignIn = {
      */
     passkey?: Assertion | null;
 };
+
+/**
+ * WaitlistEntryRead
+ */
+export type WaitlistEntryRead = {
+    /**
+     * Email
+     *
+     * Email address, not verified before sign-up.
+     */
+    email: string;
+    /**
+     * `waiting`, `invited`, or `registered` once an account has the address.
+     */
+    state: WaitlistState;
+    /**
+     * Invited At
+     *
+     * Time of the last invitation; null if there was none.
+     */
+    invited_at: string | null;
+    /**
+     * Invitation Expires At
+     *
+     * Time from which the invitation no longer works; null if there was none. Invite again to renew it.
+     */
+    invitation_expires_at: string | null;
+    /**
+     * Registered At
+     *
+     * Time of the sign-up; null before.
+     */
+    registered_at: string | null;
+    /**
+     * Id
+     *
+     * ID of the entry.
+     */
+    id: string;
+    /**
+     * Created At
+     *
+     * Time of the first sign-up with this address.
+     */
+    created_at: string;
+};
+
+/**
+ * WaitlistInvite
+ *
+ * Which entries to invite: either `entry_ids` or `count`.
+ */
+export type WaitlistInvite = {
+    /**
+     * Entry Ids
+     *
+     * Entries to invite, also once more.
+     */
+    entry_ids?: Array<string> | null;
+    /**
+     * Count
+     *
+     * Number of entries to invite, those that have waited longest first.
+     */
+    count?: number | null;
+};
+
+/**
+ * WaitlistInvited
+ */
+export type WaitlistInvited = {
+    /**
+     * Invited
+     *
+     * Number of entries that were invited.
+     */
+    invited: number;
+};
+
+/**
+ * WaitlistState
+ */
+export type WaitlistState = 'waiting' | 'invited' | 'registered';
 
 /**
  * ChangeEmail
@@ -8340,6 +8499,121 @@ export type MfaBeginStepUpResponses = {
 };
 
 export type MfaBeginStepUpResponse = MfaBeginStepUpResponses[keyof MfaBeginStepUpResponses];
+
+export type WaitingListListWaitlistData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Page
+         *
+         * Page number, starting at 1.
+         */
+        page?: number;
+        /**
+         * Size
+         *
+         * Items per page.
+         */
+        size?: number;
+        /**
+         * Q
+         *
+         * Search text.
+         */
+        q?: string;
+        /**
+         * Sort
+         *
+         * Field to sort by; `-name` is descending. Cursor pages use `-created_at`.
+         */
+        sort?: 'created_at' | '-created_at' | 'email' | '-email' | 'invited_at' | '-invited_at';
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the previous response.
+         */
+        cursor?: string;
+        /**
+         * Limit
+         *
+         * Items per cursor page; 20 by default.
+         */
+        limit?: number;
+        /**
+         * `waiting`, `invited` or `registered`.
+         */
+        state?: WaitlistState;
+    };
+    url: '/api/v1/admin/waitlist';
+};
+
+export type WaitingListListWaitlistResponses = {
+    /**
+     * Successful Response
+     */
+    200: PageWaitlistEntryRead;
+};
+
+export type WaitingListListWaitlistResponse = WaitingListListWaitlistResponses[keyof WaitingListListWaitlistResponses];
+
+export type WaitingListInviteFromWaitlistData = {
+    body: {
+        /**
+         * Entry Ids
+         *
+         * Entries to invite, also once more.
+         */
+        entry_ids?: Array<string> | null;
+        /**
+         * Count
+         *
+         * Number of entries to invite, those that have waited longest first.
+         */
+        count?: number | null;
+    };
+    headers?: {
+        /**
+         * Unique key of the operation. Retry a request with the same key: it is executed once, and a retry returns the stored response with `Idempotency-Replayed: true`.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/admin/waitlist/invite';
+};
+
+export type WaitingListInviteFromWaitlistResponses = {
+    /**
+     * Successful Response
+     */
+    200: WaitlistInvited;
+};
+
+export type WaitingListInviteFromWaitlistResponse = WaitingListInviteFromWaitlistResponses[keyof WaitingListInviteFromWaitlistResponses];
+
+export type WaitingListRemoveFromWaitlistData = {
+    body?: never;
+    path: {
+        /**
+         * Entry Id
+         *
+         * ID of the entry.
+         */
+        entry_id: string;
+    };
+    query?: never;
+    url: '/api/v1/admin/waitlist/{entry_id}';
+};
+
+export type WaitingListRemoveFromWaitlistResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type WaitingListRemoveFromWaitlistResponse = WaitingListRemoveFromWaitlistResponses[keyof WaitingListRemoveFromWaitlistResponses];
 
 export type StatisticsReadData = {
     body?: never;

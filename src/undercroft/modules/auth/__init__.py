@@ -23,7 +23,7 @@ from undercroft.modules.auth.errors import (
 from undercroft.modules.auth.schemas import LINK_SENT_MESSAGE, Password, security_schemes
 from undercroft.modules.auth.service.account import AccountCommandService, confirm_email_change
 from undercroft.modules.auth.service.disposable_email import require_permanent_email
-from undercroft.modules.auth.service.emails import LinkPage, page_url
+from undercroft.modules.auth.service.emails import LinkPage, create_sign_up_link, page_url
 from undercroft.modules.auth.service.sign_in import AuthServices, require_captcha
 from undercroft.modules.auth.service.throttle import PASSWORD_FAILURES
 from undercroft.modules.auth.settings import AuthSettings
@@ -51,6 +51,7 @@ __all__ = [
     "TooManyAttempts",
     "WrongPassword",
     "confirm_email_change",
+    "create_sign_up_link",
     "page_url",
     "require_captcha",
     "require_permanent_email",

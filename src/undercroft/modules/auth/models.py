@@ -24,12 +24,15 @@ class RequestOriginMixin(SQLModel):
 
 
 class Registration(Identified, CreatedAt, RequestOriginMixin, table=True):
-    """A registration that waits until an emailed link verifies its address."""
+    """A registration that waits until an emailed link verifies its address.
+
+    `password_hash` is empty for an invitation to sign up: the user who opens the link chooses the password.
+    """
 
     __tablename__ = "auth_registrations"
     __privacy__ = Privacy(
         "the registering user",
-        "24 hours (VERIFY_LINK_HOURS)",
+        "24 hours (VERIFY_LINK_HOURS); an invitation as long as its link works",
         personal=("email", "full_name", "password_hash", "ip", "user_agent"),
         erasures=(Erasure("email", ColumnContent.EMAIL),),
     )
@@ -48,6 +51,7 @@ class MailPurpose(StrEnum):
     CONFIRM_EMAIL = "confirm_email"
     MAGIC_LINK = "magic_link"
     RESET_REQUIRED = "reset_required"
+    ALREADY_REGISTERED = "already_registered"
     WELCOME = "welcome"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     PASSWORD_WAS_RESET = "password_was_reset"  # noqa: S105

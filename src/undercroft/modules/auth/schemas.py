@@ -1,5 +1,6 @@
 """Request and response bodies of the auth API."""
 
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
@@ -122,10 +123,21 @@ class Accepted(Schema):
     message: str = Field(description="Message for the user.", examples=["Check your email."])
 
 
+class RegistrationStatus(StrEnum):
+    VERIFICATION_SENT = "verification_sent"
+    WAITLISTED = "waitlisted"
+
+
 class Registered(Accepted):
+    status: RegistrationStatus = Field(
+        RegistrationStatus.VERIFICATION_SENT,
+        description="`verification_sent`, or `waitlisted` if users have to wait for an account: nothing of the "
+        "registration is stored except the address, and an email follows when it is the user's turn.",
+    )
     registration_token: str = Field(
         description="Secret that binds the verification to this client. With it, or with the cookie from the same "
-        "response, `POST /auth/verify-email` applies the registered password. Store it until then.",
+        "response, `POST /auth/verify-email` applies the registered password. Store it until then. Without use if the "
+        "status is `waitlisted`.",
         examples=["hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE"],
     )
 

@@ -8,7 +8,9 @@ sets them in every process.
 from undercroft.core import Module
 from undercroft.modules.system_settings.errors import SettingNotFound
 from undercroft.modules.system_settings.service.settings import SettingService, list_changes
+from undercroft.modules.system_settings.service.sign_up import read_sign_up_settings
+from undercroft.modules.system_settings.settings import SignUpPolicy
 
 MODULE = Module(requires=("users", "sessions"), optional=True)
 
-__all__ = ["MODULE", "SettingNotFound", "SettingService", "list_changes"]
+__all__ = ["MODULE", "SettingNotFound", "SettingService", "SignUpPolicy", "list_changes", "read_sign_up_settings"]

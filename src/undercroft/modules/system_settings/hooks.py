@@ -4,14 +4,14 @@ from undercroft.core.db import Session
 from undercroft.core.hooks import before
 from undercroft.modules.system_settings.errors import SignUpByInvitation, SignUpDomainNotAllowed, SubaddressNotAllowed
 from undercroft.modules.system_settings.service.sign_up import read_sign_up_settings
-from undercroft.modules.system_settings.settings import SignUpPolicy, SubaddressRule
+from undercroft.modules.system_settings.settings import SignUpPolicy, SignUpSettings, SubaddressRule
 from undercroft.modules.users import SignUp
 
 
 @before(SignUp)
 async def apply_policy(session: Session, sign_up: SignUp) -> SignUp | None:
     """Raises `SignUpByInvitation`, `SignUpDomainNotAllowed`, `SubaddressNotAllowed`."""
-    settings = await read_sign_up_settings(session)
+    settings: SignUpSettings = await read_sign_up_settings(session)
     local_part, _, domain = sign_up.email.rpartition("@")
     if settings.sign_up_policy is SignUpPolicy.INVITE and not sign_up.is_invited:
         raise SignUpByInvitation

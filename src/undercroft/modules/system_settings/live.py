@@ -24,7 +24,7 @@ def set_values(values: Mapping[str, str]) -> None:
     """Set the values in this process. An invalid one is logged and ignored: the environment applies."""
     invalid = InvalidValues(apply_values(values))
     for name, reason in invalid.items():
-        log.error("setting.invalid", setting=name, reason=reason, remedy=f"undercroft system_settings reset {name}")
+        log.error("setting.invalid", setting=name, reason=reason, remedy=f"undercroft settings reset {name}")
     current_context().add(InvalidValues, invalid)
 
 

@@ -5,7 +5,8 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from undercroft.core.settings import DomainList, SettingsBase
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import CoreSettings, DomainList, SettingsBase, load
 
 MAX_ANNOUNCEMENTS = 20
 
@@ -71,6 +72,7 @@ class MaintenanceSettings(SettingsBase):
 class SignUpPolicy(StrEnum):
     OPEN = "open"
     INVITE = "invite"
+    WAITLIST = "waitlist"
     DOMAINS = "domains"
 
 
@@ -86,6 +88,7 @@ class SignUpSettings(SettingsBase):
     sign_up_policy: SignUpPolicy = Field(
         SignUpPolicy.OPEN,
         description="Who can create an account: `open` everyone, `invite` only users with an invitation to a team, "
+        "`waitlist` only invited users, while others join a waiting list from which administrators invite them, "
         "`domains` only email addresses at SIGN_UP_DOMAINS, invited or not.",
     )
     sign_up_domains: DomainList = Field(
@@ -96,6 +99,12 @@ class SignUpSettings(SettingsBase):
         description="`refuse` rejects email addresses with a tag, such as ada+shop@example.com, for new accounts.",
     )
 
+    def require_adapters(self) -> None:
+        if self.sign_up_policy is SignUpPolicy.WAITLIST and not has_waitlist():
+            raise ConfigurationError(
+                "SIGN_UP_POLICY=waitlist needs the module waitlist. Remove it from DISABLED_MODULES, or set `invite`."
+            )
+
     @model_validator(mode="after")
     def _check_policy(self) -> Self:
         if self.sign_up_policy is SignUpPolicy.DOMAINS and not self.sign_up_domains:
@@ -103,3 +112,8 @@ class SignUpSettings(SettingsBase):
                 "SIGN_UP_POLICY=domains needs SIGN_UP_DOMAINS, otherwise no one can sign up. Set it first."
             )
         return self
+
+
+def has_waitlist() -> bool:
+    """Whether the application has the module of the policy `waitlist`."""
+    return "waitlist" not in load(CoreSettings).disabled_modules

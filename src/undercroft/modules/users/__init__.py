@@ -1,10 +1,17 @@
 """Users: profile, platform role and activation.
 
-Other modules use the service, the events and the repository; only this module writes the table.
+Other modules use the service, the events and the repository; only this module writes the table. It exports more than
+25 names because all ways to sign up, in and out need them.
 """
 
 from undercroft.core import Module
-from undercroft.modules.users.errors import EmailTaken, LastSuperadmin, RoleTooWeak, UserNotFound
+from undercroft.modules.users.errors import (
+    EmailTaken,
+    LastSuperadmin,
+    RoleTooWeak,
+    SignUpWaitlisted,
+    UserNotFound,
+)
 from undercroft.modules.users.events import (
     CredentialsRevoked,
     EmailChanged,
@@ -36,6 +43,7 @@ __all__ = [
     "SignInsRevoked",
     "SignUp",
     "SignUpMethod",
+    "SignUpWaitlisted",
     "User",
     "UserDeactivated",
     "UserDeleted",

@@ -1,6 +1,7 @@
 """Errors of the users module."""
 
 from undercroft.core.errors import Conflict, Forbidden, NotFound
+from undercroft.core.hooks import Deferred
 
 
 class UserNotFound(NotFound):
@@ -21,3 +22,10 @@ class LastSuperadmin(Conflict):
 class RoleTooWeak(Forbidden):
     code = "ROLE_TOO_WEAK"
     message = "Only a superadmin may change administrators or promote users."
+
+
+class SignUpWaitlisted(Deferred):
+    """Raised by a hook of `SignUp` that has put the address on a waiting list. The response is the same if it was."""
+
+    code = "SIGN_UP_WAITLISTED"
+    message = "You are on the waiting list. We will write to you when it is your turn."

@@ -23,8 +23,9 @@ class SignUp(HookPoint, frozen=True, kw_only=True):
     may have changed when the user opens the emailed link. An amended name applies to the account only.
 
     `is_invited` is True for an invitation. A hook with a negative `order` may set it, so that policies by which only
-    invited users sign up accept the address. `issuer` is the identity provider, empty for the others. Accounts that an
-    administrator creates on the command line are not decided.
+    invited users sign up accept the address. A hook that raises `SignUpWaitlisted` has stored the address: a
+    registration then responds that the user has to wait, and other ways to sign up with this error. `issuer` is the
+    identity provider, empty for the others. Accounts that an administrator creates on the command line are not decided.
     """
 
     email: str
@@ -35,3 +36,4 @@ class SignUp(HookPoint, frozen=True, kw_only=True):
     is_invited: bool = False
 
     amendable = ("full_name", "is_invited")
+    deferrable = True

@@ -29,6 +29,7 @@ from undercroft.modules.auth.schemas import (
     PasswordGrant,
     Register,
     Registered,
+    RegistrationStatus,
     SignInRequest,
     VerifyEmail,
 )
@@ -47,6 +48,7 @@ from undercroft.modules.sessions import (
     refuse_cross_site,
     require_local_accounts,
 )
+from undercroft.modules.users import SignUpWaitlisted
 
 SIGN_IN = Tag("Auth", "Registration, sign-in, tokens and passwords.", group="Account")
 
@@ -77,18 +79,24 @@ async def register(
 
     Send the token of the link to `POST /auth/verify-email` together with `registration_token`, or with the cookie from
     this response. Only then is the account created with this password, because anyone can register any address.
+
+    While users have to wait for an account, the `status` is `waitlisted`.
     """
     await require_captcha(request, body.captcha_token)
-    await registrations.register(email=body.email, password=body.password.get_secret_value(), full_name=body.full_name)
+    password, token = body.password.get_secret_value(), client.device.handle
+    try:
+        await registrations.register(email=body.email, password=password, full_name=body.full_name)
+    except SignUpWaitlisted as waiting:
+        return Registered(message=waiting.text, registration_token=token, status=RegistrationStatus.WAITLISTED)
     client.device.set_cookie(response)
-    return Registered(message=CHECK_EMAIL_MESSAGE, registration_token=client.device.handle)
+    return Registered(message=CHECK_EMAIL_MESSAGE, registration_token=token)
 
 
 @sign_in.post(
     "/verify-email",
     audit=Audit("user.registered", optional=("session.started",)),
     summary="Verify an email address and sign in",
-    errors=(LinkInvalid, AlreadyVerified, DisposableEmail, WeakPassword, CsrfFailed, TooBusy),
+    errors=(LinkInvalid, AlreadyVerified, DisposableEmail, SignUpWaitlisted, WeakPassword, CsrfFailed, TooBusy),
 )
 async def verify_email(
     body: VerifyEmail, request: Request, response: Response, registrations: RegistrationServiceDep

@@ -124,7 +124,8 @@ async def build_verification_mail(session: Session, registration: Registration |
     requested = _describe_request(registration)
     if await UserRepository(session).get_by_email(registration.email) is not None:
         return _build_already_registered_mail(registration.email, requested)
-    registration.expires_at = utc_now() + link_lifetime(MailPurpose.VERIFY_EMAIL)
+    lifetime = link_lifetime(MailPurpose.VERIFY_EMAIL)
+    registration.expires_at = max(registration.expires_at, utc_now() + lifetime)
     return _build_link_mail(
         session, LinkPage.VERIFY_EMAIL, registration.id, registration.email, "verify", requested=requested
     )
@@ -135,6 +136,8 @@ async def build_mail(session: Session, request: MailRequest) -> MailContent | No
     if purpose in NOTICES:
         return await _build_notice_mail(users, purpose, request)
     owner, requested = await users.get_by_email(request.email), _describe_request(request)
+    if purpose is MailPurpose.ALREADY_REGISTERED:
+        return _build_already_registered_mail(request.email, requested) if owner is not None else None
     if purpose in (MailPurpose.VERIFY_EMAIL, MailPurpose.CONFIRM_EMAIL):
         if owner is not None:
             return None if owner.id == request.user_id else _build_already_registered_mail(request.email, requested)
@@ -151,6 +154,20 @@ async def build_mail(session: Session, request: MailRequest) -> MailContent | No
     page, handle = (LinkPage.MAGIC_LINK, request.handle_hash) if is_magic_link else (LinkPage.RESET_PASSWORD, None)
     data = {"name": owner.full_name} | ({} if purpose is MailPurpose.RESET_REQUIRED else {"requested": requested})
     return _build_link_mail(session, page, owner.id, owner.email, purpose.value, handle_hash=handle, **data)
+
+
+async def create_sign_up_link(session: Session, email: str, *, expires_at: datetime) -> str:
+    """Return a link to email to an invited address, which verifies it and creates the account.
+
+    The hooks of `SignUp` decide when it is opened. With an external `AUTH_PROVIDER`, the user signs up there.
+    """
+    from undercroft.providers.identity import IdentitySettings
+
+    if load(IdentitySettings).is_external:
+        return load(CoreSettings).public_url
+    registration = Registration(email=email, password_hash="", expires_at=expires_at)
+    session.add(registration)
+    return page_url(LinkPage.VERIFY_EMAIL, _add_token(session, MailPurpose.VERIFY_EMAIL, registration.id, expires_at))
 
 
 def link_lifetime(purpose: MailPurpose) -> timedelta:
@@ -185,19 +202,27 @@ def _build_link_mail(
     **data: str,
 ) -> MailContent:
     """Add a token to the session, and build the email with its link. Only the token's hash is stored."""
-    purpose, token = MailPurpose[page.name], new_token()
+    purpose = MailPurpose[page.name]
     lifetime = link_lifetime(purpose)
+    token = _add_token(session, purpose, subject_id, utc_now() + lifetime, handle_hash)
+    link = {"link": page_url(page, token), "expires_in": format_duration(lifetime)}
+    return MailContent(to, template, link | data)
+
+
+def _add_token(
+    session: Session, purpose: MailPurpose, subject_id: UUID, expires_at: datetime, handle_hash: bytes | None = None
+) -> str:
+    token = new_token()
     session.add(
         MailToken(
             token_hash=hash_token(token),
             purpose=purpose,
             subject_id=subject_id,
-            expires_at=utc_now() + lifetime,
+            expires_at=expires_at,
             handle_hash=handle_hash,
         )
     )
-    link = {"link": page_url(page, token), "expires_in": format_duration(lifetime)}
-    return MailContent(to, template, link | data)
+    return token
 
 
 def _build_already_registered_mail(email: str, requested: TrustedText) -> MailContent:

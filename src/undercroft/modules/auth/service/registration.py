@@ -27,7 +27,7 @@ from undercroft.modules.auth.service.disposable_email import require_permanent_e
 from undercroft.modules.auth.service.emails import allow_mail, link_lifetime, request_link_mail, request_mail_to_user
 from undercroft.modules.sessions import Client, SessionKind, SessionService, StartedSession
 from undercroft.modules.teams import JoinService, UserTeam
-from undercroft.modules.users import EmailTaken, SignUp, SignUpMethod, User, UserService
+from undercroft.modules.users import EmailTaken, SignUp, SignUpMethod, SignUpWaitlisted, User, UserService
 
 
 class RegistrationService:
@@ -40,7 +40,8 @@ class RegistrationService:
     async def register(self, *, email: str, password: str, full_name: str) -> None:
         """Store a registration and request its email.
 
-        Raises `DisposableEmail`, `WeakPassword`, `TooBusy` and what hooks of `SignUp` raise.
+        Raises `DisposableEmail`, `WeakPassword`, `TooBusy` and what hooks of `SignUp` raise. With `SignUpWaitlisted`,
+        nothing of the registration is stored.
         """
         from undercroft.modules.auth.tasks import send_verification  # imported late: callers do not need the tasks
 
@@ -54,7 +55,12 @@ class RegistrationService:
         )
         sign_up = SignUp(email=email, full_name=full_name, method=SignUpMethod.REGISTRATION, email_verified=False)
         async with self._database.session() as session:
-            await decide(session, sign_up)
+            try:
+                await decide(session, sign_up)
+            except SignUpWaitlisted:  # commits: an owner of an account gets the same email as otherwise
+                purpose, action = MailPurpose.ALREADY_REGISTERED, "registration.requested"
+                await request_link_mail(session, purpose, email, self._client, action=action)
+                raise
             session.add(registration)
             if await allow_mail(session, MailPurpose.VERIFY_EMAIL, email, self._client.device):
                 await enqueue(session, send_verification, registration_id=registration.id)

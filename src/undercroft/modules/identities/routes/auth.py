@@ -64,6 +64,7 @@ from undercroft.modules.sessions import (
     render_challenge_page,
     require_local_accounts,
 )
+from undercroft.modules.users import SignUpWaitlisted
 from undercroft.providers.identity import IdentityProviderUnavailable, Profile, SocialSignInFailed
 
 IDENTITIES = Tag("Identities", "Accounts at identity providers that sign in to this account.", group="Account")
@@ -79,6 +80,7 @@ CALLBACK_ERRORS = (
     AccountInactive,
     EmailUnverified,
     DisposableEmail,
+    SignUpWaitlisted,
     IdentityConflict,
     IdentityTaken,
     LinkingNeedsSession,
@@ -252,7 +254,8 @@ def _error_page(request: Request, error: AppError) -> Response:
     if "text/html" not in request.headers.get("accept", ""):
         raise error
     link = sign_in_link("/")
-    return failure_page(request, error, "Sign-in failed", *([Action("Sign in", link)] if link else []))
+    title = "Your account is not ready yet" if isinstance(error, SignUpWaitlisted) else "Sign-in failed"
+    return failure_page(request, error, title, *([Action("Sign in", link)] if link else []))
 
 
 async def _complete_flow(

@@ -20,6 +20,7 @@ from undercroft.modules.auth import (
     confirm_email_change,
 )
 from undercroft.modules.sessions import CsrfFailed, CurrentClient, get_authenticator, require_local_accounts
+from undercroft.modules.users import SignUpWaitlisted
 from undercroft.modules.web.errors import InvalidEmail
 from undercroft.modules.web.service.forms import (
     EmailField,
@@ -34,6 +35,7 @@ from undercroft.modules.web.service.forms import (
 )
 from undercroft.modules.web.service.site import REGISTER_PAGE, RESEND_PAGE, SIGN_IN_PAGE, get_mailbox_actions
 
+WAITLISTED_PAGE = f"{REGISTER_PAGE}/waitlisted"
 VERIFICATION_SENT_PAGE = f"{LinkPage.VERIFY_EMAIL}/sent"
 
 account_router = Router(surface="root", dependencies=[require_local_accounts()])
@@ -63,6 +65,8 @@ class VerificationForm(LinkForm):
     def fail(self, request: Request, error: AppError) -> Response:
         if isinstance(error, AlreadyVerified):
             return failure_page(request, error, "Email already confirmed", *sign_in_actions())
+        if isinstance(error, SignUpWaitlisted):
+            return see_other(WAITLISTED_PAGE)
         if isinstance(error, Forbidden | DisposableEmail) and not isinstance(error, CsrfFailed):
             # Who can sign up has changed since the registration.
             return failure_page(request, error, "Your account was not created", *sign_in_actions())
@@ -121,9 +125,18 @@ async def submit_registration(
         if (email := parse_email(form.email)) is None:
             raise InvalidEmail
         await registrations.register(email=email, password=form.password, full_name=parse_name(form.full_name))
+    except SignUpWaitlisted:
+        return see_other(WAITLISTED_PAGE)
     except AppError as error:
         return form.fail(request, error)
     return redirect(VERIFICATION_SENT_PAGE, device=client.device, email=email)
+
+
+@account_router.get(WAITLISTED_PAGE)
+async def waitlisted_page(request: Request) -> Response:
+    """Shown after a sign-up while users have to wait for an account."""
+    title, text = SignUpWaitlisted.message.split(". ", 1)
+    return result_page(request, title, text, *get_mailbox_actions(), *sign_in_actions())
 
 
 @account_router.get(VERIFICATION_SENT_PAGE)
@@ -141,7 +154,10 @@ async def verify_email_page(request: Request, client: CurrentClient, token: Quer
 
 
 @account_router.post(
-    LinkPage.VERIFY_EMAIL, audit="user.registered", limit="sign_in", idempotency=Exempt("The link works once.")
+    LinkPage.VERIFY_EMAIL,
+    audit=Audit("user.registered", none_when="users have to wait for an account"),
+    limit="sign_in",
+    idempotency=Exempt("The link works once."),
 )
 async def submit_verification(
     request: Request,

@@ -1,0 +1,11 @@
+"""Marks entries whose owner has got an account, in whichever way."""
+
+from undercroft.core.db import Session
+from undercroft.core.events import subscribe
+from undercroft.modules.users import UserRegistered
+from undercroft.modules.waitlist.repository import WaitlistRepository
+
+
+@subscribe(UserRegistered)
+async def mark_registered(session: Session, event: UserRegistered) -> None:
+    await WaitlistRepository(session).mark_registered(event.user_id)
