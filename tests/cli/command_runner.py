@@ -1,5 +1,6 @@
 """Runs `undercroft` commands and captures their output."""
 
+import atexit
 import json
 import os
 import subprocess
@@ -9,6 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from shutil import rmtree
+from socket import AF_UNIX, send_fds, socket
+from tempfile import TemporaryFile, mkdtemp
+from typing import IO
 
 PRODUCTION = {
     "SECRET_KEY": "kJ8v2Qz7Xw1Rb5Nt9Ys3Lm6Pc4Hd0Gf8Ea",
@@ -39,14 +44,43 @@ def run_command(
 
     `path` is a folder of additional installed packages, and `modules` one of additional built-in modules.
     """
-    request = {"words": words, "folder": str(folder), "stdin": stdin, "path": path, "modules": modules}
+    request = {"words": words, "folder": str(folder), "path": path, "modules": modules}
     request["environment"] = clean_environment(environment)
-    process = get_fork_server()
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(json.dumps(request) + "\n")
-    process.stdin.flush()
-    return CommandResult(**json.loads(process.stdout.readline()))
+    with TemporaryFile() as stream, TemporaryFile() as out, TemporaryFile() as err, socket(AF_UNIX) as server:
+        stream.write(stdin.encode())
+        stream.seek(0)
+        server.connect(get_fork_server())
+        send_fds(server, [b"."], [stream.fileno(), out.fileno(), err.fileno()])
+        server.sendall(json.dumps(request).encode() + b"\n")
+        code = int(server.recv(16))
+        return CommandResult(code, _read_all(out), _read_all(err))
+
+
+def _read_all(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
+
+
+PROGRAM = """#!{python} -IS
+import json, os, socket, sys
+
+folder, environment = os.getcwd(), dict(os.environ)
+request = {{"words": sys.argv[1:], "folder": folder, "environment": environment, "path": "", "modules": ""}}
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect({address!r})
+    socket.send_fds(server, [b"."], [0, 1, 2])
+    server.sendall(json.dumps(request).encode() + b"\\n")
+    code = int(server.recv(16))
+sys.exit(code if code >= 0 else 128 - code)
+"""
+"""The program `undercroft` for scripts. Its environment does not reach the interpreter that runs it."""
+
+
+def install_program(folder: Path) -> None:
+    """Write a program `undercroft` that runs its commands as `run_command` does, without the start of the real one."""
+    program = folder / "undercroft"
+    program.write_text(PROGRAM.format(python=sys.executable, address=get_fork_server()))
+    program.chmod(0o755)
 
 
 def run_on_terminal(*words: str, folder: Path, columns: int) -> str:
@@ -70,15 +104,22 @@ def run_on_terminal(*words: str, folder: Path, columns: int) -> str:
 
 
 @cache
-def get_fork_server() -> "subprocess.Popen[str]":
-    """Start the process that has imported the application; it ends when the test process ends."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.cli.fork_server"],
-        cwd=Path(__file__).parents[2],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def get_fork_server() -> str:
+    """Start the process that has imported the application, which ends with this one. Returns its address."""
+    folder = mkdtemp(prefix="undercroft-cli-")  # Unix sockets have short paths
+    atexit.register(rmtree, folder)
+    address = str(Path(folder) / "socket")
+    with socket(AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        server = subprocess.Popen(
+            [sys.executable, "-m", "tests.cli.fork_server", str(listener.fileno())],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            pass_fds=[listener.fileno()],
+        )
+    atexit.register(server.communicate)
+    return address
 
 
 def clean_environment(more: Mapping[str, str]) -> dict[str, str]:

@@ -1,14 +1,20 @@
 """Runs `undercroft` in forked processes, which saves importing the application for every run.
 
-Reads one JSON line per run: arguments, working directory, environment, standard input and additional folders. Writes
-one JSON line with the exit code and the output.
+`python -m tests.cli.fork_server NUMBER` accepts connections at the socket with this file descriptor until its standard
+input ends. A client sends its three standard streams, then a line of JSON with the arguments, working directory,
+environment and additional folders; it receives the exit code.
 """
 
 import json
 import os
+import signal
 import sys
-import tempfile
-from typing import Any
+import traceback
+from contextlib import suppress
+from io import FileIO, TextIOWrapper
+from select import select
+from socket import recv_fds, socket
+from typing import Any, NoReturn
 
 import undercroft.modules
 from undercroft.app import migrations
@@ -29,25 +35,45 @@ def import_everything() -> None:
     settings.reset()
 
 
-def run(request: dict[str, Any]) -> dict[str, Any]:
-    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        stdin.write(request["stdin"].encode())
-        stdin.seek(0)
-        child = os.fork()
-        if child == 0:
-            for number, file in enumerate((stdin, out, err)):
-                os.dup2(file.fileno(), number)
-            exec_command(request)
-        _, status = os.waitpid(child, 0)
-        printed = []
-        for file in (out, err):
-            file.seek(0)
-            printed.append(file.read().decode())
-    return {"code": os.waitstatus_to_exitcode(status), "out": printed[0], "err": printed[1]}
+def serve(listener: socket) -> None:
+    """Fork a process for each connection until the tests have ended."""
+    signal.signal(signal.SIGCHLD, reap)
+    while sys.stdin not in select([sys.stdin, listener], [], [])[0]:
+        connection, _ = listener.accept()
+        with connection:
+            if os.fork() == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                handle(connection)
 
 
-def exec_command(request: dict[str, Any]) -> None:
+def reap(*_: object) -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def handle(connection: socket) -> NoReturn:
+    """Run the requested command in another process, and send its exit code."""
+    _, streams, _, _ = recv_fds(connection, 1, 3)
+    with connection.makefile("r") as lines:
+        request = json.loads(lines.readline())
+    child = os.fork()
+    if child == 0:
+        connection.close()
+        exec_command(request, streams)
+    _, status = os.waitpid(child, 0)
+    connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    os._exit(0)
+
+
+def exec_command(request: dict[str, Any], streams: list[int]) -> NoReturn:
     """Run the command in this process and exit with its exit code."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    sys.stdin = TextIOWrapper(FileIO(0))
+    sys.stdout = TextIOWrapper(FileIO(1, "w"))
+    sys.stderr = TextIOWrapper(FileIO(2, "w"), errors="backslashreplace", line_buffering=True)
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -61,6 +87,8 @@ def exec_command(request: dict[str, Any]) -> None:
         main()
     except SystemExit as end:
         code = end.code or 0
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -68,7 +96,6 @@ def exec_command(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    import_everything()
-    results = os.fdopen(os.dup(1), "w")
-    for line in sys.stdin:
-        print(json.dumps(run(json.loads(line))), file=results, flush=True)
+    with socket(fileno=int(sys.argv[1])) as listening:
+        import_everything()
+        serve(listening)

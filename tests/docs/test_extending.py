@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.command_runner import install_program
 from tests.docs.projects import prepare_terminal
 from tests.docs.walkthrough import ROOT, Walkthrough
 from undercroft.testing.servers import Servers
@@ -20,12 +21,14 @@ def test_index_lists_all_pages() -> None:
 
 @pytest.fixture
 def terminal(tmp_path: Path, servers: Servers, empty_database_url: str) -> Walkthrough:
-    return prepare_terminal(tmp_path, servers, DATABASE_URL=empty_database_url, ENVIRONMENT="development")
+    terminal = prepare_terminal(tmp_path, servers, DATABASE_URL=empty_database_url, ENVIRONMENT="development")
+    install_program(tmp_path / "bin")
+    return terminal
 
 
 def test_pages_are_executed_and_their_tests_pass(terminal: Walkthrough) -> None:
     for page in PAGES:
         terminal.run(FOLDER / page)
     terminal.shell("ruff format --check . && ruff check .")
-    terminal.shell("env -u DATABASE_URL -u ENVIRONMENT pytest -q -n 2")
+    terminal.shell("env -u DATABASE_URL -u ENVIRONMENT pytest -q")
     terminal.shell("undercroft openapi --check")

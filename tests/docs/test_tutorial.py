@@ -12,7 +12,8 @@ from undercroft.testing.servers import Servers
 
 @pytest.fixture
 def terminal(tmp_path: Path, servers: Servers) -> Iterator[Walkthrough]:
-    terminal = prepare_terminal(tmp_path, servers)
+    # `make test` in the tutorial runs a dozen tests: starting workers for them would take longer.
+    terminal = prepare_terminal(tmp_path, servers, PYTEST_XDIST_AUTO_NUM_WORKERS="0")
     yield terminal
     terminal.stop()
     remove_stack(terminal.folder)

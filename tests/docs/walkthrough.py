@@ -149,7 +149,8 @@ class Walkthrough:
         self._loaded, self._restarts = newest, self._count_restarts()
 
     def _sources(self) -> Iterator[Path]:
-        return (path for path in (self.folder / "extensions").rglob("*.*") if path.suffix in {".py", ".html", ".txt"})
+        paths = (self.folder / "extensions").rglob("*.*")
+        return (path for path in paths if path.suffix in {".py", ".html", ".txt"} and "tests" not in path.parts[-2:])
 
     def _count_restarts(self) -> int:
         return self._read_log().count("restarting")

@@ -65,9 +65,10 @@ class FileWatcher:
             self._changed_path = os.path.relpath(min(path for _, path in changes), self._project)
 
     def _is_source(self, path: Path) -> bool:
-        """Whether the application reads the file. A hidden folder is where a command prepares files."""
-        hidden = any(part[0] == "." for part in path.relative_to(self._project).parts)
-        return path.suffix in _WATCHED_SUFFIXES and not hidden
+        """Whether the application reads the file. It reads no tests; commands prepare files in hidden folders."""
+        *folders, name = path.relative_to(self._project).parts
+        ignored = "tests" in folders[2:] or any(part[0] == "." for part in (*folders, name))
+        return path.suffix in _WATCHED_SUFFIXES and not ignored
 
 
 def _is_root_file(_: object, path: str) -> bool:
