@@ -13,7 +13,7 @@ import httpx2 as httpx
 import pytest
 
 from tests.app.test_server import SECRET
-from tests.cli.command_runner import run_command
+from tests.cli.command_runner import get_program, run_command
 from undercroft.app.migrations import histories, upgrade_all
 from undercroft.app.schema import build_row_security
 from undercroft.core.db import migrations
@@ -31,7 +31,10 @@ SHARED = {"TENANT_RLS": os.environ.get("TENANT_RLS", "off")}
 
 
 class Command:
-    """An `undercroft` command; its output is read while it runs."""
+    """An `undercroft` command; its output is read while it runs.
+
+    It is forked from a process that has imported the application, unless it starts processes itself.
+    """
 
     def __init__(self, process: Process) -> None:
         self.process = process
@@ -39,9 +42,10 @@ class Command:
 
     @classmethod
     async def start(cls, *words: str, **environment: str) -> "Command":
-        command = (sys.executable, "-m", "undercroft.cli", *words)
+        real = (sys.executable, "-m", "undercroft.cli")
+        command = real if environment.get("WEB_CONCURRENCY") == "2" else (str(get_program()),)
         whole = {"PATH": os.environ["PATH"], **SETTINGS, **environment}
-        return cls(await asyncio.create_subprocess_exec(*command, env=whole, stdout=PIPE, stderr=STDOUT))
+        return cls(await asyncio.create_subprocess_exec(*command, *words, env=whole, stdout=PIPE, stderr=STDOUT))
 
     async def wait_for_output(self, words: str) -> None:
         """Read until these words have been printed. Fails if the command ends first."""

@@ -49,10 +49,11 @@ def run_command(
     with TemporaryFile() as stream, TemporaryFile() as out, TemporaryFile() as err, socket(AF_UNIX) as server:
         stream.write(stdin.encode())
         stream.seek(0)
-        server.connect(get_fork_server())
+        server.connect(str(get_fork_server()))
         send_fds(server, [b"."], [stream.fileno(), out.fileno(), err.fileno()])
         server.sendall(json.dumps(request).encode() + b"\n")
-        code = int(server.recv(16))
+        with server.makefile() as lines:
+            code = int(lines.readlines()[1])
         return CommandResult(code, _read_all(out), _read_all(err))
 
 
@@ -62,25 +63,37 @@ def _read_all(file: IO[bytes]) -> str:
 
 
 PROGRAM = """#!{python} -IS
-import json, os, socket, sys
+import json, os, signal, socket, sys
 
+forwarded = (signal.SIGINT, signal.SIGTERM)
+signal.pthread_sigmask(signal.SIG_BLOCK, forwarded)
 folder, environment = os.getcwd(), dict(os.environ)
 request = {{"words": sys.argv[1:], "folder": folder, "environment": environment, "path": "", "modules": ""}}
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
     socket.send_fds(server, [b"."], [0, 1, 2])
     server.sendall(json.dumps(request).encode() + b"\\n")
-    code = int(server.recv(16))
-sys.exit(code if code >= 0 else 128 - code)
+    for number in range(3):
+        os.close(number)
+    with server.makefile() as lines:
+        command = int(lines.readline())
+        for number in forwarded:
+            signal.signal(number, lambda number, _: os.kill(command, number))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, forwarded)
+        code = int(lines.readline())
+os._exit(code if code >= 0 else 128 - code)
 """
 """The program `undercroft` for scripts. Its environment does not reach the interpreter that runs it."""
 
 
-def install_program(folder: Path) -> None:
-    """Write a program `undercroft` that runs its commands as `run_command` does, without the start of the real one."""
-    program = folder / "undercroft"
-    program.write_text(PROGRAM.format(python=sys.executable, address=get_fork_server()))
+@cache
+def get_program() -> Path:
+    """A program `undercroft` that runs its commands as `run_command` does. It forwards SIGINT and SIGTERM to them."""
+    address = get_fork_server()
+    program = address.parent / "undercroft"
+    program.write_text(PROGRAM.format(python=sys.executable, address=str(address)))
     program.chmod(0o755)
+    return program
 
 
 def run_on_terminal(*words: str, folder: Path, columns: int) -> str:
@@ -104,13 +117,13 @@ def run_on_terminal(*words: str, folder: Path, columns: int) -> str:
 
 
 @cache
-def get_fork_server() -> str:
+def get_fork_server() -> Path:
     """Start the process that has imported the application, which ends with this one. Returns its address."""
     folder = mkdtemp(prefix="undercroft-cli-")  # Unix sockets have short paths
     atexit.register(rmtree, folder)
-    address = str(Path(folder) / "socket")
+    address = Path(folder) / "socket"
     with socket(AF_UNIX) as listener:
-        listener.bind(address)
+        listener.bind(str(address))
         listener.listen()
         server = subprocess.Popen(
             [sys.executable, "-m", "tests.cli.fork_server", str(listener.fileno())],

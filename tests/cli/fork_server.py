@@ -2,7 +2,7 @@
 
 `python -m tests.cli.fork_server NUMBER` accepts connections at the socket with this file descriptor until its standard
 input ends. A client sends its three standard streams, then a line of JSON with the arguments, working directory,
-environment and additional folders; it receives the exit code.
+environment and additional folders; it receives a line with the process ID of the command, and one with its exit code.
 """
 
 import json
@@ -61,8 +61,9 @@ def handle(connection: socket) -> NoReturn:
     if child == 0:
         connection.close()
         exec_command(request, streams)
+    connection.sendall(f"{child}\n".encode())
     _, status = os.waitpid(child, 0)
-    connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
 
 

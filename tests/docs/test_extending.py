@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command_runner import install_program
+from tests.cli.command_runner import get_program
 from tests.docs.projects import prepare_terminal
 from tests.docs.walkthrough import ROOT, Walkthrough
 from undercroft.testing.servers import Servers
@@ -22,7 +22,7 @@ def test_index_lists_all_pages() -> None:
 @pytest.fixture
 def terminal(tmp_path: Path, servers: Servers, empty_database_url: str) -> Walkthrough:
     terminal = prepare_terminal(tmp_path, servers, DATABASE_URL=empty_database_url, ENVIRONMENT="development")
-    install_program(tmp_path / "bin")
+    (tmp_path / "bin" / "undercroft").symlink_to(get_program())
     return terminal
 
 
