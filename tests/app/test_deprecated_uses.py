@@ -54,6 +54,31 @@ def test_doctor_reports_uses_of_the_project(tmp_path: Path) -> None:
     assert "pyproject.toml:2" in explained
 
 
+ROUTES = """
+from datetime import date
+from typing import Annotated
+from fastapi import Query
+from undercroft.core.http import Deprecation, Router
+OLD = Deprecation(since=date(2025, 1, 1), sunset=date({year}, 1, 1), instead="q")
+beds = Router(surface="public", prefix="/beds", tag="Hotel")
+@beds.get("", summary="List beds")
+async def list_beds(search: Annotated[str, Query(deprecated=OLD)] = "") -> list[str]:
+    return [search]
+"""
+
+
+def test_doctor_reports_inputs_of_the_api_after_their_sunset(tmp_path: Path) -> None:
+    write_extension(tmp_path, {"routes.py": ROUTES.format(year=2026)})
+    out = " ".join(run(tmp_path, "doctor").out.split())
+    assert "GET /api/v1/public/ext/hotel/beds: query parameter `search`: Deprecated since 2025-01-01." in out
+    assert "Use `q`. The date has passed: remove it, or set a later `sunset`." in out
+    (tmp_path / "extensions" / "hotel" / "routes.py").write_text(ROUTES.format(year=9999))
+    out = " ".join(run(tmp_path, "doctor").out.split())
+    assert "nothing deprecated is used; deprecated in the API: 1" in out
+    explained = run(tmp_path, "explain", "GET /api/v1/public/ext/hotel/beds").out
+    assert "query parameter `search`: Deprecated since 2025-01-01. It may be removed from 9999-01-01 on." in explained
+
+
 def test_start_logs_what_is_deprecated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CAPTCHA_SECONDS", "5")

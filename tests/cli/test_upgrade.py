@@ -13,6 +13,14 @@ from undercroft import __version__
 
 Run = Callable[..., CommandResult]
 
+ROUTES = """
+from datetime import date
+from undercroft.core.http import Deprecation, Router
+shelves = Router(surface="public", prefix="/shelves", tag="Library", deprecation=Deprecation(since=date(2026, 12, 1)))
+@shelves.get("", summary="List shelves")
+async def list_shelves() -> list[str]:
+    return []
+"""
 CREATE = "CREATE TABLE library_shelves (id int CONSTRAINT pk_library_shelves PRIMARY KEY, label text, old text)"
 
 
@@ -101,6 +109,7 @@ async def test_plan_shows_changed_settings_backfills_overrides_and_locks(
     )
     write(tmp_path, "repository.py", REPOSITORY)
     write(tmp_path, "backfills.py", BACKFILLS)
+    write(tmp_path, "routes.py", ROUTES)
     assert run("eject", "auth/verify").code == 0
     copy = tmp_path / "templates/emails/auth/verify.txt"
     copy.write_text(copy.read_text().replace("sha256:", "sha256:0"))
@@ -116,6 +125,7 @@ async def test_plan_shows_changed_settings_backfills_overrides_and_locks(
         "  `CAPTCHA_SECONDS` deprecated, use `CAPTCHA_TIMEOUT`. This project sets it.",
         "  environment: UC001: CAPTCHA_SECONDS is deprecated",
         "  library.label: queued; run by workers after the upgrade",
+        "Deprecated routes, parameters and fields of this API\n  GET /api/v1/public/ext/library/shelves: Deprecated",
         "Remove the settings that no longer exist: OLD_NAME.",
         "templates/emails/auth/verify.txt: the original has changed",
         "`undercroft eject emails/auth/verify.txt --merged`",

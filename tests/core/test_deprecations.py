@@ -9,7 +9,7 @@ import pytest
 from packaging.version import Version
 
 from undercroft.core.context import AppContext, use_context
-from undercroft.core.deprecations import DEPRECATIONS, Deprecation, UndercroftDeprecationWarning
+from undercroft.core.deprecations import DEPRECATIONS, DeprecatedName, UndercroftDeprecationWarning
 from undercroft.core.settings import load, reset
 from undercroft.providers.captcha import CaptchaSettings
 
@@ -24,7 +24,7 @@ def test_table_is_consistent() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda each: each.code)
-def test_deprecated_name_is_what_replaces_it(name: Deprecation) -> None:
+def test_deprecated_name_is_what_replaces_it(name: DeprecatedName) -> None:
     package, _, last = name.name.rpartition(".")
     other, _, replacement = name.instead.rpartition(".")
     with pytest.warns(UndercroftDeprecationWarning, match=name.code):

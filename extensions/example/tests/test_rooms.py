@@ -69,6 +69,16 @@ async def test_unchanged_routes_are_served_in_the_new_version(
     assert (await client.get(f"{v2}/rooms/{room['id']}/bookings")).status_code == 401
 
 
+async def test_deprecated_parameter_works_and_is_reported(user: AsyncClient, room: dict[str, Any]) -> None:
+    assert (await book(user, room, 9, 11)).status_code == 201
+    path = f"{APP}/calendars/{room['id']}"
+    new = await user.get(path, params={"reminder_minutes": 15})
+    old = await user.get(path, params={"reminder": True})
+    assert (new.text, "TRIGGER:-PT15M" in new.text) == (old.text, True)
+    assert (old.headers["deprecation"], old.headers["sunset"]) == ("@1796083200", "Wed, 01 Dec 2027 00:00:00 GMT")
+    assert "deprecation" not in new.headers
+
+
 async def test_calendar_of_a_plain_router_is_guarded(
     client: AsyncClient, user: AsyncClient, room: dict[str, Any]
 ) -> None:
@@ -77,6 +87,7 @@ async def test_calendar_of_a_plain_router_is_guarded(
     calendar = await user.get(path)
     assert (calendar.status_code, calendar.text.count("BEGIN:VEVENT")) == (200, 1)
     assert calendar.headers["x-ratelimit-limit"]
+    assert "deprecation" not in calendar.headers
     assert (await client.get(path)).status_code == 401
     assert (await user.put(path)).headers["allow"] == "GET, HEAD, OPTIONS"
 

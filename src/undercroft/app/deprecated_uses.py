@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from undercroft.app.explain.configuration import find_source
-from undercroft.core.deprecations import DEPRECATIONS, Deprecation
+from undercroft.core.deprecations import DEPRECATIONS, DeprecatedName
 from undercroft.core.modules import EXTENSIONS
 from undercroft.core.telemetry.origin import relative_path
 
@@ -18,7 +18,7 @@ PROJECT_FOLDERS = (Path(EXTENSIONS), Path("tests"))
 class DeprecatedUse(Struct, frozen=True):
     """One use. `location` is `FILE:LINE`, or `environment` for a variable of the process."""
 
-    deprecation: Deprecation
+    deprecation: DeprecatedName
     location: str
 
     @property

@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from msgspec import Struct
 
 from undercroft.app import migrations
+from undercroft.app.api import offline_app
 from undercroft.app.configuration import check_settings
+from undercroft.app.deprecated_api import list_api_deprecations
 from undercroft.app.deprecated_uses import find_deprecated_uses
 from undercroft.app.overrides import list_overrides
 from undercroft.app.registry import get_registry
@@ -94,10 +97,14 @@ async def overrides() -> tuple[CheckStatus, str, str]:
 
 
 async def deprecations() -> tuple[CheckStatus, str, str]:
-    found = find_deprecated_uses()
-    if found:
-        return CheckStatus.WARNING, "\n".join(each.message for each in found), ""
-    return CheckStatus.OK, "nothing deprecated is used", ""
+    listed, today = list_api_deprecations(offline_app()), datetime.now(UTC).date()
+    overdue = [each for each in listed if each.sunset and each.sunset <= today]
+    messages = [each.message for each in find_deprecated_uses()]
+    messages += [f"{each.message} The date has passed: remove it, or set a later `sunset`." for each in overdue]
+    if messages:
+        return CheckStatus.WARNING, "\n".join(messages), ""
+    deprecated = f"; deprecated in the API: {len(listed)}, see `undercroft upgrade --plan`" if listed else ""
+    return CheckStatus.OK, f"nothing deprecated is used{deprecated}", ""
 
 
 async def database() -> tuple[CheckStatus, str, str]:

@@ -10,7 +10,7 @@ from undercroft.cli._generated import refuse_both
 from undercroft.lint.extension_imports import public_modules, public_names
 
 if TYPE_CHECKING:
-    from undercroft.core.deprecations import Deprecation
+    from undercroft.core.deprecations import DeprecatedName
 
 SNAPSHOT = Path("docs/public_api.txt")
 _LINE = re.compile(r"(?P<name>\S+)(  # UC\d+: .* removed in (?P<removal>[\d.]+))?")
@@ -58,7 +58,7 @@ def _list_names() -> list[str]:
     return [f"{name}{deprecated.get(name, '')}" for name in names]
 
 
-def _annotate(deprecation: "Deprecation") -> str:
+def _annotate(deprecation: "DeprecatedName") -> str:
     return f"  # {deprecation.code}: deprecated since {deprecation.since}, removed in {deprecation.removal}"
 
 

@@ -93,6 +93,7 @@ def _describe(plan: "UpgradePlan") -> Iterator[str]:
     deprecated = [f"{note.version}: {each}" for note in plan.releases for each in note.deprecated]
     yield from _section("Deprecated names and settings in this project", plan.deprecated_uses)
     yield from _section("Deprecated", deprecated)
+    yield from _section("Deprecated routes, parameters and fields of this API", plan.api_deprecations)
     runs = "runs on the new schema" if plan.previous_release_runs else "does not run on the new schema"
     if plan.from_version is not None and plan.migrations:
         yield from _section("Old release", [f"{plan.from_version} {runs}"])

@@ -15,11 +15,11 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-__all__ = ["DEPRECATIONS", "Deprecation", "UndercroftDeprecationWarning"]
+__all__ = ["DEPRECATIONS", "DeprecatedName", "UndercroftDeprecationWarning"]
 
 
-class Deprecation(Struct, frozen=True):
-    """What is deprecated: a dotted public name, or a setting.
+class DeprecatedName(Struct, frozen=True):
+    """A dotted public name, or a setting, that is deprecated.
 
     `since` is the first release that warns, `removal` the one that removes it, and `instead` the name or setting that
     replaces it.
@@ -42,8 +42,16 @@ class Deprecation(Struct, frozen=True):
 
 
 DEPRECATIONS = (
-    Deprecation("UC001", "setting", "CAPTCHA_SECONDS", "0.2", "0.4", "CAPTCHA_TIMEOUT"),
-    Deprecation("UC002", "name", "undercroft.core.ids.UUID", "0.2", "0.4", "uuid.UUID"),
+    DeprecatedName("UC001", "setting", "CAPTCHA_SECONDS", "0.2", "0.4", "CAPTCHA_TIMEOUT"),
+    DeprecatedName("UC002", "name", "undercroft.core.ids.UUID", "0.2", "0.4", "uuid.UUID"),
+    DeprecatedName(
+        "UC003",
+        "name",
+        "undercroft.core.deprecations.Deprecation",
+        "0.2",
+        "0.4",
+        "undercroft.core.deprecations.DeprecatedName",
+    ),
 )
 """All that is deprecated. A code is used only once. `undercroft.lint` reads this table without importing it."""
 
@@ -69,9 +77,11 @@ def warn_setting_read(name: str) -> None:
     warnings.warn(_find(name).message, UndercroftDeprecationWarning, stacklevel=3)
 
 
-def _find(name: str) -> Deprecation:
+def _find(name: str) -> DeprecatedName:
     return next(each for each in DEPRECATIONS if each.name == name)
 
 
 RENAMED_SETTINGS = {each.name.lower(): each.instead.lower() for each in DEPRECATIONS if each.kind == "setting"}
 """The present names of the deprecated settings by their former names, as in `read_environ`."""
+
+__getattr__ = deprecated_names(__name__, Deprecation=DeprecatedName)

@@ -16,7 +16,9 @@ def deprecated_names() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for node in ast.walk(ast.parse(TABLE.read_text(encoding="utf-8"))):
         match node:
-            case ast.Call(func=ast.Name(id="Deprecation"), args=[_, ast.Constant("name"), ast.Constant(str(name)), *_]):
+            case ast.Call(
+                func=ast.Name(id="DeprecatedName"), args=[_, ast.Constant("name"), ast.Constant(str(name)), *_]
+            ):
                 found.setdefault(name.rpartition(".")[0], []).append(name.rpartition(".")[2])
     return found
 

@@ -231,7 +231,7 @@ def test_declarations_without_effect_are_refused() -> None:
     for surface, version in (("root", 2), ("public", 0)):
         with pytest.raises(CodeError, match="cannot have the version"):
             Router(surface=surface, version=version)
-    with pytest.raises(ValueError, match="before its deprecation"):
+    with pytest.raises(ValueError, match="cannot be before the deprecation"):
         Deprecation(since=date(2027, 1, 1), sunset=date(2026, 1, 1))
     with pytest.raises(CodeError, match="belongs to the version 2 and cannot be included in one of 1"):
         Router(surface="public").include_router(rooms_v2)

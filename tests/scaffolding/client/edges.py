@@ -2,20 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import File, Form, Header, Query, Request, Response, UploadFile
 from fastapi.responses import PlainTextResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from undercroft.core.http import Router
+from undercroft.core.http import Deprecation, Router
 
 router = Router(surface="public", prefix="/edges", tag="Edges")
 
 
+OLD = Deprecation(since=date(2026, 12, 1), sunset=date(2027, 12, 1), instead="text")
+
+
 class Note(BaseModel):
     title: str = "untitled"
+    subject: str | None = Field(None, description="Title. /* */", deprecated=OLD)
     remind_at: datetime | None = None
     tags: list[str] = []
 
@@ -91,6 +95,8 @@ async def read_query(
     flag: bool | None = None,
     when: datetime | None = None,
     level: Annotated[int | None, Header()] = None,
+    q: Annotated[str | None, Query(deprecated=OLD)] = None,
+    x_old: Annotated[str | None, Header(deprecated=True)] = None,
 ) -> dict[str, Any]:
     return {"tags": tags, "text": text, "flag": flag, "when": when and when.isoformat(), "level": level}
 

@@ -169,6 +169,11 @@ async def test_program_uses_every_kind_of_input_and_output(tmp_path: Path) -> No
     app.add([edges.router])
     await asyncio.to_thread(write_client, app.openapi(1), [], 1, tmp_path / "edges", "Edges")
     file = await asyncio.to_thread(build_program, tmp_path / "edges", Path(edges.__file__).with_suffix(".ts"))
+    methods = (tmp_path / "edges" / "src" / "operations" / "sdk.gen.ts").read_text()
+    note = "Deprecated since 2026-12-01. It may be removed from 2027-12-01 on. Use `text`."
+    assert methods.count(f"        /** @deprecated {note} */\n        subject?: string | null;\n") == 3
+    assert f"        /** @deprecated {note} */\n        q?: string;\n" in methods
+    assert "        /** @deprecated */\n        'x-old'?: string;\n" in methods
     async with serve(app) as address, asyncio.timeout(60):
         printed = (await (await start_program(file, BASE_URL=address)))[0].decode()
     assert printed.splitlines()[-1] == "done", printed

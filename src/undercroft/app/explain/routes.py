@@ -24,6 +24,7 @@ from undercroft.core.db.extra_fields import locate_field
 from undercroft.core.http import Audit, Exempt, RouteInfo, Surface, When, get_info
 from undercroft.core.http._fastapi import dependency_calls
 from undercroft.core.http.application import Api
+from undercroft.core.http.deprecated_inputs import find_deprecated_fields
 from undercroft.core.http.dispatcher import Dispatcher
 from undercroft.core.http.extended_schemas import ExtendedSchemas
 from undercroft.core.http.idempotency import get_idempotency_mode, is_secret
@@ -50,8 +51,8 @@ def describe_route(route: BaseRoute, resource: type[Resource[Any]] | None = None
     facts: Facts = {
         "module": owner_of(resource or endpoint),
         **_version(route, info),
+        "deprecated_inputs": [each.describe() for each in find_deprecated_fields(route)],
         "resource": [refer(resource)] if resource else None,
-        "deprecated": getattr(route, "deprecated", None) or None,
         "access": None if info.permission or info.role else _access(route),
         **_guards(info),
         **_limits(route),
@@ -155,7 +156,9 @@ def _version(route: BaseRoute, info: RouteInfo) -> Facts:
     successor = with_version(_path(route), info.successor) if info.successor else None
     return {
         "api_version": info.version if info.version > 1 else None,
-        "deprecated": info.deprecation.describe(successor) if info.deprecation else None,
+        "deprecated": info.deprecation.describe(successor)
+        if info.deprecation
+        else getattr(route, "deprecated", None) or None,
     }
 
 

@@ -10,6 +10,8 @@ from msgspec import Struct
 from packaging.version import Version
 
 import undercroft
+from undercroft.app.api import offline_app
+from undercroft.app.deprecated_api import list_api_deprecations
 from undercroft.app.deprecated_uses import find_deprecated_uses
 from undercroft.app.discovery import list_settings_classes
 from undercroft.app.migrations import histories
@@ -50,9 +52,9 @@ class UpgradePlan(Struct, frozen=True):
     """What an upgrade changes. `from_version` is None for an empty database.
 
     `sizes` are the bytes of the tables that migrations lock. `deprecated_uses` say where the project uses what a later
-    release removes. `overrides` are the project's templates that need attention. `previous_release_runs`: whether the
-    processes of the release before can serve during the upgrade and after a rollback of the code. `newer_schema`
-    explains that the database belongs to a later release.
+    release removes, and `api_deprecations` what the application itself deprecates. `overrides` are the project's
+    templates that need attention. `previous_release_runs`: whether the processes of the release before can serve during
+    the upgrade and after a rollback of the code. `newer_schema` explains that the database belongs to a later release.
     """
 
     from_version: str | None
@@ -63,6 +65,7 @@ class UpgradePlan(Struct, frozen=True):
     backfills: tuple[PlannedBackfill, ...]
     settings: tuple[SettingChange, ...]
     deprecated_uses: tuple[str, ...]
+    api_deprecations: tuple[str, ...]
     overrides: tuple[Override, ...]
     releases: tuple[ReleaseNote, ...]
     newer_schema: str = ""
@@ -99,6 +102,7 @@ async def plan_upgrade(url: str) -> UpgradePlan:
         tuple(await _plan_backfills(url, planned)),
         tuple(_compare_settings(from_version, recorded)),
         tuple(each.message for each in find_deprecated_uses()),
+        tuple(each.message for each in list_api_deprecations(offline_app())),
         tuple(each for each in list_overrides() if each.needs_attention),
         tuple(_notes(from_version)),
         _describe_newer_schema(statuses),

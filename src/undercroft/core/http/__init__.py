@@ -4,6 +4,7 @@ from undercroft.core.http._fastapi import dependency_calls, depends_on, path_par
 from undercroft.core.http.assets import asset_url
 from undercroft.core.http.body import json_response
 from undercroft.core.http.conditional import IfMatch, InvalidIfMatch, etag
+from undercroft.core.http.deprecation import Deprecation
 from undercroft.core.http.dispatcher import set_gate
 from undercroft.core.http.guards import CurrentPrincipal, PermissionDenied
 from undercroft.core.http.limits import Limiter
@@ -23,7 +24,6 @@ from undercroft.core.http.router import Router
 from undercroft.core.http.router_options import declaration
 from undercroft.core.http.settings import RateText
 from undercroft.core.http.tags import Tag
-from undercroft.core.http.versions import Deprecation
 
 __all__ = [
     "Action",

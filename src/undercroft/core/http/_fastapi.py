@@ -7,7 +7,7 @@ newest.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from copy import copy
 from inspect import signature
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import fastapi.routing
 from fastapi import APIRouter, Depends, FastAPI
@@ -16,6 +16,7 @@ from fastapi.dependencies.utils import get_parameterless_sub_dependant
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from msgspec import Struct
 from starlette._utils import get_route_path as get_route_path
+from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
@@ -136,6 +137,20 @@ def path_parameter_types(route: APIRoute | APIWebSocketRoute) -> dict[str, Any]:
 def query_fields(route: APIRoute | APIWebSocketRoute) -> list[Any]:
     """The query parameters that a route and its dependencies read: fields with `alias` and `field_info`."""
     return [field for each in _walk(route.dependant) for field in each.query_params]
+
+
+def parameter_fields(route: APIRoute | APIWebSocketRoute) -> Iterator[tuple[Literal["query", "header", "cookie"], Any]]:
+    """The parameters that a route and its dependencies read outside the path and the body, each with its place."""
+    for each in _walk(route.dependant):
+        yield from (("query", field) for field in each.query_params)
+        yield from (("header", field) for field in each.header_params)
+        yield from (("cookie", field) for field in each.cookie_params)
+
+
+def read_body(request: Request) -> Any:
+    """The form or the JSON value that was read from the body of a request; None if none was."""
+    form = getattr(request, "_form", None)
+    return getattr(request, "_json", None) if form is None else form
 
 
 TELEMETRY = "fastapi.telemetry"

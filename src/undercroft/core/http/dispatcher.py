@@ -32,14 +32,13 @@ from undercroft.core.context import current_context
 from undercroft.core.errors import Unauthorized
 from undercroft.core.http._fastapi import TELEMETRY, get_route_path, select_route
 from undercroft.core.http.conditional import NotModified
+from undercroft.core.http.deprecation import Deprecation, Header
 from undercroft.core.http.lazy_route import LazyRoute
 from undercroft.core.http.limits import RateLimitRule, count_failure, enforce, get_rate_limit_rule
 from undercroft.core.http.plain_route import plain_app
 from undercroft.core.http.route_info import get_info
 from undercroft.core.http.versions import (
     ApiVersionNotFound,
-    Deprecation,
-    Header,
     choose_version,
     deprecation_headers,
     list_versions,

@@ -23,6 +23,11 @@ from starlette.routing import get_name
 from undercroft.core.errors import CodeError
 from undercroft.core.http._fastapi import rebuild_validators
 from undercroft.core.http.body import JsonRequest
+from undercroft.core.http.deprecated_inputs import (
+    DeprecatedInput,
+    find_deprecated_inputs,
+    report_deprecated_inputs,
+)
 from undercroft.core.http.idempotency import IdempotencyMode, RouteHandler, get_idempotency_mode, has_key, is_secret
 from undercroft.core.http.route_info import UNDECLARED, RouteInfo
 
@@ -108,6 +113,8 @@ class LazyRoute(APIRoute):
     def build_handler(self) -> RouteHandler:
         """The handler of the route's class, with strict JSON."""
         inner = super().get_route_handler()
+        if deprecated := find_deprecated_inputs(self):
+            inner = _report_use(inner, deprecated)
 
         async def handle(request: Request) -> Response:
             request.__class__ = JsonRequest  # not a new request: an exception handler may read the body of this one
@@ -131,6 +138,18 @@ class LazyRoute(APIRoute):
             raise AttributeError(name)
         self.complete()
         return getattr(self, name)
+
+
+def _report_use(inner: RouteHandler, deprecated: list[DeprecatedInput]) -> RouteHandler:
+    """The handler with reports of the deprecated inputs of each request, whose body it has read at the end."""
+
+    async def handle(request: Request) -> Response:
+        try:
+            return await inner(request)
+        finally:
+            report_deprecated_inputs(request, deprecated)
+
+    return handle
 
 
 def _replace_annotations(function: Callable[..., Any], replace: Callable[[Any], Any]) -> Callable[..., Any]:

@@ -13,8 +13,8 @@ from starlette.routing import BaseRoute
 
 from undercroft.core.auth.principal import PlatformRole
 from undercroft.core.errors import AppError, CodeError
+from undercroft.core.http.deprecation import Deprecation
 from undercroft.core.http.same_site import SAFE_METHODS
-from undercroft.core.http.versions import Deprecation
 
 R = TypeVar("R", bound=BaseRoute)
 

@@ -16,21 +16,18 @@ header, the path may have no version: `/api/app/projects`.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
-from datetime import UTC, date, datetime, time
-from email.utils import format_datetime
 from itertools import pairwise
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from msgspec import Struct
 from msgspec.structs import replace
 from starlette.routing import BaseRoute, Route, WebSocketRoute, compile_path
 from starlette.types import Scope
 
 from undercroft.core.errors import NotFound
+from undercroft.core.http.deprecation import Header, build_headers
 
 R = TypeVar("R", bound=BaseRoute)
-Header = tuple[bytes, bytes]
 
 _VERSIONED = re.compile(r"/api/v([0-9]{1,4})/")
 _REQUESTED = re.compile(rb"v?([0-9]{1,4})")
@@ -41,40 +38,6 @@ REQUEST_HEADERS = (b"x-api-version", b"accept-version")
 class ApiVersionNotFound(NotFound):
     code = "API_VERSION_NOT_FOUND"
     message = "This version of the API does not exist. See `details.versions`."
-
-
-class Deprecation(Struct, frozen=True, kw_only=True):
-    """When a route was or will be deprecated, when it may be removed, and a page that explains how to migrate."""
-
-    since: date
-    sunset: date | None = None
-    documentation: str = "/docs"
-
-    def __post_init__(self) -> None:
-        if self.sunset is not None and self.sunset < self.since:
-            raise ValueError("The sunset of a route cannot be before its deprecation.")
-
-    def headers(self, successor: str | None) -> list[Header]:
-        """The response headers. `successor` is the path of the route that replaces this one."""
-        found = [(b"deprecation", f"@{int(_midnight(self.since).timestamp())}".encode())]
-        if self.sunset is not None:
-            found.append((b"sunset", format_datetime(_midnight(self.sunset), usegmt=True).encode()))
-        links = [f'<{quote(self.documentation, safe=_URL)}>; rel="deprecation"; type="text/html"']
-        links += [f'<{quote(successor, safe=_URL)}>; rel="successor-version"'] if successor else ()
-        return [*found, (b"link", ", ".join(links).encode())]
-
-    def describe(self, successor: str | None) -> str:
-        """The sentences for the documentation."""
-        removed = f" It may be removed from {self.sunset} on." if self.sunset else ""
-        used = f" Use `{successor}`." if successor else ""
-        return f"Deprecated since {self.since}.{removed}{used}"
-
-
-_URL = "/:?#[]@!$&'()*+,;=%~"
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
 
 
 def path_of(route: BaseRoute) -> str:
@@ -180,7 +143,7 @@ def deprecation_headers(route: Any, scope: Scope) -> list[Header]:
     root = scope.get("root_path", "")
     successor = route.info.successor
     path = scope["path"].removeprefix(root)
-    return route.info.deprecation.headers(f"{root}{with_version(path, successor)}" if successor else None)  # type: ignore[no-any-return]
+    return build_headers([route.info.deprecation], f"{root}{with_version(path, successor)}" if successor else None)
 
 
 def _version(route: BaseRoute) -> int:

@@ -18,6 +18,11 @@ REQUEST_SECONDS = Histogram(
 )
 REQUESTS_IN_PROGRESS = Gauge("http_requests_in_progress", "HTTP requests in progress.", multiprocess_mode="livesum")
 RATE_LIMITED = Counter("http_rate_limited", "HTTP requests refused by a rate limit.", ["limit"])
+DEPRECATED_INPUTS = Counter(
+    "http_deprecated_inputs",
+    "Deprecated parameters and body fields in HTTP requests.",
+    ["method", "route", "place", "name"],
+)
 
 
 def exposition() -> bytes:

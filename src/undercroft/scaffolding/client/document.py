@@ -75,11 +75,8 @@ def _without_examples(node: Any) -> Any:
 
 
 def list_required_bodies(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield each operation of a simplified document that requires a JSON object, whose fields are its parameters.
-
-    An operation is written as `PATCH /api/v1/app/users/me`.
-    """
-    for name, operation in _operations(document):
+    """Yield each operation of a simplified document that requires a JSON object, whose fields are its parameters."""
+    for name, operation in list_operations(document):
         body = operation.get("requestBody", {})
         if body.get("required") and "properties" in body["content"].get(JSON, {}).get("schema", {}):
             yield name
@@ -87,14 +84,15 @@ def list_required_bodies(document: Mapping[str, Any]) -> Iterator[str]:
 
 def list_text_responses(document: Mapping[str, Any]) -> Iterator[str]:
     """Yield each operation of a simplified document whose response is text, such as `application/jsonl`."""
-    for name, operation in _operations(document):
+    for name, operation in list_operations(document):
         responses = operation["responses"].values()
         media = [(kind, each["schema"]) for response in responses for kind, each in response["content"].items()]
         if media and all(kind != JSON and schema == {"type": "string"} for kind, schema in media):
             yield name
 
 
-def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def list_operations(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield all operations, each with its name, such as `PATCH /api/v1/app/users/me`."""
     for path, item in document["paths"].items():
         for method, operation in item.items():
             yield f"{method.upper()} {path}", operation

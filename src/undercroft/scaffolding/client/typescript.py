@@ -11,6 +11,7 @@ from typing import Any
 from slugify import slugify
 
 from undercroft.core.errors import ConfigurationError
+from undercroft.scaffolding.client.deprecated_parameters import mark_deprecated_parameters
 from undercroft.scaffolding.client.document import (
     UNEXPECTED,
     list_operation_codes,
@@ -88,7 +89,7 @@ def _require_own(folder: Path) -> None:
 def _source(document: Mapping[str, Any], codes: list[str], version: int) -> str:
     """A digest of everything that determines the package."""
     text = json.dumps([simplify(document), codes, list(list_operation_codes(document)), version], sort_keys=True)
-    files = [*sorted(GENERATOR.iterdir()), Path(__file__), Path(__file__).with_name("document.py")]
+    files = [*sorted(GENERATOR.iterdir()), *sorted(Path(__file__).parent.glob("*.py"))]
     own = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
     templates = [text for path, text in sorted(render("client", _values(1, "")).items()) if path.startswith("src/")]
     return _digest([text, *own, *templates])
@@ -128,6 +129,8 @@ def _generate(document: Mapping[str, Any], staging: Path) -> None:
     for file in output.rglob("*.ts"):
         # Trailing spaces would fail many editors' and repositories' checks.
         _write(file, re.sub(r"[ \t]+$", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    methods = output / "sdk.gen.ts"
+    _write(methods, mark_deprecated_parameters(methods.read_text(encoding="utf-8"), document))
 
 
 def render_error_codes(document: Mapping[str, Any], codes: Iterable[str]) -> str:

@@ -35,6 +35,7 @@ from undercroft.core.http.openapi.components import (
     header,
     header_parameter,
 )
+from undercroft.core.http.openapi.deprecations import describe_deprecations
 from undercroft.core.http.openapi.examples import add_examples
 from undercroft.core.http.openapi.operation_ids import require_unique_ids
 from undercroft.core.http.openapi.schemas import (
@@ -66,7 +67,8 @@ response, without a count.
 `Retry-After`.
 
 **Versions.** The response header `X-API-Version` states the version. The request header of the same name chooses one.
-Responses of deprecated operations have `Deprecation`, `Sunset` and `Link`.
+Responses of deprecated operations, and to requests with deprecated parameters or fields, have `Deprecation`, `Sunset`
+and `Link`.
 
 **Formats.** Times are RFC 3339 in UTC. IDs are UUIDs of version 7.
 """.strip()
@@ -93,14 +95,19 @@ def build_openapi(app: "Api", version: int) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     schemes = _security_schemes(document["paths"])
     errors = ErrorResponses()
-    for route in routes:
-        for method in route.methods or ():
-            operation = document["paths"][route.path_format][method.lower()]
-            _complete(operation, route, schemas, schemes, errors)
+    operations = [
+        (document["paths"][route.path_format][method.lower()], route)
+        for route in routes
+        for method in route.methods or ()
+    ]
+    for operation, route in operations:
+        _complete(operation, route, schemas, schemes, errors)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["ErrorBody"] = deepcopy(ERROR_BODY)
     describe_schemas(schemas)
+    for operation, route in operations:
+        describe_deprecations(operation, route, schemas)
     require_returned_fields(document, routes)
     add_examples(document)
     components["schemas"] = dict(sorted(schemas.items()))
@@ -148,7 +155,6 @@ def _complete(
     _add_rate_limit(operation, route, errors)
     _add_headers(operation, route)
     _add_not_modified(operation)
-    _add_deprecation(operation, route)
     responses = dict(sorted(operation["responses"].items()))
     errors.add(responses, NotFound, InternalError, ServiceUnavailable, status="default", description="Any other error.")
     operation["responses"] = responses
@@ -220,16 +226,6 @@ def _add_not_modified(operation: dict[str, Any]) -> None:
             "description": "The cached response is still current.",
             "headers": {"ETag": tag},
         }
-
-
-def _add_deprecation(operation: dict[str, Any], route: APIRoute) -> None:
-    info = get_info(route)
-    if info.deprecation is None:
-        return
-    operation["deprecated"] = True
-    successor = with_version(route.path_format, info.successor) if info.successor else None
-    note = info.deprecation.describe(successor)
-    operation["description"] = f"{operation['description']}\n\n{note}" if operation.get("description") else note
 
 
 def _sort_methods(item: dict[str, Any]) -> dict[str, Any]:
