@@ -11,6 +11,8 @@ class EmployeeFields(ExtraFields, entity=User):
     """What the company knows about a user. Without a `__privacy__`, it is erased with the account."""
 
     admin_only = ("keyholder",)
+    sortable = ("desk",)
+    filters = ("desk", "keyholder")
 
     desk: Name | None = Field(
         default=None,

@@ -24,3 +24,10 @@ async def test_user_sets_the_desk_and_an_administrator_the_key(
     async with database.read_session() as session:
         stored = await EmployeeFields.of(session, UUID(profile["id"]))
     assert (stored.desk, stored.keyholder) == ("Library 4", True)
+
+
+async def test_administrators_find_users_by_the_fields(user: AsyncClient, admin: AsyncClient) -> None:
+    profile = (await user.patch(ME, json={"desk": "Library 5"})).json()
+    found = (await admin.get(USERS, params={"desk": "Library 5", "keyholder": False, "sort": "-desk"})).json()
+    assert [each["id"] for each in found["items"]] == [profile["id"]]
+    assert (await admin.get(USERS, params={"desk": "Library 5", "keyholder": True})).json()["total"] == 0

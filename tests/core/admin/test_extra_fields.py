@@ -63,6 +63,31 @@ async def test_list_and_details_show_the_fields(browser: AsyncClient, sign_up: S
         assert "Notes" not in page.text
 
 
+async def test_list_is_sorted_and_filtered(browser: AsyncClient, sign_up: SignUp) -> None:
+    person, term = await sign_up(), "Sorted"
+    for guests, breakfast in ((3, True), (1, False), (2, True)):
+        await create_project(person, name=f"{term} {guests}", guests=guests, breakfast=breakfast)
+    for query, expected in (
+        ("sortBy=guests&sort=asc", ["1", "2", "3"]),
+        ("sortBy=guests&sort=desc", ["3", "2", "1"]),
+        ("sortBy=guests&sort=asc&breakfast=true", ["2", "3"]),
+        ("sortBy=guests&sort=asc&breakfast=false", ["1"]),
+        ("sortBy=guests&sort=asc&breakfast=__all", ["1", "2", "3"]),
+        ("sortBy=guests&sort=asc&breakfast=%27", ["1", "2", "3"]),
+    ):
+        page = await browser.get(f"/admin/project/list?search={term}&{query}")
+        assert page.status_code == 200, page.text
+        found = re.findall(rf"{term} (\d)", page.text)
+        assert list(dict.fromkeys(found)) == expected, query
+    assert "sortBy=guests" in page.text
+    users = await browser.get("/admin/user/list?loyalty_level=gold")
+    assert (users.status_code, person.email in users.text) == (200, False)
+    assert (await browser.get(f"/admin/user/list?loyalty_level=none&search={person.email}")).text.count(
+        person.email
+    ) > 0
+    assert (await browser.get("/admin/project/list?sortBy=contact")).status_code == 400
+
+
 async def test_form_changes_the_fields_of_a_user(browser: AsyncClient, sign_up: SignUp) -> None:
     person = await sign_up()
     path = f"/admin/user/edit/{person.user_id}"

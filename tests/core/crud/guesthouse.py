@@ -34,6 +34,8 @@ class GuestFields(ExtraFields, entity=User):
     admin_only = ("loyalty_level",)
     read_only = ("nights",)
     hidden = ("notes",)
+    sortable = ("nights", "nickname")
+    filters = ("loyalty_level", "nickname", "nights")
 
     loyalty_level: Level = Field(default=Level.NONE, sa_type=String(20), description="Level of the loyalty program.")
     nickname: Name | None = Field(default=None, max_length=40, description="Name at the bar.")
@@ -45,12 +47,18 @@ class GuestFields(ExtraFields, entity=User):
 class HouseFields(ExtraFields, entity=Team):
     """What the guest house knows about a team."""
 
+    sortable = ("vat_id",)
+    filters = ("vat_id",)
+
     vat_id: str | None = Field(default=None, max_length=20, description="VAT ID.")
     tags: list[str] = Field(default_factory=list, sa_type=JSONB, max_length=5, description="Tags.")
 
 
 class StayFields(ExtraFields, entity=Project):
     """What the guest house knows about a project."""
+
+    sortable = ("guests", "budget", "due_on")
+    filters = ("guests", "contact", "due_on", "budget", "breakfast")
 
     budget: Decimal = Field(
         default=Decimal("10.50"), ge=0, max_digits=10, decimal_places=2, description="Budget in euros."
@@ -60,6 +68,7 @@ class StayFields(ExtraFields, entity=Project):
     arrival: datetime | None = Field(default=None, description="Time of the arrival.")
     rating: float = Field(default=0.5, description="Rating.")
     guests: int = Field(default=1, description="Number of guests.")
+    breakfast: bool = Field(default=False, description="Whether breakfast is included.")
     labels: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB, description="Labels.")
 '''
 

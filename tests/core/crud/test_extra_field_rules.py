@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import JSON
 from sqlmodel import Field
 
 from undercroft.core.crud.extra_fields import Extensible, build_entity_fields
@@ -27,6 +28,7 @@ def declare(entity: type, lines: str) -> type[ExtraFields]:
     names = {
         "SignUpMethod": SignUpMethod,
         "Any": Any,
+        "JSON": JSON,
         "ExtraFields": ExtraFields,
         "Field": Field,
         "UUID": UUID,
@@ -62,6 +64,14 @@ BROKEN = [
         "names nigths, which is not a field of it. Fields: nights",
     ),
     (User, "    hidden = 'nights'\n    nights: int = 0\n", r'must be a tuple: hidden = \("nights",\)'),
+    (
+        User,
+        "    hidden = ('notes',)\n    sortable = ('notes',)\n    notes: str = ''\n",
+        "notes of GuestFields is hidden",
+    ),
+    (User, "    filters = ('tags',)\n    tags: list[str] = Field(default=[], sa_type=JSON)\n", "is no single value"),
+    (User, "    filters = ('limit',)\n    limit: int = 0\n", "The lists of User have a parameter limit already"),
+    (User, "    sortable = ('nigths',)\n    nights: int = 0\n", "sortable of GuestFields names nigths"),
     (
         User,
         "    team: UUID | None = Field(default=None, foreign_key='teams.id')\n",

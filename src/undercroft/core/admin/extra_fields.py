@@ -13,7 +13,7 @@ from wtforms import FloatField, Form, SelectField, TextAreaField
 
 from undercroft.core.admin.columns import enum_choices, get_label, get_multiline_columns, humanize
 from undercroft.core.db import ExtraFields, ReadSession
-from undercroft.core.db.entity_fields import entity_fields
+from undercroft.core.db.entity_fields import EntityFields, entity_fields
 from undercroft.core.db.extra_fields import extension_of, table_of
 
 Names = list[str]
@@ -29,10 +29,26 @@ class ViewFields:
         self.names: Names = [name for _, names in self.groups for name in names]
         self.labels = {name: get_label(name) for name in self.names}
         self.choices = {name: kind for each in declared for name, kind in _enums(each)}
+        self.sortable: Names = list(self._fields.sortable) if self._fields else []
 
     def editable(self, schema: type[BaseModel] | None) -> Names:
         """The fields that a form may change."""
         return [name for name in self.names if schema is not None and name in schema.model_fields]
+
+    def filters(self) -> Iterator["ExtraFieldFilter"]:
+        """The filters of the fields with a few values, enums and booleans."""
+        for each in self._fields.declared if self._fields else ():
+            for name in each.filters:
+                kind = each.model_fields[name].annotation
+                if self._fields and (name in self.choices or bool in (kind, *get_args(kind))):
+                    yield ExtraFieldFilter(self._fields, name, self.choices.get(name))
+
+    def sort(self, query: Select[Any], name: str, *, descending: bool) -> Select[Any]:
+        """Sort by one of `sortable`, then by ID. `fetch` joins the fields."""
+        assert self._fields is not None
+        key, identifier = self._fields.sort_key(name), self._fields.table.c.id
+        order = (key.desc(), identifier.desc()) if descending else (key.asc(), identifier.asc())
+        return query.order_by(None).order_by(*order)
 
     def state(self, row: Any) -> Mapping[str, Any]:
         """All fields of a row, also the hidden ones."""
@@ -79,6 +95,30 @@ class ViewFields:
         if column.nullable and isinstance(getattr(column.type, "impl", column.type), String):
             arguments["filters"] = [lambda value: value or None]
         return arguments
+
+
+class ExtraFieldFilter:
+    """A filter of a list in `/admin`, like those of SQLAdmin."""
+
+    has_operator = False
+    template = "sqladmin/filters/lookup_filter.html"
+
+    def __init__(self, fields: EntityFields, name: str, choices: type[Enum] | None) -> None:
+        self.parameter_name = name
+        self.title = get_label(name)
+        self._fields = fields
+        self._values: list[tuple[str, str, Any]] = (
+            [(*choice, choices(choice[0])) for choice in enum_choices(choices)]
+            if choices
+            else [("true", "Yes", True), ("false", "No", False)]
+        )
+
+    async def lookups(self, _request: Any, _model: Any, _run_query: Any) -> list[tuple[str, str]]:
+        return [("__all", "All"), *((value, label) for value, label, _ in self._values)]
+
+    async def get_filtered_query(self, query: Select[Any], value: Any, _model: Any) -> Select[Any]:
+        found = [own for each, _, own in self._values if each == value]
+        return query.where(*(self._fields.equals(self.parameter_name, own) for own in found))
 
 
 def _enums(declared: type[ExtraFields]) -> Iterator[tuple[str, type[Enum]]]:

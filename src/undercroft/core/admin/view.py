@@ -78,6 +78,8 @@ class AdminView(EditableView):
         self.extra = ViewFields(self.model)
         own: Any = self
         own.schema = extended(self.schema) if self.schema else None
+        own.column_sortable_list = [*self.column_sortable_list, *self.extra.sortable]
+        own.column_filters = [*self.column_filters, *self.extra.filters()]
         own.choices = {**self.choices, **self.extra.choices}
         own.can_edit = self.schema is not None
         own.form_overrides = {
@@ -209,6 +211,12 @@ class AdminView(EditableView):
         if search := request.query_params.get("search"):
             query = self.search_query(query, search)
         return self.sort_query(query, request)
+
+    def sort_query(self, stmt: Select[Any], request: Request) -> Select[Any]:
+        name = request.query_params.get("sortBy", "")
+        if name in self.extra.sortable:
+            return self.extra.sort(stmt, name, descending=request.query_params.get("sort") == "desc")
+        return cast("Select[Any]", super().sort_query(stmt, request))
 
     async def list(self, request: Request) -> Pagination:
         """One page of rows, with the labels of the rows that they refer to."""

@@ -11,19 +11,27 @@ from typing import Any
 
 from msgspec import Struct
 from pydantic import BaseModel, create_model
-from sqlalchemy import Enum
+from sqlalchemy import ARRAY, JSON, Enum
 from sqlmodel import SQLModel
 
 from undercroft.core.crud.resource import Resource
-from undercroft.core.crud.schemas import copy_field, make_optional, to_read_field
+from undercroft.core.crud.schemas import (
+    build_filter,
+    build_query,
+    copy_field,
+    extend_query,
+    make_optional,
+    to_read_field,
+)
 from undercroft.core.db import ExtraFields
 from undercroft.core.db.entity_fields import EntityFields, EntityFieldsByModel
 from undercroft.core.db.extra_fields import locate_field, table_of
 from undercroft.core.errors import CodeError
 from undercroft.core.http.extended_schemas import ExtendedSchemas
+from undercroft.core.http.pagination import PageQuery
 from undercroft.core.model_classes import SECRET_NAME
 
-OPTIONS = ("read_only", "admin_only", "hidden")
+OPTIONS = ("read_only", "admin_only", "hidden", "sortable", "filters")
 CONSTANT_FACTORIES = (list, dict, set, tuple)
 Schemas = tuple[type[BaseModel], ...]
 
@@ -31,7 +39,7 @@ Schemas = tuple[type[BaseModel], ...]
 class Extensible(Struct, frozen=True):
     """An entity to which extensions may add fields, with the schemas of its routes.
 
-    `admin_update` are the bodies of administrators' routes.
+    `admin_update` are the bodies of administrators' routes, and `query` the parameters of its lists.
     """
 
     entity: type[SQLModel]
@@ -39,6 +47,7 @@ class Extensible(Struct, frozen=True):
     create: Schemas = ()
     update: Schemas = ()
     admin_update: Schemas = ()
+    query: tuple[type[PageQuery], ...] = ()
 
     @property
     def schemas(self) -> Schemas:
@@ -47,7 +56,13 @@ class Extensible(Struct, frozen=True):
 
 def of_resource(resource: type[Resource[Any]]) -> Extensible:
     """The entity of a resource."""
-    return Extensible(resource.model, (resource.read_schema,), (resource.create_schema,), (resource.update_schema,))
+    return Extensible(
+        resource.model,
+        read=(resource.read_schema,),
+        create=(resource.create_schema,),
+        update=(resource.update_schema,),
+        query=(build_query(resource.model, resource.filters, resource.sortable),),
+    )
 
 
 def build_entity_fields(entities: Iterable[Extensible], declared: Iterable[type[ExtraFields]]) -> EntityFieldsByModel:
@@ -76,6 +91,7 @@ def build_extended_schemas(entities: Iterable[Extensible], fields: EntityFieldsB
             found |= {schema: _extend(schema, _written(declared, admin=False)) for schema in each.create}
             found |= {schema: extend_update(schema, declared, admin=False) for schema in each.update}
             found |= {schema: extend_update(schema, declared, admin=True) for schema in each.admin_update}
+            found |= {schema: _extend_query(schema, declared) for schema in each.query}
     return found
 
 
@@ -95,6 +111,12 @@ def _extend(schema: type[BaseModel], fields: dict[str, Any]) -> type[BaseModel]:
     return extended
 
 
+def _extend_query(schema: type[PageQuery], declared: Iterable[type[ExtraFields]]) -> type[PageQuery]:
+    filters = {name: build_filter(each, name) for each in declared for name in each.filters}
+    sortable = tuple(name for each in declared for name in each.sortable)
+    return extend_query(schema, schema.__name__, filters, sortable) if filters or sortable else schema
+
+
 def _read_fields(declared: Iterable[type[ExtraFields]]) -> dict[str, Any]:
     return {name: to_read_field(each, name) for each in declared for name in each.shown_names()}
 
@@ -112,6 +134,8 @@ def _check(declared: type[ExtraFields], extensible: Extensible, others: Iterable
     title = declared.__name__
     for option in OPTIONS:
         _check_option(declared, option)
+    for name in (*declared.sortable, *declared.filters):
+        _check_queried(declared, name, extensible)
     for name in declared.declared_names():
         at = locate_field(declared, name)
         _check_name(declared, name, extensible, others)
@@ -148,6 +172,23 @@ def _check_option(declared: type[ExtraFields], option: str) -> None:
             fields = ", ".join(declared.declared_names())
             message = f"{option} of {declared.__name__} names {name}, which is not a field of it. Fields: {fields}."
             raise CodeError(message, at=declared)
+
+
+def _check_queried(declared: type[ExtraFields], name: str, extensible: Extensible) -> None:
+    """Raise `CodeError` for a field by which lists cannot be sorted or filtered."""
+    at, title = locate_field(declared, name), declared.__name__
+    if name in declared.hidden:
+        raise CodeError(
+            f"{name} of {title} is hidden, but clients could find out its values by a filter or sort order. Remove it "
+            "from sortable and filters.",
+            at=at,
+        )
+    if isinstance(table_of(declared).c[name].type, JSON | ARRAY):
+        raise CodeError(f"{name} of {title} is no single value. Remove it from sortable and filters.", at=at)
+    if name in declared.filters and any(name in schema.model_fields for schema in extensible.query):
+        noun = extensible.entity.__name__
+        message = f"The lists of {noun} have a parameter {name} already. Give the field of {title} another name."
+        raise CodeError(message, at=at)
 
 
 def _check_name(

@@ -34,7 +34,7 @@ class CrudRepository(TenantRepository[T]):
 
     async def list_rows(self, paging: Paging = FIRST_PAGE, *where: ColumnElement[bool]) -> RowPage[Row]:
         """Part of the rows, newest first by default. Raises `UnknownSort`."""
-        if where or paging.q or paging.sort or paging.keyset or self.default_sort != "-created_at":
+        if where or paging.q or paging.sort or paging.keyset or paging.filters or self.default_sort != "-created_at":
             names = self.names
             return (await self._list_columns(paging, where)).map(lambda row: _to_mapping(names, row))
         values = {"team_id": self.team_id, "size": paging.size, "offset": (paging.page - 1) * paging.size}
@@ -82,7 +82,7 @@ class CrudRepository(TenantRepository[T]):
         return query.with_for_update(read=True, key_share=True)
 
     async def _list_columns(self, paging: Paging, where: Sequence[ColumnElement[bool]]) -> RowPage[Any]:
-        query = self._query().where(*where, *self._search_filters(paging.q))
+        query = self._query().where(*where, *self.matching(**paging.filters), *self._search_filters(paging.q))
         query = query.with_only_columns(*(self._column(name) for name in self.columns))
         if fields := entity_fields(self.model):
             query = fields.join(query)

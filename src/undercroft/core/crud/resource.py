@@ -136,8 +136,7 @@ class Resource(Service, Generic[T]):
 
     async def list(self, paging: Paging, filters: Mapping[str, Any]) -> RowPage[Row]:
         """Part of the rows with these values. Raises `UnknownSort`."""
-        where = [getattr(self.model, name) == value for name, value in filters.items() if value is not None]
-        return await self.rows.list_rows(paging, *where)
+        return await self.rows.list_rows(paging, *self.rows.matching(**filters))
 
     async def read(self, key: UUID) -> Row:
         """A row. Raises `not_found`."""

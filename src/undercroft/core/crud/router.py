@@ -52,8 +52,7 @@ class ResourceRoutes:
         parameters = build_query(self.resource.model, self.resource.filters, self.resource.sortable)
 
         async def list_rows(query: Any, principal: CurrentPrincipal, session: ReadSessionDep) -> Response:
-            filters = {name: getattr(query, name) for name in self.resource.filters}
-            rows = await self.resource(session, principal).list(query.paging, filters)
+            rows = await self.resource(session, principal).list(query.paging, query.filters)
             names = self._returned_names()
             return page_response(rows.map(lambda row: {name: row[name] for name in names}))
 

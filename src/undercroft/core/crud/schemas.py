@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from copy import copy
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
@@ -10,8 +11,10 @@ from sqlmodel import SQLModel
 
 from undercroft.core.crud.storable import storable
 from undercroft.core.db.extra_fields import table_of
-from undercroft.core.http.pagination import ListQuery
+from undercroft.core.http.pagination import ListQuery, PageQuery
 from undercroft.core.validation import NOT_GIVEN, Schema, UpdateSchema
+
+Q = TypeVar("Q", bound=PageQuery)
 
 
 class CreateSchema(Schema):
@@ -42,16 +45,25 @@ def build_read_schema(model: type[SQLModel], names: Iterable[str]) -> type[BaseM
     return create_model(f"{model.__name__}Read", __base__=Schema, **fields)
 
 
-def build_query(model: type[SQLModel], filters: Iterable[str], sortable: tuple[str, ...]) -> type[ListQuery]:
+@cache
+def build_query(model: type[SQLModel], filters: tuple[str, ...], sortable: tuple[str, ...]) -> type[ListQuery]:
     """The query parameters of the list: those of every list, and one for each filtered column."""
-    fields: dict[str, Any] = {}
-    for name in filters:
-        annotation, field = copy_field(model, name)
-        text = f"Returns only items with this value. {field.description or ''}".strip()
-        fields[name] = (annotation | None, Field(None, description=text))
-    query = create_model(f"{model.__name__}Query", __base__=ListQuery, **fields)
-    query.sortable = sortable
+    fields = {name: build_filter(model, name) for name in filters}
+    return extend_query(ListQuery, f"{model.__name__}Query", fields, sortable)
+
+
+def extend_query(base: type[Q], name: str, filters: dict[str, Any], sortable: tuple[str, ...]) -> type[Q]:
+    """The query parameters with further filters and fields to sort by."""
+    query = create_model(name, __base__=base, __module__=base.__module__, **filters)
+    query.filterable, query.sortable = (*base.filterable, *filters), (*base.sortable, *sortable)
     return query
+
+
+def build_filter(model: type[SQLModel], name: str) -> tuple[Any, Any]:
+    """The query parameter that filters by a column."""
+    annotation, field = copy_field(model, name)
+    text = f"Returns only items with this value. {field.description or ''}".strip()
+    return annotation | None, Field(None, description=text)
 
 
 def _with_example(schema: type[BaseModel], example: Mapping[str, Any] | None) -> type[BaseModel]:

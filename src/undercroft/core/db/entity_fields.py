@@ -13,6 +13,7 @@ from msgspec import Struct
 from pydantic import BaseModel
 from sqlalchemy import (
     CTE,
+    ColumnElement,
     Select,
     Table,
     bindparam,
@@ -68,6 +69,16 @@ class EntityFields(Struct, frozen=True, dict=True):
         return tuple(name for each in self.declared for name in each.__dict__["__privacy__"].personal)
 
     @cached_property
+    def sortable(self) -> tuple[str, ...]:
+        """The fields by which a query that was joined can be sorted."""
+        return tuple(name for each in self.declared for name in each.sortable)
+
+    @cached_property
+    def filters(self) -> tuple[str, ...]:
+        """The fields by which clients can filter."""
+        return tuple(name for each in self.declared for name in each.filters)
+
+    @cached_property
     def columns(self) -> tuple[Any, ...]:
         """The expressions that read the fields of a joined row."""
         return tuple(
@@ -81,6 +92,22 @@ class EntityFields(Struct, frozen=True, dict=True):
         for each in self.declared:
             query = query.outerjoin(table_of(each), table_of(each).c.id == self.table.c.id)
         return query.add_columns(*(each.element.label(f"{prefix}{each.name}") for each in self.columns))
+
+    def sort_key(self, name: str) -> Any:
+        """The expression that reads a field of a joined row, to sort by."""
+        return next(each.element for each in self.columns if each.name == name)
+
+    def equals(self, name: str, value: Any) -> ColumnElement[bool]:
+        """The condition that a field has this value, also of an entity without stored fields.
+
+        It needs no join, and an index of the field serves it unless the value is the default.
+        """
+        declared = next(each for each in self.declared if name in each.declared_names())
+        fields = table_of(declared).alias()
+        if value != self.defaults[name]:
+            return self.table.c.id.in_(select(fields.c.id).where(fields.c[name] == value))
+        others = select(fields.c.id).where(fields.c.id == self.table.c.id, fields.c[name].is_distinct_from(value))
+        return ~others.correlate(self.table).exists()
 
     def values_of(self, row: Any) -> dict[str, Any]:
         """The fields of a loaded model."""

@@ -77,6 +77,8 @@ class ExtraFields(SQLModel, metaclass=_ExtraFieldsMeta):
     - `admin_only`: only administrators set them, where the entity has a route or a view for administrators,
     - `hidden`: only the extension sets and sees them.
 
+    `sortable` and `filters` are the fields that the lists of the entity take in `sort`, and as query parameters.
+
     Without a `__privacy__`, all texts of a user's fields are personal, and the row is erased with the account.
     """
 
@@ -84,6 +86,8 @@ class ExtraFields(SQLModel, metaclass=_ExtraFieldsMeta):
     read_only: ClassVar[tuple[str, ...]] = ()
     admin_only: ClassVar[tuple[str, ...]] = ()
     hidden: ClassVar[tuple[str, ...]] = ()
+    sortable: ClassVar[tuple[str, ...]] = ()
+    filters: ClassVar[tuple[str, ...]] = ()
 
     if TYPE_CHECKING:
 

@@ -51,7 +51,8 @@ class Position(Struct, frozen=True):
 class Paging(Struct, frozen=True):
     """The part of a list to return: a page by its number, starting at 1, or with `keyset` the rows after a position.
 
-    `size` is the maximum number of rows, `q` a search text, and `sort` a column, `-name` for descending.
+    `size` is the maximum number of rows, `q` a search text, and `sort` a column, `-name` for descending. `filters` are
+    the values of columns, as in `Repository.matching`.
     """
 
     page: int = 1
@@ -60,6 +61,7 @@ class Paging(Struct, frozen=True):
     after: Position | None = None
     q: str | None = None
     sort: str | None = None
+    filters: Mapping[str, Any] = {}
 
 
 FIRST_PAGE = Paging()
@@ -129,15 +131,18 @@ class Repository(Generic[M]):
 
         A keyset query is newest first, without a total, and equally fast on large tables.
         """
-        query = self._query().where(*where, *self._search_filters(paging.q))
+        query = self._query().where(*where, *self.matching(**paging.filters), *self._search_filters(paging.q))
         if paging.keyset:
             return (await self._rows_after(query, paging)).map(_first_column)
         return (await self._page(query.order_by(*self._order(paging.sort)), paging)).map(_first_column)
 
     @classmethod
     def matching(cls, **values: Any) -> Sequence[ColumnElement[bool]]:
-        """Conditions for `list` and `count`: these columns have these values, of which None matches everything."""
-        return [getattr(cls.model, name) == value for name, value in values.items() if value is not None]
+        """Conditions for `list` and `count`: these columns have these values, of which None matches everything.
+
+        A name may be that of a field that extensions add to the entity.
+        """
+        return [_equals(cls.model, name, value) for name, value in values.items() if value is not None]
 
     async def count(self, *where: ColumnElement[bool], deleted: bool = False) -> int:
         """The number of rows, or of soft-deleted rows."""
@@ -257,10 +262,18 @@ class Repository(Generic[M]):
     def _order(self, sort: str | None) -> Sequence[ColumnElement[Any]]:
         wanted = sort or self.default_sort
         name = wanted.removeprefix("-")
-        if name not in self.sortable:
-            raise UnknownSort(details={"sort": name[:100], "allowed": list(self.sortable)})
-        columns = [self._column(name), *([self._column("id")] if name != "id" else [])]
+        columns = [self._sort_key(name), *([self._column("id")] if name != "id" else [])]
         return [column.desc() if wanted.startswith("-") else column.asc() for column in columns]
+
+    def _sort_key(self, name: str) -> Any:
+        """A column, or a field that extensions add to the entity, which `_rows` joins. Raises `UnknownSort`."""
+        if name in self.sortable:
+            return self._column(name)
+        fields = entity_fields(self.model)
+        if fields is not None and name in fields.sortable:
+            return fields.sort_key(name)
+        allowed = [*self.sortable, *(fields.sortable if fields else ())]
+        raise UnknownSort(details={"sort": name[:100], "allowed": allowed})
 
     async def _first(self, query: Select[Any]) -> M | None:
         rows = await self._rows(query)
@@ -353,6 +366,13 @@ class TenantRepository(Repository[T]):
 
     def _query(self, *, deleted: bool = False) -> Select[Any]:
         return super()._query(deleted=deleted).where(self._column("team_id") == self.team_id)
+
+
+def _equals(model: type[SQLModel], name: str, value: Any) -> ColumnElement[bool]:
+    column = getattr(model, name, None)
+    if column is None and (fields := entity_fields(model)) is not None and name in fields.names:
+        return fields.equals(name, value)
+    return cast("ColumnElement[bool]", getattr(model, name) == value)
 
 
 def _first_column(row: Row[Any]) -> Any:

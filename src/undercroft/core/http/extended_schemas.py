@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 from pydantic import BaseModel
 
 from undercroft.core.context import current_context
+from undercroft.core.http.query import replace_model
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -39,7 +40,7 @@ class ExtendedSchemas(dict[type[BaseModel], type[BaseModel]]):
             return annotation
         origin: Any = get_origin(annotation)
         if origin is Annotated:
-            return Annotated[(replaced[0], *arguments[1:])]
+            return Annotated[(replaced[0], *(replace_model(each, self.replace) for each in arguments[1:]))]
         if origin in (Union, UnionType):
             return Union[replaced]  # noqa: UP007 - of a tuple
         return origin[replaced]

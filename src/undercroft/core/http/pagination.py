@@ -62,9 +62,13 @@ class PageNumberQuery(Schema):
 
 
 class PageQuery(PageNumberQuery):
-    """`page`, `size`, `q` and `sort` of an offset page."""
+    """`page`, `size`, `q` and `sort` of an offset page.
+
+    `sort` takes the fields in `sortable`, and each of `filterable` is a query parameter with the value of a column.
+    """
 
     sortable: ClassVar[tuple[str, ...]] = ()
+    filterable: ClassVar[tuple[str, ...]] = ()
 
     q: str | None = Field(None, max_length=200, pattern=r"^[^\x00]*$", description="Search text.")
     sort: str | None = Field(
@@ -82,6 +86,16 @@ class PageQuery(PageNumberQuery):
     @property
     def paging(self) -> Paging:
         return structs.replace(super().paging, q=self.q, sort=self.sort)
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """The values of the filters by their names, for `Repository.matching`; None matches everything."""
+        return {name: getattr(self, name) for name in self.filterable}
+
+    @property
+    def filtered_paging(self) -> Paging:
+        """`paging` with `filters`, which a list of a repository applies."""
+        return structs.replace(self.paging, filters=self.filters)
 
 
 class CursorQuery(PageNumberQuery):

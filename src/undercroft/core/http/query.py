@@ -10,6 +10,7 @@ parameters (a route without other work, in process, CPython 3.11). That is 10% o
 55% of the floor. The OpenAPI schema still lists each field.
 """
 
+from collections.abc import Callable
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -43,6 +44,12 @@ def query(model: type[M]) -> Any:
 
     read.query_model = model  # type: ignore[attr-defined]
     return Depends(read)
+
+
+def replace_model(dependency: Any, replace: Callable[[Any], Any]) -> Any:
+    """The dependency that reads the model which replaces the one of this dependency; itself if it reads none."""
+    model = getattr(getattr(dependency, "dependency", None), "query_model", None)
+    return dependency if model is None else query(replace(model))
 
 
 def _is_list(annotation: Any) -> bool:

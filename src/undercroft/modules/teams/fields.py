@@ -2,6 +2,14 @@
 
 from undercroft.core.crud.extra_fields import Extensible
 from undercroft.modules.teams.models import Team
-from undercroft.modules.teams.schemas import TeamAdminRead, TeamCreate, TeamRead, TeamUpdate
+from undercroft.modules.teams.schemas import TeamAdminQuery, TeamAdminRead, TeamCreate, TeamQuery, TeamRead, TeamUpdate
 
-EXTENSIBLE = (Extensible(Team, read=(TeamRead, TeamAdminRead), create=(TeamCreate,), update=(TeamUpdate,)),)
+EXTENSIBLE = (
+    Extensible(
+        Team,
+        read=(TeamRead, TeamAdminRead),
+        create=(TeamCreate,),
+        update=(TeamUpdate,),
+        query=(TeamQuery, TeamAdminQuery),
+    ),
+)

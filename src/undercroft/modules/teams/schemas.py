@@ -8,8 +8,10 @@ from pydantic import ConfigDict, Field, SecretStr, StringConstraints, field_vali
 
 from undercroft.core.auth.permissions import get_granted_permissions
 from undercroft.core.db.entity_fields import extra_values
+from undercroft.core.http import ListQuery, PageQuery
 from undercroft.core.validation import Email, Name, Schema, Slug, single_line
 from undercroft.modules.teams.models import ROLE_LENGTH, CustomRole, Membership, Team, TeamBase, TeamRole
+from undercroft.modules.teams.repository.teams import TeamAdminRepository, TeamRepository
 
 MAX_DOMAINS = 20
 MAX_PERMISSIONS = 500
@@ -229,3 +231,18 @@ class TeamAdminRead(Schema):
     @classmethod
     def of(cls, team: Team, members: int) -> "TeamAdminRead":
         return cls(**team.model_dump(), **extra_values(team), members=members)
+
+
+class TeamQuery(PageQuery):
+    sortable = TeamRepository.sortable
+
+    deleted: bool = Field(False, description="Whether to return deleted teams that can still be restored instead.")
+
+
+class TeamAdminQuery(ListQuery):
+    sortable = TeamAdminRepository.sortable
+
+    is_personal: bool | None = Field(None, description="Whether to return only personal teams or only other teams.")
+    is_deleted: bool | None = Field(
+        False, description="Whether to return only deleted teams. An empty value returns deleted and other teams."
+    )

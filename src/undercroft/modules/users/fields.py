@@ -2,8 +2,14 @@
 
 from undercroft.core.crud.extra_fields import Extensible
 from undercroft.modules.users.models import User
-from undercroft.modules.users.schemas import ProfileRead, UserAdminRead, UserAdminUpdate, UserUpdate
+from undercroft.modules.users.schemas import ProfileRead, UserAdminRead, UserAdminUpdate, UserQuery, UserUpdate
 
 EXTENSIBLE = (
-    Extensible(User, read=(ProfileRead, UserAdminRead), update=(UserUpdate,), admin_update=(UserAdminUpdate,)),
+    Extensible(
+        User,
+        read=(ProfileRead, UserAdminRead),
+        update=(UserUpdate,),
+        admin_update=(UserAdminUpdate,),
+        query=(UserQuery,),
+    ),
 )

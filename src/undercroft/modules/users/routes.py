@@ -4,17 +4,22 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Response
-from pydantic import Field
 
-from undercroft.core.auth import PlatformRole, StepUpRequired
+from undercroft.core.auth import StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep, UnknownSort
-from undercroft.core.http import Audit, CurrentPrincipal, Exempt, InvalidCursor, ListQuery, Page, Router, Tag, When
+from undercroft.core.http import Audit, CurrentPrincipal, Exempt, InvalidCursor, Page, Router, Tag, When
 from undercroft.core.http.extended_schemas import extended
 from undercroft.core.http.query import query
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak, UserNotFound
 from undercroft.modules.users.models import User
-from undercroft.modules.users.repository import UserRepository
-from undercroft.modules.users.schemas import ProfileRead, UserAdminRead, UserAdminUpdate, UserUpdate, encode_profile
+from undercroft.modules.users.schemas import (
+    ProfileRead,
+    UserAdminRead,
+    UserAdminUpdate,
+    UserQuery,
+    UserUpdate,
+    encode_profile,
+)
 from undercroft.modules.users.service import UserService
 
 PROFILE = Tag("Profile", "The current user.", group="Account")
@@ -42,18 +47,10 @@ async def update_profile(body: UserUpdate, principal: CurrentPrincipal, session:
     return extended(ProfileRead).model_validate(user).model_copy(update={"impersonated_by": principal.impersonator_id})
 
 
-class UserQuery(ListQuery):
-    sortable = UserRepository.sortable
-
-    role: PlatformRole | None = Field(None, description="Name of the role.")
-    is_active: bool | None = Field(None, description="Whether to return only active or only deactivated users.")
-
-
 @admin.get("", summary="List users", errors=(UnknownSort, InvalidCursor))
 async def list_users(query: Annotated[UserQuery, query(UserQuery)], session: ReadSessionDep) -> Page[UserAdminRead]:
     """Returns users, newest first; `q` matches parts of email addresses and names."""
-    where = UserRepository.matching(role=query.role, is_active=query.is_active)
-    return Page.of(await UserService(session).list(query.paging, *where), extended(UserAdminRead).model_validate)
+    return Page.of(await UserService(session).list(query.filtered_paging), extended(UserAdminRead).model_validate)
 
 
 @admin.get("/{user_id}", response_model=UserAdminRead, summary="Get a user", errors=(UserNotFound,))

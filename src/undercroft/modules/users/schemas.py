@@ -9,10 +9,11 @@ import msgspec
 from pydantic import ConfigDict, Field, StringConstraints
 
 from undercroft.core.auth import PlatformRole
+from undercroft.core.http import ListQuery
 from undercroft.core.http.extended_schemas import extended
 from undercroft.core.validation import NOT_GIVEN, Locale, TimeZone, UpdateSchema, Url, single_line
 from undercroft.modules.users.models import NAME_LENGTH, URL_LENGTH, UserBase
-from undercroft.modules.users.repository import EXTRA_PREFIX
+from undercroft.modules.users.repository import EXTRA_PREFIX, UserRepository
 
 FullName = Annotated[
     str, single_line(NAME_LENGTH, min_length=0), Field(description="Name of the user.", examples=["Ada Lovelace"])
@@ -112,3 +113,11 @@ class UserAdminUpdate(UpdateSchema):
     timezone: UserTimeZone = NOT_GIVEN
     role: PlatformRole = Field(NOT_GIVEN, description="Name of the role.")
     email_verified: bool = Field(NOT_GIVEN, description="Whether the email address is verified.")
+
+
+class UserQuery(ListQuery):
+    sortable = UserRepository.sortable
+    filterable = ("role", "is_active")
+
+    role: PlatformRole | None = Field(None, description="Name of the role.")
+    is_active: bool | None = Field(None, description="Whether to return only active or only deactivated users.")

@@ -51,7 +51,7 @@ class TeamRepository(Repository[Team]):
         joined = (
             self._query(deleted=deleted_since is not None)
             .join(Membership, col(Membership.team_id) == col(Team.id))
-            .where(col(Membership.user_id) == user_id)
+            .where(col(Membership.user_id) == user_id, *self.matching(**paging.filters))
         )
         if deleted_since is not None:
             joined = joined.where(col(Team.deleted_at) >= deleted_since)

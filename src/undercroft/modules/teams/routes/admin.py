@@ -3,29 +3,18 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
-
 from undercroft.core.db import ReadSessionDep, SessionDep, UnknownSort
-from undercroft.core.http import Audit, Exempt, InvalidCursor, ListQuery, Page, PageQueryDep, Router, Tag
+from undercroft.core.http import Audit, Exempt, InvalidCursor, Page, PageQueryDep, Router, Tag
 from undercroft.core.http.extended_schemas import extended
 from undercroft.core.http.query import query
 from undercroft.modules.teams.errors import PersonalTeam, SlugTaken, TeamNotFound, TeamWithoutOwner
-from undercroft.modules.teams.repository.teams import TeamAdminRepository, build_filters
-from undercroft.modules.teams.schemas import MemberRead, TeamAdminRead
+from undercroft.modules.teams.repository.teams import build_filters
+from undercroft.modules.teams.schemas import MemberRead, TeamAdminQuery, TeamAdminRead
 from undercroft.modules.teams.service.teams import TeamAdminService
 
 ALL_TEAMS = Tag("All teams", "All teams, for administrators.", group="Administration")
 
 admin = Router(surface="admin", prefix="/teams", tag=ALL_TEAMS)
-
-
-class TeamAdminQuery(ListQuery):
-    sortable = TeamAdminRepository.sortable
-
-    is_personal: bool | None = Field(None, description="Whether to return only personal teams or only other teams.")
-    is_deleted: bool | None = Field(
-        False, description="Whether to return only deleted teams. An empty value returns deleted and other teams."
-    )
 
 
 @admin.get("", summary="List all teams", errors=(UnknownSort, InvalidCursor))
@@ -34,7 +23,7 @@ async def list_all_teams(
 ) -> Page[TeamAdminRead]:
     """Returns teams, newest first; `q` matches parts of names and slugs."""
     where = build_filters(is_personal=query.is_personal, is_deleted=query.is_deleted)
-    teams = await TeamAdminService(session).list(query.paging, *where)
+    teams = await TeamAdminService(session).list(query.filtered_paging, *where)
     return Page.of(teams, lambda row: extended(TeamAdminRead).of(*row))
 
 

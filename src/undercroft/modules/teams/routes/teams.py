@@ -4,7 +4,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Response
-from pydantic import Field
 
 from undercroft.core.auth import StepUpRequired
 from undercroft.core.auth.step_up import MfaEnrollmentRequired, MfaRequiredByTeam
@@ -15,7 +14,6 @@ from undercroft.core.http import (
     CurrentPrincipal,
     Exempt,
     Page,
-    PageQuery,
     PageQueryDep,
     Router,
     Surface,
@@ -37,8 +35,16 @@ from undercroft.modules.teams.errors import (
     TeamWithoutOwner,
     UnknownRole,
 )
-from undercroft.modules.teams.repository.teams import TeamRepository, UserTeam
-from undercroft.modules.teams.schemas import MemberRead, MemberUpdate, TeamCreate, TeamRead, TeamTransfer, TeamUpdate
+from undercroft.modules.teams.repository.teams import UserTeam
+from undercroft.modules.teams.schemas import (
+    MemberRead,
+    MemberUpdate,
+    TeamCreate,
+    TeamQuery,
+    TeamRead,
+    TeamTransfer,
+    TeamUpdate,
+)
 from undercroft.modules.teams.service.members import MemberService
 from undercroft.modules.teams.service.teams import TeamService
 
@@ -51,18 +57,13 @@ teams = Router(
 deleted_teams = Router(surface="app", prefix="/teams/{deleted_team_id}", tag=TEAMS, errors=(TeamNotFound,))
 
 
-class TeamQuery(PageQuery):
-    sortable = TeamRepository.sortable
-
-    deleted: bool = Field(False, description="Whether to return deleted teams that can still be restored instead.")
-
-
 @user_teams.get("", summary="List teams", errors=(UnknownSort,))
 async def list_teams(
     query: Annotated[TeamQuery, query(TeamQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[TeamRead]:
     """Returns the teams of the current user."""
-    return Page.of(await TeamService(session, principal).list(query.paging, deleted=query.deleted), to_team_read)
+    found = await TeamService(session, principal).list(query.filtered_paging, deleted=query.deleted)
+    return Page.of(found, to_team_read)
 
 
 @user_teams.post(
