@@ -10,8 +10,10 @@ import pytest
 
 from tests.core.db.row_counts import count_rows
 from tests.modules.auth.users import PASSWORD, error_code, make_client, post, register
+from tests.modules.identities import fixtures
 from tests.modules.identities.browsers import browser as social_browser
 from tests.modules.identities.browsers import module_social_app, sign_in, social_app
+from tests.modules.identities.requests import get_as
 from tests.modules.system_settings.conftest import change
 from tests.modules.waitlist.conftest import FORM, WAITLIST, add, entries, states, update
 from undercroft.core.db import Database, utc_now
@@ -19,6 +21,7 @@ from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, load, use
 from undercroft.devstack.emulators.oidc import OidcIssuer
 from undercroft.modules.auth.settings import AuthSettings, DisposableMailSettings
+from undercroft.modules.identities.service import token_auth
 from undercroft.modules.users import UserRepository
 from undercroft.testing import Mailbox
 from undercroft.testing.users import SignedInUser
@@ -220,6 +223,27 @@ async def test_external_identity_joins_the_list_and_signs_in_once_invited(
     assert "Your account is not ready yet" in (await sign_in(social_browser)).text
     await invite(admin)
     assert (await sign_in(social_browser)).status_code == 303
+    assert await states(waitlist) == {EMAIL: "registered"}
+
+
+async def test_user_of_an_external_service_joins_the_list_and_is_admitted_once_invited(
+    worker_app: Api,
+    waitlist: Database,
+    oidc_issuer: OidcIssuer,
+    admin: httpx.AsyncClient,
+    mailbox: Mailbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(token_auth, "REJECTION_CACHE_SECONDS", 0)
+    async with fixtures.application(waitlist, fixtures.oidc(oidc_issuer)) as app, make_client(app) as http:
+        token = oidc_issuer.token(oidc_issuer.add_user(email=EMAIL))
+        for _ in range(2):
+            assert error_code(await get_as(http, token)) == "SIGN_UP_WAITLISTED"
+        assert await states(waitlist) == {EMAIL: "waiting"}
+        await mailbox.latest(EMAIL)
+        await invite(admin)
+        assert "/verify-email" not in (await mailbox.latest(EMAIL)).text
+        assert (await get_as(http, token)).status_code == 200
     assert await states(waitlist) == {EMAIL: "registered"}
 
 
