@@ -22,6 +22,7 @@ from undercroft.core.settings import CoreSettings, load, use
 from undercroft.devstack.emulators.oidc import OidcIssuer
 from undercroft.modules.auth.settings import AuthSettings, DisposableMailSettings
 from undercroft.modules.identities.service import token_auth
+from undercroft.modules.system_settings import SignUpSettings
 from undercroft.modules.users import UserRepository
 from undercroft.testing import Mailbox
 from undercroft.testing.users import SignedInUser
@@ -119,6 +120,15 @@ async def test_page_says_that_the_user_has_to_wait(http: httpx.AsyncClient, wait
     assert "<h1>You are on the waiting list</h1>" in page.text
     assert "We will write to you when it is your turn." in page.text
     assert await states(waitlist) == {EMAIL: "waiting"}
+
+
+async def test_registration_page_tells_new_users_that_they_have_to_wait(
+    http: httpx.AsyncClient, database: Database
+) -> None:
+    notice = "Register to join the waiting list."
+    assert notice not in (await http.get("/register", headers=FORM)).text
+    use(SignUpSettings(sign_up_policy="waitlist"))
+    assert notice in (await http.get("/register", headers=FORM)).text
 
 
 @pytest.mark.parametrize("policy", ["waitlist", "invite", "open"])

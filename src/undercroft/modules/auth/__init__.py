@@ -24,6 +24,7 @@ from undercroft.modules.auth.schemas import LINK_SENT_MESSAGE, Password, securit
 from undercroft.modules.auth.service.account import AccountCommandService, confirm_email_change
 from undercroft.modules.auth.service.disposable_email import require_permanent_email
 from undercroft.modules.auth.service.emails import LinkPage, create_sign_up_link, page_url
+from undercroft.modules.auth.service.registration import RegistrationNotice
 from undercroft.modules.auth.service.sign_in import AuthServices, require_captcha
 from undercroft.modules.auth.service.throttle import PASSWORD_FAILURES
 from undercroft.modules.auth.settings import AuthSettings
@@ -47,6 +48,7 @@ __all__ = [
     "MagicLinkServiceDep",
     "Password",
     "PasswordServiceDep",
+    "RegistrationNotice",
     "RegistrationServiceDep",
     "TooManyAttempts",
     "WrongPassword",

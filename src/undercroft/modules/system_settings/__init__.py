@@ -9,8 +9,16 @@ from undercroft.core import Module
 from undercroft.modules.system_settings.errors import SettingNotFound
 from undercroft.modules.system_settings.service.settings import SettingService, list_changes
 from undercroft.modules.system_settings.service.sign_up import read_sign_up_settings
-from undercroft.modules.system_settings.settings import SignUpPolicy
+from undercroft.modules.system_settings.settings import SignUpPolicy, SignUpSettings
 
 MODULE = Module(requires=("users", "sessions"), optional=True)
 
-__all__ = ["MODULE", "SettingNotFound", "SettingService", "SignUpPolicy", "list_changes", "read_sign_up_settings"]
+__all__ = [
+    "MODULE",
+    "SettingNotFound",
+    "SettingService",
+    "SignUpPolicy",
+    "SignUpSettings",
+    "list_changes",
+    "read_sign_up_settings",
+]

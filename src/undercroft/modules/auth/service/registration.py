@@ -12,7 +12,9 @@ No request looks up whether an account exists: known and unknown addresses take 
 before a transaction starts.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+
+from msgspec import Struct
 
 from undercroft.core.audit import Entry, person_id_for_email, record
 from undercroft.core.db import Database, ReadSession, Session, utc_now
@@ -28,6 +30,12 @@ from undercroft.modules.auth.service.emails import allow_mail, link_lifetime, re
 from undercroft.modules.sessions import Client, SessionKind, SessionService, StartedSession
 from undercroft.modules.teams import JoinService, UserTeam
 from undercroft.modules.users import EmailTaken, SignUp, SignUpMethod, SignUpWaitlisted, User, UserService
+
+
+class RegistrationNotice(Struct, frozen=True):
+    """What the registration page tells new users, empty for nothing. A module adds it to the context at startup."""
+
+    text: Callable[[], str]
 
 
 class RegistrationService:

@@ -1,10 +1,11 @@
 """The pages of accounts: registration, email verification, password reset and email change."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Form, Query, Request, Response
 
+from undercroft.core.context import current_context
 from undercroft.core.db import DatabaseDep
 from undercroft.core.errors import AppError, Forbidden
 from undercroft.core.http import Action, Audit, Exempt, Router, failure_page, result_page
@@ -16,6 +17,7 @@ from undercroft.modules.auth import (
     DisposableEmail,
     LinkPage,
     PasswordServiceDep,
+    RegistrationNotice,
     RegistrationServiceDep,
     confirm_email_change,
 )
@@ -50,6 +52,10 @@ class RegistrationForm(PageForm):
     email: EmailField = ""
     full_name: NameField = ""
     password: PasswordField = ""
+
+    def render(self, request: Request, error: AppError | None = None, **context: Any) -> Response:
+        notice = current_context().find(RegistrationNotice)
+        return super().render(request, error, notice=notice.text() if notice else "", **context)
 
 
 class VerificationForm(LinkForm):
