@@ -17,10 +17,14 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from undercroft.core.db import ExtraFields
+from undercroft.core.http import Deprecation
 from undercroft.core.validation import Name
 from undercroft.modules.projects import Project
 from undercroft.modules.teams import Team
 from undercroft.modules.users import User
+
+
+OLD_RATING = Deprecation(since=date(2026, 12, 1), instead="loyalty_level")
 
 
 class Level(StrEnum):
@@ -58,7 +62,7 @@ class StayFields(ExtraFields, entity=Project):
     """What the guest house knows about a project."""
 
     sortable = ("guests", "budget", "due_on")
-    filters = ("guests", "contact", "due_on", "budget", "breakfast")
+    filters = ("guests", "contact", "due_on", "budget", "breakfast", "rating")
 
     budget: Decimal = Field(
         default=Decimal("10.50"), ge=0, max_digits=10, decimal_places=2, description="Budget in euros."
@@ -66,7 +70,7 @@ class StayFields(ExtraFields, entity=Project):
     due_on: date | None = Field(default=None, description="Day of the deadline.")
     contact: str | None = Field(default="reception", max_length=50, description="Contact.")
     arrival: datetime | None = Field(default=None, description="Time of the arrival.")
-    rating: float = Field(default=0.5, description="Rating.")
+    rating: float = Field(default=0.5, description="Rating.", schema_extra={"deprecated": OLD_RATING})
     guests: int = Field(default=1, description="Number of guests.")
     breakfast: bool = Field(default=False, description="Whether breakfast is included.")
     labels: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB, description="Labels.")

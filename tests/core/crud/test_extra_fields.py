@@ -627,7 +627,7 @@ async def test_only_the_application_with_the_extension_has_the_parameters(
     )
     added = [own.keys() - other.keys() for own, other in zip(with_fields, plain, strict=True)]
     assert added == [
-        {"guests", "contact", "due_on", "budget", "breakfast"},
+        {"guests", "contact", "due_on", "budget", "breakfast", "rating"},
         {"loyalty_level", "nickname", "nights"},
         {"vat_id"},
         {"vat_id"},
@@ -638,3 +638,18 @@ async def test_only_the_application_with_the_extension_has_the_parameters(
     other = await sign_up(guesthouse.plain)
     assert error_of(await other.client.get(PROJECTS, params={"sort": "guests"}))[:2] == (422, "UNKNOWN_SORT")
     assert (await other.client.get(PROJECTS, params={"guests": "many"})).status_code == 200
+
+
+async def test_deprecated_field_is_marked_and_reported(guesthouse: Guesthouse, sign_up: SignUp) -> None:
+    document = guesthouse.app.openapi()
+    for name in ("ProjectRead", "ProjectCreate", "ProjectUpdate"):
+        rating = document["components"]["schemas"][name]["properties"]["rating"]
+        assert (rating["deprecated"], "Use `loyalty_level`." in rating["description"]) == (True, True), name
+    (parameter,) = (each for each in document["paths"][PROJECTS]["get"]["parameters"] if each["name"] == "rating")
+    assert parameter["deprecated"]
+    client = (await sign_up()).client
+    for body, reported in (({"name": "x", "rating": 0.5}, True), ({"name": "x"}, False)):
+        created = await client.post(PROJECTS, json=body)
+        assert (created.status_code, "deprecation" in created.headers) == (201, reported)
+    for params, reported in (({"rating": 0.5}, True), ({"guests": 1}, False)):
+        assert ("deprecation" in (await client.get(PROJECTS, params=params)).headers) == reported

@@ -63,7 +63,7 @@ def build_filter(model: type[SQLModel], name: str) -> tuple[Any, Any]:
     """The query parameter that filters by a column."""
     annotation, field = copy_field(model, name)
     text = f"Returns only items with this value. {field.description or ''}".strip()
-    return annotation | None, Field(None, description=text)
+    return annotation | None, Field(None, description=text, deprecated=field.deprecated)
 
 
 def _with_example(schema: type[BaseModel], example: Mapping[str, Any] | None) -> type[BaseModel]:
@@ -83,7 +83,10 @@ def to_read_field(model: type[SQLModel], name: str) -> tuple[Any, FieldInfo]:
     """A field of a response, without the constraints of the column."""
     field = model.model_fields[name]
     return field.annotation, Field(
-        description=field.description, examples=field.examples, json_schema_extra=field.json_schema_extra
+        description=field.description,
+        examples=field.examples,
+        json_schema_extra=field.json_schema_extra,
+        deprecated=field.deprecated,
     )
 
 
