@@ -27,7 +27,7 @@ from undercroft.core.http.application import Api
 from undercroft.core.http.deprecated_inputs import find_deprecated_fields
 from undercroft.core.http.dispatcher import Dispatcher
 from undercroft.core.http.extended_schemas import ExtendedSchemas
-from undercroft.core.http.idempotency import get_idempotency_mode, is_secret
+from undercroft.core.http.idempotency import get_idempotency_mode, is_secret, stores_keys
 from undercroft.core.http.limits import get_rate_limit_rule, get_rates
 from undercroft.core.http.route_info import WEBSOCKET
 from undercroft.core.http.versions import with_version
@@ -184,6 +184,8 @@ def _idempotency(route: BaseRoute) -> str | None:
     declared = get_info(route).idempotency
     if isinstance(declared, Exempt):
         return f"ignored: {declared.reason}"
+    if not stores_keys():
+        return "ignored: DISABLED_MODULES contains idempotency"
     stored = "; the response is never stored" if is_secret(route) else ""
     return f"{get_idempotency_mode(route).value}{stored}"
 

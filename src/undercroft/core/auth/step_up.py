@@ -4,12 +4,17 @@ from typing import Any
 
 from undercroft.core.auth.principal import ImpersonationForbidden, InteractiveSessionRequired, Principal
 from undercroft.core.auth.settings import StepUpSettings
+from undercroft.core.context import current_context
 from undercroft.core.db.models import utc_now
 from undercroft.core.errors import Forbidden
 from undercroft.core.settings import load
 
 SIGN_IN_AGAIN = "sign_in"
 """The method that is available to every user: a new session is freshly authenticated."""
+
+
+class StepUpAuthentication:
+    """Added to the context by the module that serves `POST /auth/step-up`; without it, users can only sign in again."""
 
 
 class StepUpRequired(Forbidden):
@@ -45,7 +50,7 @@ def get_step_up_methods(principal: Principal) -> dict[str, Any]:
 
     A token of an external issuer has no session here that could be reauthenticated: the issuer must issue a new token.
     """
-    if principal.session_id_or_none is None:
+    if principal.session_id_or_none is None or current_context().find(StepUpAuthentication) is None:
         return {"methods": [SIGN_IN_AGAIN]}
     factors = {"totp": "code", "passkey": "passkey"}
     methods = [factors[each] for each in principal.second_factors if each in factors]
@@ -67,7 +72,9 @@ def require_recent_authentication(principal: Principal) -> None:
         principal.reauthenticated_at is None
         or abs(utc_now() - principal.reauthenticated_at) > settings.step_up_lifetime
     ):
-        raise StepUpRequired(details=get_step_up_methods(principal))
+        details = get_step_up_methods(principal)
+        only_sign_in = details["methods"] == [SIGN_IN_AGAIN]
+        raise StepUpRequired("Confirm your identity: sign in again." if only_sign_in else None, details=details)
 
 
 def require_second_factor(principal: Principal, otherwise: type[Forbidden]) -> None:

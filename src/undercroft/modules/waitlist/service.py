@@ -66,7 +66,7 @@ class WaitlistService(Service):
         await self._record("waitlist.removed", entry)
 
     async def _invite(self, entries: Sequence[WaitlistEntry]) -> int:
-        from undercroft.modules.waitlist.tasks import send_sign_up_link
+        from undercroft.modules.waitlist.tasks import send_invitation
 
         if not entries:
             return 0
@@ -74,7 +74,7 @@ class WaitlistService(Service):
         until = now + timedelta(days=load(WaitlistSettings).waitlist_invitation_days)
         await self._entries.mark_invited([entry.id for entry in entries], now, until=until)
         for entry in entries:
-            await enqueue(self._session.writable, send_sign_up_link, entry_id=entry.id)
+            await enqueue(self._session.writable, send_invitation, entry_id=entry.id)
         await self._record("waitlist.invited", *entries)
         return len(entries)
 

@@ -18,7 +18,7 @@ log = structlog.get_logger("undercroft.application")
 
 
 @task(retries=8, timeout=60, backoff=5)
-async def send_sign_up_link(job: CurrentJob, *, entry_id: UUID) -> None:
+async def send_invitation(job: CurrentJob, *, entry_id: UUID) -> None:
     """Send the link to sign up. Each attempt creates a new one."""
     async with job.session() as session:
         entry = await _find_without_account(session, entry_id)

@@ -31,7 +31,7 @@ class EmailSettings(SettingsBase):
         None,
         pattern=NAME_PATTERN,
         description="`smtp` sends emails. For development only: `mailbox` shows emails at /dev/mailbox, `console` "
-        "prints them. Default: `smtp` in production, otherwise `mailbox`.",
+        "prints them. Default: `smtp` in production, otherwise `mailbox`, or `console` without the module mailbox.",
     )
     email_from: str = Field(
         "no-reply@localhost",
@@ -84,7 +84,10 @@ class EmailSettings(SettingsBase):
     def provider(self) -> str:
         if self.email_provider is not None:
             return self.email_provider
-        return "smtp" if load(CoreSettings).is_production else "mailbox"
+        core = load(CoreSettings)
+        if core.is_production:
+            return "smtp"
+        return "console" if "mailbox" in core.disabled_modules else "mailbox"
 
     @property
     def sender(self) -> Address:

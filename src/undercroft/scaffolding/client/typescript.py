@@ -40,7 +40,7 @@ def write_client(document: Mapping[str, Any], codes: Iterable[str], version: int
     parent = next(each for each in (folder, *folder.parents) if each.exists())
     with tempfile.TemporaryDirectory(dir=parent, prefix=".generating-") as name:
         staging = Path(name)
-        files = render("client", _values(version, title))
+        files = render("client", _values(document, version, title))
         for path, text in files.items():
             _write(staging / path, text)
         _write(staging / "src" / "error-codes.ts", render_error_codes(document, codes))
@@ -91,7 +91,8 @@ def _source(document: Mapping[str, Any], codes: list[str], version: int) -> str:
     text = json.dumps([simplify(document), codes, list(list_operation_codes(document)), version], sort_keys=True)
     files = [*sorted(GENERATOR.iterdir()), *sorted(Path(__file__).parent.glob("*.py"))]
     own = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
-    templates = [text for path, text in sorted(render("client", _values(1, "")).items()) if path.startswith("src/")]
+    rendered = render("client", _values(document, 1, ""))
+    templates = [text for path, text in sorted(rendered.items()) if path.startswith("src/")]
     return _digest([text, *own, *templates])
 
 
@@ -104,7 +105,7 @@ def _digest(texts: Iterable[str]) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
-def _values(version: int, title: str) -> dict[str, object]:
+def _values(document: Mapping[str, Any], version: int, title: str) -> dict[str, object]:
     dependencies = json.loads((GENERATOR / "package.json").read_text(encoding="utf-8"))["dependencies"]
     name = f"{slugify(title) or 'api'}-client"
     return {
@@ -112,6 +113,7 @@ def _values(version: int, title: str) -> dict[str, object]:
         "title": title,
         "version": f"{version}.0.0",
         "api_version": version,
+        "idempotency": '"Idempotency-Key"' in json.dumps(document["paths"]),
         "typescript": dependencies["typescript"],
     }
 

@@ -38,6 +38,7 @@ from undercroft.core.http._fastapi import depends_on
 from undercroft.core.http.guards import current_principal
 from undercroft.core.http.route_info import Exempt, get_info
 from undercroft.core.keyed_lock import KeyedLocks
+from undercroft.core.settings import CoreSettings, load
 
 RouteHandler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -145,6 +146,11 @@ def has_key(request: Request) -> bool:
         and HEADER in scope["state"]["request_headers"]
         and current_context().find(KeyStore) is not None
     )
+
+
+def stores_keys() -> bool:
+    """Whether this application honors the header: without the module `idempotency`, it ignores it on all routes."""
+    return "idempotency" not in load(CoreSettings).disabled_modules
 
 
 def is_secret(route: APIRoute) -> bool:

@@ -21,6 +21,7 @@ from undercroft.core.http.idempotency import (
     IdempotencySecret,
     get_idempotency_mode,
     is_secret,
+    stores_keys,
 )
 from undercroft.core.http.lazy_route import LazyRoute
 from undercroft.core.http.limits import get_rate_limit_rule
@@ -57,9 +58,6 @@ if TYPE_CHECKING:
 DESCRIPTION = """
 **Errors.** Every error response has the schema `ErrorBody`. Programs compare `error.code`; users read `error.message`.
 
-**Retries.** Send a unique `Idempotency-Key` with a request that changes data, and the same key with each retry: the
-request is executed once.
-
 **Lists.** `page` and `size` select a page and return the total count. `cursor` and `limit` read on from the previous
 response, without a count.
 
@@ -72,6 +70,11 @@ and `Link`.
 
 **Formats.** Times are RFC 3339 in UTC. IDs are UUIDs of version 7.
 """.strip()
+RETRIES = """
+
+**Retries.** Send a unique `Idempotency-Key` with a request that changes data, and the same key with each retry: the
+request is executed once.
+""".rstrip()
 METHOD_ORDER = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 
 
@@ -122,7 +125,8 @@ def build_openapi(app: "Api", version: int) -> dict[str, Any]:
 def _build_information(info: dict[str, Any]) -> dict[str, Any]:
     """The members `info` and `servers` of the document."""
     settings = load(CoreSettings)
-    info = info | {"description": DESCRIPTION, "contact": {"name": settings.app_name, "url": settings.public_url}}
+    description = DESCRIPTION + (RETRIES if stores_keys() else "")
+    info = info | {"description": description, "contact": {"name": settings.app_name, "url": settings.public_url}}
     if settings.api_license:
         info["license"] = {"name": settings.api_license, "identifier": settings.api_license}
     return {"info": info, "servers": [{"url": settings.public_url, "description": settings.app_name}]}
@@ -168,7 +172,7 @@ def _add_query(operation: dict[str, Any], route: APIRoute, schemas: dict[str, An
 
 
 def _add_idempotency(operation: dict[str, Any], route: APIRoute, errors: ErrorResponses) -> None:
-    if get_idempotency_mode(route) is IdempotencyMode.IGNORED:
+    if get_idempotency_mode(route) is IdempotencyMode.IGNORED or not stores_keys():
         return
     operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     not_replayed = IdempotencySecret if is_secret(route) else IdempotencyResponseNotStored
