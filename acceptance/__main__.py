@@ -32,6 +32,7 @@ OWN_STACK = {
     18: "FastAPI's own tests, compared with FastAPI itself",
     19: "Upgrade of a project of the previous release under load, side by side, and behind a long reader",
     20: "Twenty extensions: the cost of a request and of the start",
+    21: "Each optional module off, and all of them: nothing of it remains, and the tests pass",
     22: "The tutorial, typed by a stranger",
 }
 MODULES = {
@@ -53,6 +54,7 @@ MODULES = {
     18: "fastapi_suite",
     19: "upgrades",
     20: "twenty_extensions",
+    21: "optional_modules",
     22: "tutorial",
 }
 console = Console()

@@ -13,12 +13,15 @@ from typing import Any
 import alembic.command  # noqa: F401 - saves each run the import
 import asyncpg
 from sqlmodel import SQLModel
+from starlette.routing import Route
 
 from undercroft.app.api import create_app
 from undercroft.app.migrations import upgrade_all
-from undercroft.app.registry import get_registry
+from undercroft.app.registry import Registry, get_registry, resource_routers
 from undercroft.core.context import use_context
 from undercroft.core.http.application import Api
+from undercroft.core.model_classes import model_classes
+from undercroft.core.settings import env_name
 from undercroft.testing.lifespan import run_lifespan
 
 SETTINGS = {
@@ -45,8 +48,33 @@ def probe(disabled: list[str], url: str) -> dict[str, Any]:
         "imported": [name for name in sys.modules if f"{name}.".startswith(tuple(f"{each}." for each in prefixes))],
         "settings": [each.__module__ for each in found.settings_classes if each.__module__.startswith(prefixes)],
         "operations": document.count('"operationId"'),
+        "declared": list_declarations(app, found),
         **started,
     }
+
+
+def list_declarations(app: Api, found: Registry) -> dict[str, dict[str, str]]:
+    """Every route, table, task and setting of the application, each with the Python module that declares it."""
+    routes = (route for route in app.router.routes if isinstance(route, Route))
+    pairs = (pair for module in found.modules for pair in resource_routers(module).items())
+    resources = {route.endpoint: each for each, router in pairs for route in router.routes if isinstance(route, Route)}
+    settings = ((each, name) for each in found.settings_classes for name in each.model_fields)
+    return {
+        "routes": {
+            f"{_methods(each)} {each.path}": _module(resources.get(each.endpoint, each.endpoint)) for each in routes
+        },
+        "tables": {str(each.__tablename__): _module(each) for each in model_classes()},
+        "tasks": {name: _module(each.function) for name, each in found.tasks.by_name.items()},
+        "settings": {env_name(each, name): _module(each) for each, name in settings},
+    }
+
+
+def _methods(route: Route) -> str:
+    return ",".join(sorted(route.methods or ()))
+
+
+def _module(declared: Any) -> str:
+    return str(getattr(declared, "__module__", ""))
 
 
 async def start(app: Api, url: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 import structlog
 
 from tests.app.test_extensions import run, write_extension
+from tests.enabled import SAME_MODULES
 from undercroft.app.configuration import warn_of_deprecations
 from undercroft.app.deprecated_uses import find_deprecated_imports
 from undercroft.app.extension_check import GradeStatus, grade_source
@@ -86,7 +87,7 @@ def test_start_logs_what_is_deprecated(tmp_path: Path, monkeypatch: pytest.Monke
     logged = {}
     for environment in ("development", "production"):
         reset()
-        environ = {"ENVIRONMENT": environment, "CAPTCHA_SECONDS": "5", "ENABLED_EXTENSIONS": "cabin"}
+        environ = {**SAME_MODULES, "ENVIRONMENT": environment, "CAPTCHA_SECONDS": "5", "ENABLED_EXTENSIONS": "cabin"}
         with use_context(AppContext(environ)):
             with structlog.testing.capture_logs() as logs:
                 warn_of_deprecations()

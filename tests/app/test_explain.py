@@ -62,6 +62,7 @@ def test_every_route_is_described_as_it_is_declared(app: Api, described: list[De
             assert (found["api_keys"], found["impersonation"]) == (info.api_keys, info.impersonation)
 
 
+@pytest.mark.requires_module("projects")
 @pytest.mark.parametrize(
     "text",
     [
@@ -79,8 +80,8 @@ def test_route_is_found_as_declared_as_sent_and_by_name(app: Api, text: str) -> 
 
 
 def test_path_without_method_shows_every_method(app: Api) -> None:
-    names = [each.name for each in explain(app, "/api/v1/app/projects")]
-    assert names == ["GET /api/v1/app/projects", "POST /api/v1/app/projects"]
+    names = [each.name for each in explain(app, "/api/v1/app/teams")]
+    assert names == ["GET /api/v1/app/teams", "POST /api/v1/app/teams"]
 
 
 def test_literal_path_wins_over_a_parameter_as_in_the_application(app: Api) -> None:
@@ -92,6 +93,7 @@ def test_route_names_the_service_that_it_calls(app: Api) -> None:
     assert "SignInService.sign_in" in [each.name for each in calls]  # type: ignore[union-attr]
 
 
+@pytest.mark.requires_module("api_keys")
 def test_route_shows_step_up_idempotency_and_audit(app: Api) -> None:
     facts = only(app, "POST /api/v1/app/api-keys").facts
     assert facts["step_up"] == "required"
@@ -169,7 +171,7 @@ def test_task_and_schedule_are_explained(app: Api) -> None:
     task = only(app, "teams.send_invitation")
     assert (task.kind, task.facts["arguments"]) == ("task", ["invitation_id: UUID"])
     assert all("service/invitations.py" in each for each in task.facts["enqueued_in"])  # type: ignore[union-attr]
-    schedule = only(app, "idempotency.clean_up")
+    schedule = only(app, "auth.clean_up")
     assert schedule.kind == "schedule"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", str(schedule.facts["next_run"]))
 
@@ -191,15 +193,15 @@ def test_hook_point_shows_what_hooks_may_amend_and_where_they_decide(app: Api) -
 
 
 def test_permission_lists_the_roles_and_routes_that_have_it(app: Api) -> None:
-    facts = only(app, "projects:read").facts
-    assert facts["team_roles"] == ["admin", "member", "owner", "viewer"]
-    assert facts["routes"] == ["GET /api/v1/app/projects", "GET /api/v1/app/projects/{project_id}"]
+    facts = only(app, "audit:read").facts
+    assert facts["team_roles"] == ["admin", "owner"]
+    assert facts["routes"] == ["GET /api/v1/app/teams/{team_id}/audit-logs"]
 
 
 def test_error_lists_its_status_and_routes(app: Api) -> None:
-    facts = only(app, "project_not_found").facts
+    facts = only(app, "team_not_found").facts
     assert facts["status"] == 404
-    assert "GET /api/v1/app/projects/{project_id}" in facts["routes"]  # type: ignore[operator]
+    assert "GET /api/v1/app/teams/{team_id}" in facts["routes"]  # type: ignore[operator]
 
 
 def test_audit_action_lists_the_routes_that_record_it_and_its_handlers(app: Api) -> None:
@@ -263,8 +265,8 @@ def test_unknown_name_shows_similar_ones_and_fails(tmp_path: Path) -> None:
 
 
 def test_unknown_method_of_a_known_path_shows_the_known_ones(app: Api) -> None:
-    assert explain(app, "DELETE /api/v1/app/projects") == []
-    assert "GET /api/v1/app/projects" in find_similar(app, "DELETE /api/v1/app/projects")
+    assert explain(app, "DELETE /api/v1/app/teams") == []
+    assert "GET /api/v1/app/teams" in find_similar(app, "DELETE /api/v1/app/teams")
 
 
 def test_output_fits_80_columns_without_breaking_locations(tmp_path: Path) -> None:
@@ -292,10 +294,11 @@ def test_map_contains_everything_that_the_registry_has(app: Api, document: dict[
     assert collect_names(document, "tasks", "schedules") == set(registry.tasks.by_name)
     assert collect_names(document, "permissions") == set(registry.permissions.by_name)
     assert collect_names(document, "modules") == {module.name for module in registry.modules}
-    assert {"PROJECT_NOT_FOUND", "INTERNAL_ERROR", "VALIDATION_ERROR"} <= collect_names(document, "errors")
-    assert {"projects", "users", "jobs"} <= collect_names(document, "tables")
+    assert {"TEAM_NOT_FOUND", "INTERNAL_ERROR", "VALIDATION_ERROR"} <= collect_names(document, "errors")
+    assert {"teams", "users", "jobs"} <= collect_names(document, "tables")
 
 
+@pytest.mark.requires_module("projects", "admin")
 def test_admin_views_show_their_table_and_who_may_use_them(app: Api, document: dict[str, Any]) -> None:
     registry = app.context.get(Registry)
     assert collect_names(document, "admin_views") == {f"/admin/{view.identity}" for view in registry.admin.views}
@@ -308,6 +311,7 @@ def test_admin_views_show_their_table_and_who_may_use_them(app: Api, document: d
     assert project.location.partition(":")[0].endswith("modules/projects/resources.py")
 
 
+@pytest.mark.requires_module("admin")
 def test_sign_in_pages_of_admin_are_described(app: Api) -> None:
     assert "session.started" in cast("list[str]", only(app, "POST /admin/login").facts["audit"])
 

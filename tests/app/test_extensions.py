@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command_runner import PRODUCTION, CommandResult, run_command
+from tests.enabled import SAME_MODULES
 from undercroft.app.api import create_app
 from undercroft.core.context import AppContext
 from undercroft.core.db import Database
@@ -292,7 +293,7 @@ async def test_applications_in_one_process_have_different_extensions(
     reset()
     write_extension(tmp_path, {"routes.py": ROUTES, "tasks.py": TASK.format("task", "task()")}, "inn")
     write_extension(tmp_path, {"routes.py": ROUTES}, "pub")
-    common = {"ENVIRONMENT": "test", "SECRET_KEY": "kJ8v2Qz7Xw1Rb5Nt9Ys3Lm6Pc4Hd0Gf8Ea"}
+    common = {**SAME_MODULES, "ENVIRONMENT": "test", "SECRET_KEY": "kJ8v2Qz7Xw1Rb5Nt9Ys3Lm6Pc4Hd0Gf8Ea"}
     inn = create_app(environ=common | {"ENABLED_EXTENSIONS": "inn", "APP_NAME": "Inn"}, database=database)
     pub = create_app(environ=common | {"ENABLED_EXTENSIONS": '["pub"]', "APP_NAME": "Pub"}, database=database)
     for app, own, other in ((inn, "inn", "pub"), (pub, "pub", "inn")):

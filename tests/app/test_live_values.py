@@ -15,6 +15,7 @@ import httpx2 as httpx
 from tests.app.test_extensions import write_extension
 from tests.app.test_server import SECRET, Server
 from tests.core.tcp_proxy import TcpProxy
+from tests.enabled import SAME_MODULES
 from tests.jobs.processes import wait_until
 from undercroft.core.db import Database
 from undercroft.modules.flags.service.rules import FlagRuleService
@@ -121,7 +122,7 @@ async def running(folder: Path, url: str, redis_url: str) -> AsyncIterator[list[
         worker = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "undercroft.cli", "worker"),
             cwd=folder,
-            env=inherited | settings | environment,
+            env=inherited | SAME_MODULES | settings | environment,
             stdout=DEVNULL,
             stderr=DEVNULL,
         )

@@ -4,24 +4,32 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.app.test_extensions import ROUTES, run, write_extension
+from tests.cli.command_runner import PRODUCTION
 from undercroft.app.discovery import find_modules, list_settings_classes, table_names
 from undercroft.app.optional_modules import optional_modules, setting_names, with_dependents
 from undercroft.core.settings import env_name
 
-MODULES = {module.name: module for module in find_modules()}
 ALL = frozenset(optional_modules())
+pytestmark = pytest.mark.requires_module(*ALL)  # these tests import all modules, or disable others
 Probe = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def probe() -> Iterator[Probe]:
-    """Start the application without these modules in another process, on an empty database if one is given."""
+    with running_probe() as start:
+        yield start
+
+
+@contextmanager
+def running_probe() -> Iterator[Probe]:
+    """Starts the application without these modules in another process, on an empty database if one is given."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.app.optional_modules_probe"],
         cwd=Path(__file__).parents[2],
@@ -41,7 +49,8 @@ def probe() -> Iterator[Probe]:
 
 
 def test_optional_modules_are_read_as_they_are_declared() -> None:
-    declared = {name: each.declaration.requires for name, each in MODULES.items() if each.declaration.optional}
+    modules = {module.name: module.declaration for module in find_modules()}
+    declared = {name: each.requires for name, each in modules.items() if each.optional}
     assert optional_modules() == dict(sorted(declared.items()))
 
 
@@ -58,7 +67,7 @@ def test_application_runs_on_an_empty_database_without_any_optional_module(
     found = probe(ALL, empty_database_url)
     assert (found.get("imported"), found["live"], found["ready"]) == ([], 200, "healthy")
     histories = {f"{name}_alembic_version" for name in ALL}
-    tables = frozenset[str]().union(*(table_names(MODULES[name]) for name in ALL))
+    tables = frozenset[str]().union(*(table_names(each) for each in find_modules() if each.name in ALL))
     assert not (histories | tables) & set(found["tables"])
 
 
@@ -103,6 +112,36 @@ def test_commands_and_settings_of_a_disabled_module_are_gone(tmp_path: Path) -> 
     assert run(tmp_path, "mfa", "reset", "ada@example.com", **off).code == 2
     assert "# PASSKEY_DOMAIN" in run(tmp_path, "env", enabled="").out
     assert "# PASSKEY_DOMAIN" not in run(tmp_path, "env", **off).out
+
+
+@pytest.mark.parametrize(
+    ("disabled", "settings", "message"),
+    [
+        ("mfa,web,admin", {}, "ADMIN_REQUIRES_MFA, by default true in production, needs the module mfa"),
+        (
+            "identities,web,admin",
+            {"AUTH_PROVIDER": "oidc", "OIDC_ISSUER": "https://id.example.com"},
+            "AUTH_PROVIDER=oidc",
+        ),
+    ],
+)
+def test_setting_that_needs_a_disabled_module_is_refused(
+    tmp_path: Path, disabled: str, settings: dict[str, str], message: str
+) -> None:
+    everything = PRODUCTION | {"ENVIRONMENT": "production", "DATABASE_URL": "postgresql://a:b@127.0.0.1:1/c"}
+    result = run(tmp_path, "doctor", enabled="", DISABLED_MODULES=disabled, **everything, **settings)
+    assert message in result.output
+    fixed = {"ADMIN_REQUIRES_MFA": "false", "AUTH_PROVIDER": "local"}
+    assert message not in run(tmp_path, "doctor", enabled="", DISABLED_MODULES=disabled, **everything | fixed).output
+
+
+def test_api_without_stored_responses_promises_none(tmp_path: Path) -> None:
+    off = {"enabled": "", "DISABLED_MODULES": "idempotency"}
+    assert "Idempotency" in run(tmp_path, "openapi", enabled="").out
+    document = run(tmp_path, "openapi", **off).out
+    assert ('"openapi"' in document, "Idempotency" in document, "IDEMPOTENCY" in document) == (True, False, False)
+    explained = run(tmp_path, "explain", "POST /api/v1/app/projects", **off).out
+    assert "DISABLED_MODULES contains idempotency" in " ".join(explained.split())
 
 
 def test_extension_that_requires_a_disabled_module_is_refused(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command_runner import run_command
+from tests.enabled import SAME_MODULES
 from undercroft.app.overrides import Override, OverrideStatus, eject, find_templates, list_overrides, list_templates
 from undercroft.app.registry import get_registry
+from undercroft.core import settings
 from undercroft.core.context import AppContext, use_context
 from undercroft.core.http import pages
 from undercroft.providers.email import templates as emails
@@ -26,7 +28,8 @@ DATA = {
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty project in which the test runs, in development."""
     monkeypatch.chdir(tmp_path)
-    with use_context(AppContext({"ENVIRONMENT": "development"})):
+    monkeypatch.setattr(settings, "overrides", {})
+    with use_context(AppContext({**SAME_MODULES, "ENVIRONMENT": "development"})):
         get_registry()
         yield tmp_path
 
@@ -91,6 +94,7 @@ def test_override_of_an_email_is_sent() -> None:
     assert emails.render("auth/verify", DATA).subject == "Welcome to Acme"
 
 
+@pytest.mark.requires_module("web")
 def test_change_of_the_original_is_reported_until_it_is_merged() -> None:
     (path,) = eject(find_templates("web/sign_in.html"))
     path.write_text(path.read_text() + "own text")
@@ -103,12 +107,14 @@ def test_change_of_the_original_is_reported_until_it_is_merged() -> None:
     assert path.read_text().count("sha256:") == 1
 
 
+@pytest.mark.requires_module("web")
 def test_override_whose_original_no_longer_exists_is_reported() -> None:
     (path,) = eject(find_templates("web/sign_in.html"))
     path.rename(path.with_name("removed_page.html"))
     assert the_override().status is OverrideStatus.MISSING
 
 
+@pytest.mark.requires_module("web")
 def test_syntax_error_in_an_override_is_reported_with_its_line() -> None:
     (path,) = eject(find_templates("web/sign_in.html"))
     path.write_text("\n\n{% if %}")
@@ -116,6 +122,7 @@ def test_syntax_error_in_an_override_is_reported_with_its_line() -> None:
     assert the_override().message.startswith("line 3: ")
 
 
+@pytest.mark.requires_module("web")
 def test_override_written_by_hand_is_listed_without_a_failure() -> None:
     path = Path("templates/pages/web/sign_in.html")
     path.parent.mkdir(parents=True)
@@ -163,6 +170,7 @@ def test_wrong_use_is_explained(words: tuple[str, ...], message: str) -> None:
     assert not Path("templates").exists()
 
 
+@pytest.mark.requires_module("web")
 def test_check_and_doctor_report_an_override_that_needs_attention() -> None:
     (path,) = eject(find_templates("web/sign_in.html"))
     assert run_command("eject", "--check", folder=Path.cwd()).code == 0
@@ -173,6 +181,7 @@ def test_check_and_doctor_report_an_override_that_needs_attention() -> None:
     assert f"! overrides  {path}: the original has changed" in run_command("doctor", folder=Path.cwd()).out
 
 
+@pytest.mark.requires_module("web")
 def test_list_contains_every_template_and_marks_the_overridden_ones() -> None:
     eject(find_templates("web/sign_in.html"))
     lines = run_command("eject", folder=Path.cwd()).out.splitlines()

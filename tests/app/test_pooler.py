@@ -10,6 +10,7 @@ import httpx2 as httpx
 import pytest
 
 from tests.app.test_server import SECRET, Server
+from tests.enabled import SAME_MODULES
 from tests.pgbouncer import run_pgbouncer
 
 PASSWORD = "correct horse battery staple"
@@ -24,7 +25,7 @@ async def _run_command(*words: str, stdin: str = "", **environment: str) -> tupl
 
 
 async def _start_command(*words: str, **environment: str) -> Process:
-    whole = {"PATH": os.environ["PATH"], "UNDERCROFT_ENV_FILE": "nowhere", **environment}
+    whole = {"PATH": os.environ["PATH"], **SAME_MODULES, "UNDERCROFT_ENV_FILE": "nowhere", **environment}
     command = (sys.executable, "-m", "undercroft.cli", *words)
     return await asyncio.create_subprocess_exec(*command, env=whole, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
 
@@ -36,7 +37,7 @@ async def _sign_in(url: str) -> None:
             assert tokens.status_code == 200, tokens.text
             http.headers["Authorization"] = f"Bearer {tokens.json()['access_token']}"
             assert (await http.get("/app/users/me")).json()["email"] == ADMIN_EMAIL
-            assert (await http.get("/app/projects")).status_code == 200
+            assert (await http.get("/app/teams")).status_code == 200
         accepted = await http.post("/auth/password/forgot", json={"email": ADMIN_EMAIL})
         assert accepted.status_code == 202, accepted.text
 

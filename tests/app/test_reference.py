@@ -5,20 +5,27 @@ from pathlib import Path
 
 import pytest
 
+from tests.enabled import DISABLED
 from undercroft.app.discovery import list_settings_classes
+from undercroft.app.optional_modules import optional_modules
 from undercroft.app.reference import render_env_example
 from undercroft.core.settings import SettingsBase
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.requires_module(*optional_modules())
 def test_env_example_is_up_to_date() -> None:
     assert (ROOT / ".env.example").read_text(encoding="utf-8") == render_env_example()
 
 
 def test_every_setting_is_listed_once() -> None:
     names = re.findall(r"^# ([A-Z][A-Z0-9_]+)=", render_env_example(), re.MULTILINE)
-    assert len(names) == len(set(names)) == sum(len(declared.model_fields) for declared in list_settings_classes())
+    assert (
+        len(names)
+        == len(set(names))
+        == sum(len(declared.model_fields) for declared in list_settings_classes(disabled=DISABLED))
+    )
     assert {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "SMTP_HOST", "PORT"} <= set(names)
 
 
@@ -33,7 +40,7 @@ def test_required_production_settings_are_listed_first() -> None:
     ]
 
 
-@pytest.mark.parametrize("declared", list_settings_classes(), ids=lambda declared: declared.__name__)
+@pytest.mark.parametrize("declared", list_settings_classes(disabled=DISABLED), ids=lambda declared: declared.__name__)
 def test_using_every_line_of_the_example_changes_no_setting(
     declared: type[SettingsBase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,4 +55,4 @@ def test_settings_class_of_another_package_is_not_listed() -> None:
     class Foreign(SettingsBase):
         foreign_setting: str = ""
 
-    assert Foreign not in list_settings_classes()
+    assert Foreign not in list_settings_classes(disabled=DISABLED)

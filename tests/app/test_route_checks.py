@@ -80,7 +80,7 @@ def test_websocket_declares_its_audit_entry_and_permission(options: Any, message
     for route in router.routes:
         with pytest.raises(CodeError, match=message):
             check_routes([route], complete=False)
-    declared = Router(surface="app", permission="projects:read", **READS)
+    declared = Router(surface="app", permission="teams:read", **READS)
     declared.websocket("/live")(endpoint)
     declared.mount("/sub", FastAPI())
     check_routes(declared.routes, complete=True)
@@ -173,7 +173,7 @@ def test_plain_router_on_the_app_surface_declares_its_permission() -> None:
     plain.get("/x")(endpoint)
     with pytest.raises(CodeError, match=r"/x requires no permission.*on a plain APIRouter, in dependencies="):
         check_routes(find_routers(make_module(plain=plain))[0].routes, complete=True)
-    declared = APIRouter(dependencies=[declaration(permission="projects:read")])
+    declared = APIRouter(dependencies=[declaration(permission="teams:read")])
     declared.get("/x")(endpoint)
     check_routes(find_routers(make_module(plain=declared))[0].routes, complete=True)
 

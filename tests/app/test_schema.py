@@ -15,7 +15,7 @@ async def test_schema_is_current_only_if_every_history_is_at_its_last_revision(m
     assert await is_current(migrated_database_url)
 
     connection = await asyncpg.connect(migrated_database_url)
-    await connection.execute("UPDATE projects_alembic_version SET version_num = '0000_before'")
+    await connection.execute("UPDATE core_alembic_version SET version_num = '0000_before'")
     await connection.close()
 
     assert not await is_current(migrated_database_url)

@@ -12,6 +12,7 @@ import asyncpg
 import httpx2 as httpx
 import pytest
 
+from tests.enabled import SAME_MODULES
 from undercroft.devstack.machine import free_port
 
 SECRET = "a secret for tests only, 0123456789 abcdefghij"
@@ -24,7 +25,7 @@ class Server:
         self.port = free_port()
         self._folder = folder
         inherited = {name: os.environ[name] for name in ("PATH", "TENANT_RLS") if name in os.environ}
-        self._environment = inherited | {"ENVIRONMENT": "test", "SECRET_KEY": SECRET} | environment
+        self._environment = inherited | SAME_MODULES | {"ENVIRONMENT": "test", "SECRET_KEY": SECRET} | environment
         self.process: asyncio.subprocess.Process | None = None
 
     @property
@@ -175,7 +176,7 @@ async def test_error_response_reaches_a_client_that_is_still_sending(tmp_path: P
             for path, size, status in (
                 ("/api/v1/nothing", 1 << 20, 404),
                 ("/health", 1 << 20, 405),
-                ("/api/v1/app/projects", 1 << 20, 401),
+                ("/api/v1/app/teams", 1 << 20, 401),
                 ("/api/v1/auth/login", 8 << 20, 413),
             ):
                 responses = [await http.post(path, content=b"x" * size) for _ in range(10)]

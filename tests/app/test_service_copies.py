@@ -7,6 +7,7 @@ import pytest
 
 from tests.app.test_extensions import run, write_extension
 from tests.app.test_service_overrides import application, folder
+from tests.enabled import SAME_MODULES
 from undercroft.app.override_status import OverrideStatus
 from undercroft.app.overrides import list_overrides
 from undercroft.app.registry import get_registry
@@ -22,9 +23,10 @@ OVERRIDES = Path("extensions/hotel/overrides.py")
 OPTIONAL = 'requires=("api_keys", "jobs", "projects")'
 
 
+@pytest.mark.requires_module("api_keys", "jobs", "projects")
 async def test_copies_of_all_methods_do_what_the_originals_do(database: Database, folder: Path) -> None:
     write_extension(folder, {}, "copybook", OPTIONAL)
-    with use_context(AppContext({"ENVIRONMENT": "development"})):
+    with use_context(AppContext({**SAME_MODULES, "ENVIRONMENT": "development"})):
         for service, module in list_services(get_registry().modules).items():
             for name in public_methods(service):
                 write_override(ServiceMethod(module, service, name), Path("extensions/copybook"))

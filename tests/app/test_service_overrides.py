@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.app.test_extensions import run, write_extension
+from tests.enabled import SAME_MODULES
 from undercroft.app.api import create_app
 from undercroft.app.extension_check import Grade, GradeStatus, grade_source
 from undercroft.app.registry import get_registry, load_extension
@@ -61,12 +62,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def application(database: Database, extension: str) -> Iterator[Any]:
-    environ = {"ENVIRONMENT": "test", "SECRET_KEY": SECRET, "ENABLED_EXTENSIONS": extension}
+    environ = {**SAME_MODULES, "ENVIRONMENT": "test", "SECRET_KEY": SECRET, "ENABLED_EXTENSIONS": extension}
     app = create_app(environ=environ, database=database)
     with use_context(app.context):
         yield app
 
 
+@pytest.mark.requires_module("projects")
 async def test_override_applies_in_its_application_only(database: Database, folder: Path) -> None:
     write_extension(folder, {"overrides.py": TEAMS}, "tavern")
     write_extension(folder, {"overrides.py": PROJECTS_AND_USERS}, "bakery", PROJECTS)
@@ -85,13 +87,14 @@ def test_override_replaces_only_the_service_that_it_names(folder: Path) -> None:
     write_extension(folder, {"overrides.py": TEAMS}, "chapel")
     session: Any = None
     principal: Any = None
-    with use_context(AppContext({"ENVIRONMENT": "development", "ENABLED_EXTENSIONS": "chapel"})):
+    with use_context(AppContext({**SAME_MODULES, "ENVIRONMENT": "development", "ENABLED_EXTENSIONS": "chapel"})):
         own = get_registry().overrides[TeamService]
         assert type(TeamService(session, principal)) is own
         assert type(own(session, principal)) is own
     assert type(TeamService(session, principal)) is TeamService
 
 
+@pytest.mark.requires_module("projects")
 async def test_command_and_other_modules_use_the_override(database: Database, folder: Path, database_url: str) -> None:
     write_extension(folder, {"overrides.py": PROJECTS_AND_USERS}, "bakery", PROJECTS)
     options = {"DATABASE_URL": database_url, "stdin": "three otters in a boat"}
@@ -191,8 +194,8 @@ NAMES = count()
 
 def load_override(folder: Path, source: str) -> None:
     name = f"guild{next(NAMES)}"
-    write_extension(folder, {"overrides.py": source}, name, PROJECTS)
-    with use_context(AppContext({"ENVIRONMENT": "development"})):
+    write_extension(folder, {"overrides.py": source}, name, PROJECTS if "projects" in source else "")
+    with use_context(AppContext({**SAME_MODULES, "ENVIRONMENT": "development"})):
         load_extension(name)
 
 
@@ -226,6 +229,7 @@ def test_override_that_keeps_the_checks_is_accepted(method: str, folder: Path) -
     load_override(folder, of_team_service(method))
 
 
+@pytest.mark.requires_module("projects")
 @pytest.mark.parametrize("attribute", ["searchable = ()", "readers = frozenset()", "hidden = ('name',)"])
 def test_override_cannot_change_what_the_routes_are_made_from(attribute: str, folder: Path) -> None:
     source = f"from undercroft.modules.projects import ProjectResource\nclass P(ProjectResource):\n    {attribute}\n"
@@ -254,6 +258,7 @@ def test_commands_show_what_an_extension_overrides(folder: Path) -> None:
     assert Grade("overrides", GradeStatus.OK) in list(grade_source("tavern"))
 
 
+@pytest.mark.requires_module("projects")
 async def test_override_sees_only_the_team_of_the_caller(database: Database, folder: Path) -> None:
     """The repository limits each query to the team, whatever an override passes to it."""
     source = """\

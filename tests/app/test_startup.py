@@ -14,6 +14,7 @@ import pytest
 
 from tests.app.test_server import SECRET
 from tests.cli.command_runner import get_program, run_command
+from tests.enabled import SAME_MODULES
 from undercroft.app.migrations import histories, upgrade_all
 from undercroft.app.schema import build_row_security
 from undercroft.core.db import migrations
@@ -24,6 +25,7 @@ SETTINGS = {
     "ENVIRONMENT": "test",
     "SECRET_KEY": SECRET,
     "TENANT_RLS": "off",
+    **SAME_MODULES,
     "UNDERCROFT_ENV_FILE": "nowhere",
 }
 SHARED = {"TENANT_RLS": os.environ.get("TENANT_RLS", "off")}
@@ -331,6 +333,7 @@ async def test_development_server_does_not_apply_a_lossy_migration(migrated_data
     assert status.current == "0006_known_places"
 
 
+@pytest.mark.requires_module("projects")
 async def test_development_server_applies_a_lossless_migration(migrated_database_url: str) -> None:
     await upgrade_all(migrated_database_url, rls=build_row_security(enabled=False))
     await migrations.downgrade(migrated_database_url, _history("projects"), "base")

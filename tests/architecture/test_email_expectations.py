@@ -12,6 +12,7 @@ from tests.email_expectations import (
     list_actions,
 )
 from tests.modules.teams.requests import assert_success
+from undercroft.app.optional_modules import optional_modules
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.testing.audit import RecordedRequest
@@ -21,6 +22,7 @@ HOW = (
 )
 
 
+@pytest.mark.requires_module(*optional_modules())
 def test_every_action_declares_whether_its_owner_gets_an_email(app: Api) -> None:
     declared = [*EMAILED_ACTIONS, *CONDITIONAL_ACTIONS, *SILENT_ACTIONS]
     assert sorted(list_actions(app) - set(declared)) == [], HOW
@@ -33,6 +35,7 @@ def test_actions_are_found_in_the_source_code(app: Api) -> None:
     assert "totp.unreadable" not in list_actions(app)
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_action_without_its_email_is_detected(
     create_user: Any, database: Database, recorded_requests: list[RecordedRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:

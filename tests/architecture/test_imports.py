@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import undercroft
+from tests.enabled import DISABLED
 from undercroft.app.discovery import LoadedModule, find_modules
 
 ROOT = Path(undercroft.__file__).parent
@@ -35,7 +36,7 @@ def imports_of(module: LoadedModule) -> Iterator[tuple[Path, str]]:
                 yield path, name
 
 
-@pytest.mark.parametrize("module", find_modules(), ids=lambda module: module.name)
+@pytest.mark.parametrize("module", find_modules(DISABLED), ids=lambda module: module.name)
 def test_module_imports_only_required_modules(module: LoadedModule) -> None:
     allowed = requirements(module)
     used = {name.split(".")[2] for _, name in imports_of(module)}
@@ -43,7 +44,7 @@ def test_module_imports_only_required_modules(module: LoadedModule) -> None:
 
 
 def requirements(module: LoadedModule) -> set[str]:
-    known = {each.name: each for each in find_modules()}
+    known = {each.name: each for each in find_modules(DISABLED)}
     found: set[str] = set()
     for name in module.declaration.requires:
         found |= {name} | requirements(known[name])

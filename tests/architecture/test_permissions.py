@@ -25,7 +25,7 @@ from undercroft.modules.teams.models import CustomRole, Membership, Team, TeamRo
 from undercroft.testing.users import SignedInUser
 
 CUSTOM_ROLE = "custom_role"
-GRANTED = ("projects:read", "members:write", "invitations:read")
+GRANTED = ("teams:read", "members:write", "invitations:read")
 ROLES = (TeamRole.VIEWER.value, CUSTOM_ROLE, TeamRole.MEMBER.value, TeamRole.ADMIN.value, TeamRole.OWNER.value)
 
 

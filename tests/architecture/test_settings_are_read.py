@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import undercroft
+from tests.enabled import DISABLED
 from undercroft.app.discovery import list_settings_classes
 from undercroft.core.settings import SettingsBase, env_name
 
@@ -39,7 +40,7 @@ def _pattern(name: ast.expr) -> str:
 
 
 def settings() -> list[tuple[type[SettingsBase], str]]:
-    return [(declared, name) for declared in list_settings_classes() for name in declared.model_fields]
+    return [(declared, name) for declared in list_settings_classes(disabled=DISABLED) for name in declared.model_fields]
 
 
 def _is_read(declared: type[SettingsBase], name: str) -> bool:

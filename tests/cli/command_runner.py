@@ -15,6 +15,8 @@ from socket import AF_UNIX, send_fds, socket
 from tempfile import TemporaryFile, mkdtemp
 from typing import IO
 
+from tests.enabled import SAME_MODULES
+
 PRODUCTION = {
     "SECRET_KEY": "kJ8v2Qz7Xw1Rb5Nt9Ys3Lm6Pc4Hd0Gf8Ea",
     "PUBLIC_URL": "https://app.example.com",
@@ -136,6 +138,6 @@ def get_fork_server() -> Path:
 
 
 def clean_environment(more: Mapping[str, str]) -> dict[str, str]:
-    """Return a minimal environment plus `more`."""
+    """Return a minimal environment plus `more`. A command on a database of this run has the same modules."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if name in os.environ}
-    return {**inherited, **more}
+    return {**inherited, **(SAME_MODULES if more.get("DATABASE_URL") else {}), **more}

@@ -33,12 +33,14 @@ def test_module_is_enabled_with_those_that_it_needs_and_its_migrations_are_named
     assert "/api/v1/app/projects" in run_command("routes", "projects", folder=tmp_path).out
 
 
+@pytest.mark.requires_module("projects")
 def test_migrations_that_the_database_has_are_not_named(tmp_path: Path, migrated_database_url: str) -> None:
     write_project(tmp_path, '["projects"]')
     result = run_command("add", "projects", folder=tmp_path, DATABASE_URL=migrated_database_url)
     assert (result.code, "0001_projects" in result.out, "Restart servers" in result.out) == (0, False, True)
 
 
+@pytest.mark.requires_module("projects")
 def test_pending_migrations_of_the_database_are_named(tmp_path: Path, empty_database_url: str) -> None:
     write_project(tmp_path, '["projects"]')
     result = run_command("add", "projects", folder=tmp_path, DATABASE_URL=empty_database_url)

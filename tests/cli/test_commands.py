@@ -104,6 +104,7 @@ def test_new_database_is_migrated_and_gets_a_superadmin(empty_database_url: str,
     assert "users: 1" in successful_output(counted)
 
 
+@pytest.mark.requires_module("projects")
 def test_downgrade_reverts_one_step_and_lists_revisions_when_the_revision_is_invalid(
     migrated_database_url: str, tmp_path: Path
 ) -> None:
@@ -134,6 +135,7 @@ run(f())
 """
 
 
+@pytest.mark.requires_module("projects")
 def test_migrate_repair_reverts_a_migration_without_a_file_after_confirmation(
     migrated_database_url: str, tmp_path: Path
 ) -> None:
@@ -173,6 +175,7 @@ def test_lossless_upgrade_stops_with_the_file_and_the_statement(migrated_databas
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
 
 
+@pytest.mark.requires_module("projects")
 def test_migrate_new_creates_no_file_when_models_match_the_database(migrated_database_url: str, tmp_path: Path) -> None:
     ours = {"DATABASE_URL": migrated_database_url}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))

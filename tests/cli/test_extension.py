@@ -175,6 +175,7 @@ REMOVED = {
 }
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_removal_leaves_nothing_of_an_extension(run: Run, project: Path, migrated_database_url: str) -> None:
     database = {"DATABASE_URL": migrated_database_url}
     before = dump_schema(migrated_database_url)

@@ -10,7 +10,11 @@ import pytest
 
 from tests.cli.command_runner import PRODUCTION, clean_environment, run_command
 
-UNREACHABLE_URL = {"DATABASE_URL": "postgresql://me:hunter2hunter2@127.0.0.1:1/none", "DB_START_TIMEOUT": "0"}
+UNREACHABLE_URL = {
+    "DATABASE_URL": "postgresql://me:hunter2hunter2@127.0.0.1:1/none",
+    "DB_START_TIMEOUT": "0",
+    "DISABLED_MODULES": "",
+}
 UNSET = "DATABASE_URL is not set"
 UNREACHABLE = "The database at 127.0.0.1:1 cannot be used: the connection was refused."
 

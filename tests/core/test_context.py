@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.enabled import SAME_MODULES
 from undercroft.app.api import create_app
 from undercroft.core.cache import Cache
 from undercroft.core.context import PROCESS, AppContext, current_context, use_context
@@ -62,7 +63,7 @@ def test_application_keeps_the_environment_of_its_creation(monkeypatch: pytest.M
     first = create_app()
     (tmp_path / ".env").write_text("APP_NAME=Second\n")
     second = create_app()
-    third = create_app(environ={"ENVIRONMENT": "test", "APP_NAME": "Third", "SECRET_KEY": "x" * 40})
+    third = create_app(environ={**SAME_MODULES, "ENVIRONMENT": "test", "APP_NAME": "Third", "SECRET_KEY": "x" * 40})
     assert [app.title for app in (first, second, third)] == ["First", "Second", "Third"]
     with use_context(first.context):
         assert load(CoreSettings).app_name == "First"

@@ -8,7 +8,6 @@ from pydantic import TypeAdapter
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.extras import require_extra
 from undercroft.core.validation import Name, Phone, SafeFilename, SafeHtml, safe_filename, sniff_content_type
-from undercroft.modules.admin.settings import AdminSettings
 
 VALIDATION = r"pip install 'undercroft\[validation\]'"
 
@@ -39,14 +38,3 @@ def test_function_of_a_missing_package_is_refused(base_install: None) -> None:
     for call in (lambda: safe_filename("report.pdf"), lambda: sniff_content_type(b"%PDF-")):
         with pytest.raises(ConfigurationError, match=VALIDATION):
             call()
-
-
-def test_admin_interface_is_served_if_sqladmin_is_installed() -> None:
-    assert AdminSettings().is_served
-    assert not AdminSettings(admin_ui=False).is_served
-
-
-def test_admin_interface_that_is_required_needs_sqladmin(base_install: None) -> None:
-    assert not AdminSettings().is_served
-    with pytest.raises(ConfigurationError, match=r"pip install 'undercroft\[admin\]'"):
-        assert AdminSettings(admin_ui=True).is_served

@@ -24,9 +24,17 @@ from undercroft.jobs.errors import BackfillNotFound, BackfillStateConflict
 from undercroft.jobs.models import BackfillRow, BackfillStatus, Job
 from undercroft.jobs.registry import Backoff
 from undercroft.modules.projects.models import Project
+from undercroft.testing import add_declarations
 from undercroft.testing.jobs import CapturedJobs
 
 describe = sample_backfills.describe.name
+
+
+@pytest.fixture(autouse=True)
+def declared_backfills() -> Iterator[None]:
+    """Add the sample backfill to the application."""
+    with add_declarations(sample_backfills.describe):
+        yield
 
 
 @pytest.fixture(autouse=True)

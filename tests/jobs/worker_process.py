@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+from typing import Any
 
-from tests.jobs import sample_backfills, sample_tasks, unresponsive_tasks
+from tests.enabled import is_enabled
+from tests.jobs import sample_tasks, unresponsive_tasks
 from undercroft.app.discovery import defined_in
 from undercroft.app.worker import worker_database
 from undercroft.jobs import Task
@@ -22,5 +24,10 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with add_declarations(*defined_in(sample_tasks, Task), *defined_in(unresponsive_tasks, Task), sample_backfills.die):
+    declared: list[Any] = [*defined_in(sample_tasks, Task), *defined_in(unresponsive_tasks, Task)]
+    if is_enabled("projects"):
+        from tests.jobs import sample_backfills
+
+        declared.append(sample_backfills.die)
+    with add_declarations(*declared):
         asyncio.run(main())

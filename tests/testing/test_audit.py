@@ -82,6 +82,7 @@ def test_request_whose_entries_are_unknown_is_not_checked() -> None:
     assert find_violations([make_request(Audit("a.b"), 201)], {}) == []
 
 
+@pytest.mark.requires_module("projects", "admin")
 async def test_route_without_a_test_is_reported(app: Api, user, recorded_requests, database, tmp_path: Path) -> None:
     save_audited_routes(app, tmp_path)
     assert PROJECTS in uncovered_routes(tmp_path)
@@ -106,6 +107,7 @@ async def test_routes_of_any_application_are_checked(database, recorded_requests
     recorded_requests.clear()
 
 
+@pytest.mark.requires_module("projects")
 async def test_undeclared_entry_fails_the_test(user, recorded_requests, database, tmp_path: Path) -> None:
     assert (await user.post("/api/v1/app/projects", json={"name": "Website"})).status_code == 201
     wrong = [structs.replace(each, declared=Audit("a.b")) for each in recorded_requests]

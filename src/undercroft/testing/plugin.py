@@ -3,7 +3,7 @@
 The first test that needs PostgreSQL or Valkey starts them; all xdist workers share them. Set TEST_DATABASE_URL (a role
 with CREATEDB) and TEST_REDIS_URL to use other servers. The extensions that `pyproject.toml` enables and those whose
 tests in `extensions/<name>/` run are enabled, unless ENABLED_EXTENSIONS is set. The other settings of `pyproject.toml`
-apply as well, those of `.env` do not override them.
+apply as well, those of `.env` do not override them. Tests of modules that DISABLED_MODULES names are left out.
 """
 
 import os
@@ -25,6 +25,11 @@ def pytest_configure(config: pytest.Config) -> None:
     new = Path(tempfile.gettempdir()).resolve() / f"undercroft-test-{os.getpid()}-{secrets.token_hex(4)}"
     config.stash[RUN_FOLDER] = Path(inherited) if inherited else new
     add_project_to_path()
+    config.addinivalue_line("markers", "requires_module(*names): needs these built-in modules; see DISABLED_MODULES")
+    if disabled := _read_disabled_modules():
+        from undercroft.testing.left_out import LeftOutTests
+
+        config.pluginmanager.register(LeftOutTests(disabled, config.rootpath), "undercroft.left_out")
     if find_spec("pytest_asyncio") is not None:
         from undercroft.testing import app_fixtures, fixtures
 
@@ -32,9 +37,20 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(app_fixtures, "undercroft.app_fixtures")
 
 
+def _read_disabled_modules() -> list[str]:
+    from undercroft.core.settings import read_project_settings, split_list
+
+    name = "DISABLED_MODULES"
+    return list(split_list(os.environ[name] if name in os.environ else read_project_settings().get(name.lower(), "")))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     from undercroft.core.settings import read_project_settings, split_list
 
+    if any(item.get_closest_marker("requires_module") for item in items):
+        from undercroft.testing.left_out import check_markers
+
+        check_markers(items)
     folder = Path(EXTENSIONS).resolve()
     names = {item.path.relative_to(folder).parts[0] for item in items if item.path.is_relative_to(folder)}
     project = read_project_settings()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from io import StringIO
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from httpx2 import AsyncClient
 
@@ -16,6 +17,7 @@ from undercroft.core.http import Surface
 from undercroft.testing.users import make_client
 
 __all__ = ["guesthouse", "sign_up"]
+pytestmark = pytest.mark.requires_module("admin", "projects")
 
 APP = Surface.APP.prefix
 ME, PROJECTS = f"{APP}/users/me", f"{APP}/projects"

@@ -1,5 +1,6 @@
 """Who must reauthenticate, and how."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -12,16 +13,29 @@ from undercroft.core.auth.settings import StepUpSettings
 from undercroft.core.auth.step_up import (
     MfaEnrollmentRequired,
     MfaRequiredByTeam,
+    StepUpAuthentication,
     StepUpRequired,
     get_step_up_methods,
     require_recent_authentication,
     require_second_factor,
     require_team_mfa,
 )
+from undercroft.core.context import AppContext, current_context, use_context
 from undercroft.core.db import utc_now
 from undercroft.core.ids import new_id
 
 HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def step_up_authentication() -> Iterator[None]:
+    """The application serves `POST /auth/step-up`."""
+    context = current_context()
+    before = context.find(StepUpAuthentication)
+    context.add(StepUpAuthentication, StepUpAuthentication())
+    yield
+    if before is None:
+        context.remove(StepUpAuthentication)
 
 
 def test_recently_authenticated_session_is_accepted() -> None:
@@ -57,6 +71,15 @@ def test_other_callers_are_refused(changes: dict[str, Any], error: type[Exceptio
 )
 def test_methods_depend_on_the_factors_of_the_user(changes: dict[str, Any], methods: list[str]) -> None:
     assert get_step_up_methods(make_principal(**changes)) == {"methods": methods}
+
+
+def test_user_can_only_sign_in_again_where_step_up_is_not_served() -> None:
+    with use_context(AppContext({})), pytest.raises(StepUpRequired) as stale:
+        require_recent_authentication(make_principal(reauthenticated_at=None))
+    assert (stale.value.text, stale.value.details) == (
+        "Confirm your identity: sign in again.",
+        {"methods": ["sign_in"]},
+    )
 
 
 def test_second_factor_must_exist_and_be_verified() -> None:

@@ -4,12 +4,13 @@ import pytest
 from sqlalchemy import text
 
 from tests.core.db.catalog import catalog
+from tests.enabled import DISABLED
 from undercroft.app.discovery import find_modules
 from undercroft.app.migrations import histories, upgrade_all
 from undercroft.core.db import migrations
 from undercroft.core.db.migrations import open_migration_connection, recorder, release
 
-NAMES = ["core", *(module.name for module in find_modules() if (module.folder / "migrations").is_dir())]
+NAMES = ["core", *(module.name for module in find_modules(DISABLED) if (module.folder / "migrations").is_dir())]
 
 
 async def test_downgrade_of_every_history_leaves_an_empty_database(empty_database_url: str) -> None:

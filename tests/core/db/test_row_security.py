@@ -14,6 +14,8 @@ from undercroft.core.db.row_security import RowSecurityConfig, require, statemen
 from undercroft.core.errors import ConfigurationError
 from undercroft.testing.servers import Servers
 
+pytestmark = pytest.mark.requires_module("projects")
+
 OFF = RowSecurityConfig(enabled=False, tables=())
 POLICIES = "SELECT tablename, policyname FROM pg_policies ORDER BY 1, 2"
 

@@ -36,6 +36,7 @@ async def submit_edit(admin: AsyncClient, path: str, **values: str) -> Response:
     return await admin.post(path, data={**form, **await get_form(admin, path), **values})
 
 
+@pytest.mark.requires_module("projects")
 async def test_project_change_is_audited_once_with_before_and_after(
     browser: Browser, create_user: Any, database: Database
 ) -> None:
@@ -49,6 +50,7 @@ async def test_project_change_is_audited_once_with_before_and_after(
     assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Shop"
 
 
+@pytest.mark.requires_module("projects")
 async def test_nothing_is_audited_when_nothing_changes(browser: Browser, create_user: Any, database: Database) -> None:
     admin, (_, key) = await browser(), await project(create_user)
     path = f"/admin/project/edit/{key}"
@@ -65,6 +67,7 @@ async def prepare_stale_edit(admin: Any, person: Any, key: str) -> tuple[str, di
     return path, form
 
 
+@pytest.mark.requires_module("projects")
 async def test_stale_form_does_not_overwrite_a_concurrent_change(
     browser: Browser, create_user: Any, database: Database
 ) -> None:
@@ -79,6 +82,7 @@ async def test_stale_form_does_not_overwrite_a_concurrent_change(
     assert (await changes_with_texts(database, entry))[1] == {"name": "Other"}
 
 
+@pytest.mark.requires_module("projects")
 async def test_stale_form_is_refused_when_submitted_again(
     browser: Browser, create_user: Any, database: Database
 ) -> None:
@@ -93,6 +97,7 @@ async def test_stale_form_is_refused_when_submitted_again(
     assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Other"
 
 
+@pytest.mark.requires_module("projects")
 async def test_multiline_text_is_unchanged(browser: Browser, create_user: Any, database: Database) -> None:
     admin, person = await browser(), await create_user()
     sent = {"name": "Website", "description": "One.\n\nTwo."}
@@ -107,6 +112,7 @@ async def test_multiline_text_is_unchanged(browser: Browser, create_user: Any, d
     assert entry["after"] == {"status": "done"}
 
 
+@pytest.mark.requires_module("projects")
 async def test_one_of_ten_concurrent_saves_succeeds(browser: Browser, create_user: Any, database: Database) -> None:
     admin, (_, key) = await browser(), await project(create_user)
     path = f"/admin/project/edit/{key}"
@@ -116,6 +122,7 @@ async def test_one_of_ten_concurrent_saves_succeeds(browser: Browser, create_use
     assert len(await entries(database, action="project.changed")) == 1
 
 
+@pytest.mark.requires_module("projects")
 async def test_invalid_values_are_refused(browser: Browser, create_user: Any, database: Database) -> None:
     admin, (_, key) = await browser(), await project(create_user)
     path = f"/admin/project/edit/{key}"
@@ -129,6 +136,7 @@ async def test_invalid_values_are_refused(browser: Browser, create_user: Any, da
     assert await entries(database, action="project.changed") == []
 
 
+@pytest.mark.requires_module("projects")
 async def test_unexpected_error_is_shown_without_its_cause_and_nothing_is_saved(
     browser: Browser, create_user: Any, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +154,7 @@ async def test_unexpected_error_is_shown_without_its_cause_and_nothing_is_saved(
     assert await entries(database, action="project.changed") == []
 
 
+@pytest.mark.requires_module("projects")
 async def test_deleted_project_can_be_restored(browser: Browser, create_user: Any, database: Database) -> None:
     admin, (person, key) = await browser(), await project(create_user)
     response = await admin.delete(f"/admin/project/delete?pks={key}")
@@ -236,6 +245,7 @@ async def test_related_rows_are_found_by_the_users_email(browser: Browser, creat
         assert "bob@example.com" not in found.text, view
 
 
+@pytest.mark.requires_module("projects")
 async def test_enum_values_are_shown_with_labels(browser: Browser, create_user: Any) -> None:
     admin, (person, key) = await browser(), await project(create_user)
     await person.client.patch(f"/api/v1/app/projects/{key}", json={"status": "on_hold"})
@@ -245,11 +255,13 @@ async def test_enum_values_are_shown_with_labels(browser: Browser, create_user: 
         assert "on_hold<" not in text, path
 
 
+@pytest.mark.requires_module("projects")
 async def test_search_without_results_shows_a_message(browser: Browser) -> None:
     admin = await browser()
     assert "No projects found." in (await admin.get("/admin/project/list?search=zzz")).text
 
 
+@pytest.mark.requires_module("projects")
 @pytest.mark.parametrize("origin", [None, "null", "http://evil.test", "http://test.local.evil.test"])
 async def test_cross_site_request_changes_nothing(
     browser: Browser, create_user: Any, database: Database, origin: str | None
@@ -271,6 +283,7 @@ async def test_bearer_token_is_not_accepted(admin: AsyncClient) -> None:
     assert (await admin.get("/admin/")).status_code == 303
 
 
+@pytest.mark.requires_module("projects")
 async def test_export_is_escaped_filtered_and_audited(browser: Browser, create_user: Any, database: Database) -> None:
     admin, (person, _) = await browser(), await project(create_user, "=cmd|'/c calc'!A0")
     await person.client.post("/api/v1/app/projects", json={"name": "Other"})

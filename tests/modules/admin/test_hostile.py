@@ -95,6 +95,7 @@ async def test_invalid_number_of_rows_to_delete_returns_a_message(browser: Brows
         assert (response.status_code, response.text) == (400, "Choose between 1 and 100 rows.")
 
 
+@pytest.mark.requires_module("projects")
 async def test_file_in_a_text_field_is_refused(browser: Browser) -> None:
     admin = await browser()
     key = (await admin.person.client.post("/api/v1/app/projects", json={"name": "Website"})).json()["id"]  # type: ignore[attr-defined]

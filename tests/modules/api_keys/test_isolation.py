@@ -47,6 +47,7 @@ async def test_account_deletion_deletes_only_its_own_keys(app: Api, ada: Registe
     assert await status_with_key(app, other["key"]) == 200
 
 
+@pytest.mark.requires_module("projects")
 @pytest.mark.parametrize("act", ["rotate", "delete", "expire", "narrow"])
 async def test_change_of_one_key_leaves_the_others_of_its_owner(app: Api, user: AsyncClient, act: str) -> None:
     first, second = await make_key(user), await make_key(user)
@@ -118,6 +119,7 @@ async def test_expired_key_can_be_changed_without_a_new_expiry(user: AsyncClient
     assert_error(await user.patch(path, json={"expires_at": utc_now().isoformat()}), 422, "EXPIRY_IN_PAST")
 
 
+@pytest.mark.requires_module("projects")
 async def test_revoking_a_team_key_leaves_user_keys_valid(app: Api, user: AsyncClient) -> None:
     team = await make_team(user)
     teams, own = await make_key(user, team=team, kind="team"), await make_key(user)

@@ -39,6 +39,7 @@ from undercroft.testing.users import SignedInUser
 CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 
+@pytest.mark.requires_module("projects")
 async def test_key_is_returned_once_and_stored_as_a_hash(user: AsyncClient, database: Database) -> None:
     response = await user.post(KEYS, json={"name": " Nightly import ", "scopes": ["projects:write", "projects:read"]})
     created = response.json()
@@ -61,6 +62,7 @@ async def test_key_is_returned_once_and_stored_as_a_hash(user: AsyncClient, data
         assert "hash" not in text
 
 
+@pytest.mark.requires_module("projects")
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
@@ -102,6 +104,7 @@ async def test_team_keys_require_permissions(create_user: CreateUser, database: 
     assert (await owner.client.get(KEYS, params={"kind": "user"}, headers=here)).json()["total"] == 0
 
 
+@pytest.mark.requires_module("projects")
 async def test_permission_to_view_team_keys_does_not_allow_changes(create_user: CreateUser, database: Database) -> None:
     owner, viewer = await create_user(), await create_user()
     team = await make_team(owner.client)
@@ -146,6 +149,7 @@ async def test_keys_of_other_teams_and_users_are_not_found(user: AsyncClient, st
     assert (await user.get(KEYS, headers=team_header(team))).json()["total"] == 2
 
 
+@pytest.mark.requires_module("projects")
 async def test_team_key_cannot_exceed_the_permissions_of_its_creator(
     create_user: CreateUser, app: Api, database: Database
 ) -> None:
@@ -168,6 +172,7 @@ async def test_team_key_cannot_exceed_the_permissions_of_its_creator(
     assert response.json()["scopes"] == ["projects:read"]
 
 
+@pytest.mark.requires_module("projects")
 async def test_key_change_applies_to_the_next_request(app: Api, user: AsyncClient) -> None:
     created = await make_key(user)
     async with api_key_client(app, created["key"]) as http:
@@ -217,6 +222,7 @@ async def test_account_deletion_revokes_its_keys(app: Api, ada: RegisteredUser, 
         assert (await session.scalars(select(ApiKey))).all() == []
 
 
+@pytest.mark.requires_module("projects")
 async def test_every_change_of_a_key_is_audited_once_without_its_secret(user: AsyncClient, database: Database) -> None:
     team = await make_team(user)
     created = await make_key(user, team=team, kind="team", scopes=["projects:read"])

@@ -38,6 +38,7 @@ from undercroft.testing.users import SignedInUser
 CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 
+@pytest.mark.requires_module("projects")
 async def test_user_key_acts_as_the_user_in_the_given_team(app: Api, user: AsyncClient) -> None:
     team, key = await make_team(user), (await make_key(user))["key"]
     async with api_key_client(app, key) as here, api_key_client(app, key, team=team) as there:
@@ -59,6 +60,7 @@ async def test_key_restores_a_deleted_team_only_with_that_scope(app: Api, user: 
         assert (await http.post(f"{TEAMS}/{team}/restore")).status_code == 200
 
 
+@pytest.mark.requires_module("projects")
 async def test_key_authentication_runs_one_statement(
     app: Api, user: AsyncClient, statements: StatementRecorder, rls_enabled: bool
 ) -> None:
@@ -75,6 +77,7 @@ async def test_key_authentication_runs_one_statement(
             assert len(await statements.get_all()) == 2 + 2 * rls_enabled, str(statements)
 
 
+@pytest.mark.requires_module("projects")
 async def test_key_permissions_are_limited_by_scopes_and_role(
     app: Api, create_user: CreateUser, database: Database
 ) -> None:
@@ -94,6 +97,7 @@ async def test_key_permissions_are_limited_by_scopes_and_role(
         assert (await http.post(PROJECTS, json={"name": "In the viewer's own team"})).status_code == 201
 
 
+@pytest.mark.requires_module("projects")
 async def test_scoped_key_cannot_use_routes_without_a_permission(app: Api, user: AsyncClient) -> None:
     key = (await make_key(user, scopes=["projects:read", "projects:write"]))["key"]
     async with api_key_client(app, key) as http:
@@ -104,6 +108,7 @@ async def test_scoped_key_cannot_use_routes_without_a_permission(app: Api, user:
         assert_error(await http.get(PROJECTS), 403, "PERMISSION_DENIED")
 
 
+@pytest.mark.requires_module("projects")
 async def test_user_key_loses_permissions_when_the_user_is_demoted(
     app: Api, create_user: CreateUser, database: Database
 ) -> None:
@@ -119,6 +124,7 @@ async def test_user_key_loses_permissions_when_the_user_is_demoted(
         assert_error(await http.get(PROJECTS), 404, "TEAM_NOT_FOUND")
 
 
+@pytest.mark.requires_module("projects")
 async def test_team_key_works_without_its_creator_and_has_no_user(
     app: Api, create_user: CreateUser, database: Database
 ) -> None:
@@ -136,6 +142,7 @@ async def test_team_key_works_without_its_creator_and_has_no_user(
             assert_error(await http.get(path), 403, "SCOPE_MISSING")
 
 
+@pytest.mark.requires_module("projects")
 async def test_team_key_is_refused_in_another_team(app: Api, user: AsyncClient, stranger: AsyncClient) -> None:
     team, other, foreign = await make_team(user), await make_team(user), await make_team(stranger)
     key = (await make_key(user, team=team, kind="team"))["key"]
@@ -144,6 +151,7 @@ async def test_team_key_is_refused_in_another_team(app: Api, user: AsyncClient, 
             assert_error(await http.get(PROJECTS), 404, "TEAM_NOT_FOUND")
 
 
+@pytest.mark.requires_module("projects")
 async def test_team_key_fails_when_the_team_is_deleted(app: Api, user: AsyncClient) -> None:
     team = await make_team(user)
     key = (await make_key(user, team=team, kind="team"))["key"]
@@ -177,6 +185,7 @@ async def test_key_fails_after_its_expiry(app: Api, user: AsyncClient, database:
         assert (await http.get(ME)).status_code == 200
 
 
+@pytest.mark.requires_module("projects")
 @pytest.mark.parametrize("role", [PlatformRole.ADMIN, PlatformRole.SUPERADMIN])
 async def test_key_of_an_administrator_has_no_admin_access(
     app: Api, create_user: CreateUser, role: PlatformRole
@@ -195,6 +204,7 @@ GARBAGE = [
 ]  # fmt: skip
 
 
+@pytest.mark.requires_module("projects")
 @pytest.mark.parametrize("number", range(len(GARBAGE)))
 async def test_malformed_key_is_refused(app: Api, client: AsyncClient, number: int) -> None:
     text = GARBAGE[number]
@@ -236,6 +246,7 @@ async def test_audit_entries_name_the_api_key_as_actor(app: Api, user: AsyncClie
     assert str(entry["user_id"]) == (await user.get(ME)).json()["id"]
 
 
+@pytest.mark.requires_module("projects")
 async def test_last_use_is_recorded_with_a_delay(app: Api, user: AsyncClient, database: Database) -> None:
     created = await make_key(user)
     assert created["last_used_at"] is None
@@ -269,6 +280,7 @@ async def test_last_uses_are_written_in_one_statement_and_retried_after_a_failur
     assert {each["last_used_ip"] for each in (await user.get(KEYS)).json()["items"]} == {"192.0.2.2"}
 
 
+@pytest.mark.requires_module("projects")
 async def test_rate_limits_count_by_key_prefix_only_for_valid_keys(app: Api, user: AsyncClient) -> None:
     created = await make_key(user)
 
@@ -287,6 +299,7 @@ async def test_rate_limits_count_by_key_prefix_only_for_valid_keys(app: Api, use
     assert subject(created["key"]) is None
 
 
+@pytest.mark.requires_module("projects")
 async def test_rate_limits_forget_the_least_recently_used_key(
     app: Api, user: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,6 +313,7 @@ async def test_rate_limits_forget_the_least_recently_used_key(
     assert [authenticator.verified_subject(key) is not None for key in keys] == [True, False, True]
 
 
+@pytest.mark.requires_module("projects")
 async def test_team_requiring_mfa_accepts_its_own_keys_and_keys_of_users_with_mfa(
     app: Api, create_user: CreateUser, database: Database
 ) -> None:

@@ -31,6 +31,7 @@ def logged_entries(stream: io.StringIO) -> list[dict[str, object]]:
     return [line for line in map(json.loads, stream.getvalue().splitlines()) if line["category"] == "audit"]
 
 
+@pytest.mark.requires_module("projects")
 async def test_entry_is_logged_as_one_line_of_the_audit_category(user: AsyncClient, lines: io.StringIO) -> None:
     response = await user.post("/api/v1/app/projects", json={"name": "Website"})
     (line,) = logged_entries(lines)
@@ -74,6 +75,7 @@ async def test_log_contains_no_text_of_a_user(
     ] == [name]
 
 
+@pytest.mark.requires_module("projects")
 async def test_unpaired_surrogate_is_refused_without_a_server_error(user: AsyncClient) -> None:
     response = await user.post(
         "/api/v1/app/projects", content=b'{"name": "\\ud800"}', headers={"Content-Type": "application/json"}

@@ -44,6 +44,7 @@ async def ada(create_user: CreateUser) -> SignedInUser:
     return person
 
 
+@pytest.mark.requires_module("projects")
 async def test_entry_is_returned_with_all_fields(admin: AsyncClient, ada: SignedInUser) -> None:
     (entry,) = (await admin.get(LOGS, params={"action": "project.changed"})).json()["items"]
     assert entry["actor"]["kind"] == "user"
@@ -60,6 +61,7 @@ async def test_entry_is_returned_with_all_fields(admin: AsyncClient, ada: Signed
     }
 
 
+@pytest.mark.requires_module("projects")
 async def test_filters_select_matching_entries(admin: AsyncClient, ada: SignedInUser, database: Database) -> None:
     changed = next(entry for entry in await entries(database) if entry["action"] == "project.changed")
     both = ["project.changed", "project.created"]
@@ -144,6 +146,7 @@ async def test_offset_and_cursor_pages_return_every_entry_once(admin: AsyncClien
     assert paged == walked == [6, 5, 4, 3, 2, 1, 0]
 
 
+@pytest.mark.requires_module("projects")
 @pytest.mark.parametrize("params", [{}, {"limit": "5"}])
 async def test_list_runs_one_statement_besides_authentication(
     admin: AsyncClient, ada: SignedInUser, statements: Any, params: dict[str, str]
@@ -159,6 +162,7 @@ async def test_full_log_requires_an_administrator(user: AsyncClient, client: Asy
         assert (await client.get(path)).status_code == 401
 
 
+@pytest.mark.requires_module("projects")
 async def test_team_log_contains_only_entries_of_the_team(
     ada: SignedInUser, stranger: AsyncClient, client: AsyncClient
 ) -> None:
@@ -169,6 +173,7 @@ async def test_team_log_contains_only_entries_of_the_team(
     assert (await client.get(team_log(ada.team_id))).status_code == 401
 
 
+@pytest.mark.requires_module("projects")
 async def test_team_log_ignores_the_filter_for_another_team(ada: SignedInUser, create_user: CreateUser) -> None:
     other = await create_user()
     await other.client.post(PROJECTS, json={"name": "Other team"})
@@ -178,6 +183,7 @@ async def test_team_log_ignores_the_filter_for_another_team(ada: SignedInUser, c
     ]
 
 
+@pytest.mark.requires_module("projects")
 async def test_team_log_omits_the_origin_of_staff_and_email_addresses(ada: SignedInUser, database: Database) -> None:
     staff = new_id()
     scope = {"state": {"request_id": "r" * 8, "request_headers": {b"user-agent": b"Staff"}}, "client": ("10.1.2.3", 1)}
@@ -191,6 +197,7 @@ async def test_team_log_omits_the_origin_of_staff_and_email_addresses(ada: Signe
     assert (newest["ip"], newest["user_agent"], newest["actor"].get("email")) == (None, None, None)
 
 
+@pytest.mark.requires_module("projects")
 async def test_team_log_omits_the_ip_of_administrators_but_not_of_members(
     ada: SignedInUser, create_user: CreateUser, database: Database, admin: AsyncClient
 ) -> None:
@@ -245,6 +252,7 @@ async def test_csv_export_has_every_entry_and_no_formula(
     assert not any(cell.startswith(("=", "+", "-", "@")) for line in lines for cell in line.values())
 
 
+@pytest.mark.requires_module("projects")
 async def test_jsonl_export_equals_the_list(admin: AsyncClient, ada: SignedInUser) -> None:
     listed = (await admin.get(LOGS, params={"team_id": ada.team_id})).json()["items"]
     response = await admin.get(EXPORT, params={"team_id": str(ada.team_id), "format": "jsonl"})
@@ -259,6 +267,7 @@ async def test_export_is_audited(create_user: CreateUser, database: Database) ->
     assert entry["details"] == {"action": "project.*", "from": "2026-01-01T00:00:00Z", "format": "jsonl"}
 
 
+@pytest.mark.requires_module("projects")
 async def test_reading_is_not_audited(admin: AsyncClient, ada: SignedInUser, database: Database) -> None:
     before = len(await entries(database))
     await admin.get(LOGS)

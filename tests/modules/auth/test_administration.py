@@ -94,6 +94,7 @@ async def test_administrator_revokes_all_sessions_and_the_user_can_sign_in_again
     assert (await sign_in(ada.http, ada.email)).status_code == 200
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_required_password_reset_revokes_all_access_except_the_emailed_link(
     ada: RegisteredUser, admin: AsyncClient, mailbox: Mailbox, recorded_entries: list[audit.Entry]
 ) -> None:

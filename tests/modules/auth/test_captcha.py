@@ -73,6 +73,7 @@ async def test_api_requires_a_solved_captcha(
     assert error_code(await post(guarded, path, {**body, "captcha_token": token})) == "CAPTCHA_FAILED"
 
 
+@pytest.mark.requires_module("web")
 @pytest.mark.parametrize(("policy", "status"), [("refuse", 503), ("allow", 200)])
 async def test_sign_in_while_the_captcha_service_is_down_follows_the_setting(
     app: Api, database: Database, ada: RegisteredUser, service: CaptchaEmulator, policy: str, status: int
@@ -107,7 +108,11 @@ async def test_correct_password_without_captcha_is_rejected(guarded: httpx.Async
     assert "set-cookie" not in response.headers
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/register", "/sign-in/link", "/reset-password", "/admin/login"])
+ADMIN_PAGE = pytest.param("/admin/login", marks=pytest.mark.requires_module("admin"))
+
+
+@pytest.mark.requires_module("web")
+@pytest.mark.parametrize("path", ["/sign-in", "/register", "/sign-in/link", "/reset-password", ADMIN_PAGE])
 async def test_forms_require_a_captcha(
     guarded: httpx.AsyncClient, ada: RegisteredUser, service: CaptchaEmulator, path: str
 ) -> None:
@@ -120,7 +125,8 @@ async def test_forms_require_a_captcha(
     assert solved.status_code in (200, 303), solved.text
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/register", "/reset-password", "/admin/login"])
+@pytest.mark.requires_module("web")
+@pytest.mark.parametrize("path", ["/sign-in", "/register", "/reset-password", ADMIN_PAGE])
 async def test_page_shows_the_captcha_and_allows_only_scripts_of_its_provider(
     guarded: httpx.AsyncClient, path: str
 ) -> None:
@@ -130,6 +136,7 @@ async def test_page_shows_the_captcha_and_allows_only_scripts_of_its_provider(
     assert "unsafe" not in response.headers["content-security-policy"]
 
 
+@pytest.mark.requires_module("web")
 async def test_no_captcha_is_required_when_none_is_configured(http: httpx.AsyncClient) -> None:
     page = await http.get("/sign-in", headers=BROWSER)
     assert "<script" not in page.text

@@ -112,6 +112,7 @@ async def test_magic_link_opens_in_the_browser_that_requested_it_as_its_first_re
         assert (response.status_code, response.json()["user"]["email"]) == (200, ada.email)
 
 
+@pytest.mark.requires_module("web")
 async def test_magic_link_page_on_another_browser_shows_the_email_of_the_account(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, app: Api
 ) -> None:
@@ -208,6 +209,7 @@ async def test_magic_link_endpoints_return_404_when_disabled(
     assert await mailbox.list_new(ada.email) == []
 
 
+@pytest.mark.requires_module("web")
 async def test_cross_site_magic_link_sign_in_is_rejected(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
@@ -219,6 +221,7 @@ async def test_cross_site_magic_link_sign_in_is_rejected(
     assert (await post(http, VERIFY, body)).status_code == 200
 
 
+@pytest.mark.requires_module("web")
 async def test_magic_link_page_signs_in_on_post_only(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:

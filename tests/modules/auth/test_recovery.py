@@ -67,6 +67,7 @@ async def run_user_command(*arguments: str, password: str) -> Result:
     )
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_password_reset_revokes_only_the_api_keys_of_the_user(
     http: httpx.AsyncClient, ada: RegisteredUser, bea: RegisteredUser, mailbox: Mailbox
 ) -> None:
@@ -81,6 +82,7 @@ async def test_password_reset_revokes_only_the_api_keys_of_the_user(
     assert "API keys were revoked" in notice.text
 
 
+@pytest.mark.requires_module("api_keys", "projects")
 async def test_password_reset_does_not_revoke_team_keys(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
@@ -93,6 +95,7 @@ async def test_password_reset_does_not_revoke_team_keys(
     assert (await http.get("/api/v1/app/projects", headers=bearer)).status_code == 200
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_set_password_command_revokes_other_access_and_notifies_the_user(
     http: httpx.AsyncClient, ada: RegisteredUser, bea: RegisteredUser, mailbox: Mailbox, database: Database
 ) -> None:
@@ -136,6 +139,7 @@ async def test_account_with_a_taken_address_is_not_created(ada: RegisteredUser, 
     assert (await sign_in(ada.http, ada.email)).json()["user"]["role"] == "user"
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_deactivation_suspends_keys_and_activation_restores_them(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, admin: httpx.AsyncClient
 ) -> None:

@@ -205,6 +205,7 @@ async def test_resend_prefers_the_registration_of_the_device(
     assert (await verify(http, token)).status_code == 200
 
 
+@pytest.mark.requires_module("web")
 async def test_verification_page_in_another_browser_requires_a_password_and_name(
     stranger: httpx.AsyncClient, app: Api, mailbox: Mailbox, database: Database
 ) -> None:
@@ -225,6 +226,7 @@ async def test_verification_page_in_another_browser_requires_a_password_and_name
     assert await get_name(database, email) == "Owner"
 
 
+@pytest.mark.requires_module("web")
 async def test_verification_page_requires_a_password_from_a_device_with_other_registrations(
     http: httpx.AsyncClient, stranger: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
@@ -242,6 +244,7 @@ async def test_verification_page_requires_a_password_from_a_device_with_other_re
     assert (await sign_in(http, email, OWNER_PASSWORD)).status_code == 200
 
 
+@pytest.mark.requires_module("web")
 async def test_verification_page_in_the_registering_browser_needs_only_the_button(
     http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
@@ -260,6 +263,7 @@ async def request_email_change(user: RegisteredUser, to: str) -> None:
     assert (await user.send("POST", "/auth/email/change", body)).status_code == 202
 
 
+@pytest.mark.requires_module("web")
 async def test_email_change_is_rejected_on_another_device_without_a_session(
     ada: RegisteredUser, app: Api, mailbox: Mailbox
 ) -> None:
@@ -276,6 +280,7 @@ async def test_email_change_is_rejected_on_another_device_without_a_session(
     assert (await ada.get("/app/users/me")).json()["email"] == to
 
 
+@pytest.mark.requires_module("web")
 async def test_email_change_is_rejected_with_the_session_of_another_account(
     ada: RegisteredUser, app: Api, mailbox: Mailbox
 ) -> None:
@@ -296,6 +301,7 @@ async def test_email_change_is_rejected_with_the_session_of_another_account(
     assert (await ada.get("/app/users/me")).json()["email"] == ada.email
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_email_change_is_rejected_with_an_api_key(ada: RegisteredUser, app: Api, mailbox: Mailbox) -> None:
     to = new_email()
     await request_email_change(ada, to)
@@ -310,6 +316,7 @@ async def test_email_change_is_rejected_with_an_api_key(ada: RegisteredUser, app
     assert (await ada.get("/app/users/me")).json()["email"] == ada.email
 
 
+@pytest.mark.requires_module("web")
 async def test_email_change_is_confirmed_by_a_signed_in_browser(
     ada: RegisteredUser, app: Api, mailbox: Mailbox
 ) -> None:

@@ -1,4 +1,4 @@
-from tests.jobs.conftest import declared_tasks
+from tests.jobs.test_backfills import declared_backfills
 from tests.modules.admin.conftest import browser, clock
 
-__all__ = ["browser", "clock", "declared_tasks"]
+__all__ = ["browser", "clock", "declared_backfills"]

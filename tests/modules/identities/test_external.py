@@ -506,7 +506,7 @@ async def test_team_header_selects_an_own_team_and_other_teams_are_not_found(
     teams = [(await get_as(http, token, "/api/v1/app/teams")).json()["items"][0]["id"] for token in (own, other)]
 
     assert (await get_as(http, own, **{"X-Team-ID": teams[0]})).status_code == 200
-    foreign = await get_as(http, own, "/api/v1/app/projects", **{"X-Team-ID": teams[1]})
+    foreign = await get_as(http, own, "/api/v1/app/permissions", **{"X-Team-ID": teams[1]})
     assert (foreign.status_code, error_code(foreign)) == (404, "TEAM_NOT_FOUND")
 
 

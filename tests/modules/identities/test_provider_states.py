@@ -26,7 +26,7 @@ from undercroft.modules.users import User
 from undercroft.testing.users import make_client
 
 KEYS = "/api/v1/app/api-keys"
-PROJECTS = "/api/v1/app/projects"
+PERMISSIONS = "/api/v1/app/permissions"
 
 
 @pytest.fixture(params=["clerk", "supabase"])
@@ -188,7 +188,7 @@ async def test_deletion_revokes_api_keys_even_when_a_team_needs_its_owner(
     assert (await send_event(http, service, "deleted", owner)).status_code == 204
 
     assert await statuses(http, token, service.token(owner), key) == [401, 401, 401]
-    assert (await get_as(http, service.token(member), PROJECTS, **{"X-Team-ID": team})).status_code == 200
+    assert (await get_as(http, service.token(member), PERMISSIONS, **{"X-Team-ID": team})).status_code == 200
 
 
 async def test_deletion_removes_only_the_api_keys_of_that_user(

@@ -53,6 +53,7 @@ async def execute(database: Database, sql: str, *values: Any) -> None:
         await (await session.raw()).execute(sql, *values)
 
 
+@pytest.mark.requires_module("projects")
 async def test_impersonation_reads_the_data_of_the_user(app: Api, create_user: Any) -> None:
     admin, target = await create_user(role=ADMIN), await create_user()
     made = (await target.client.post("/api/v1/app/projects", json={"name": "Website"})).json()

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+import pytest
 import pytest_asyncio
 from httpx2 import AsyncClient, Response
 
@@ -40,9 +41,10 @@ async def set_mfa_requirement(user: RegisteredUser, team: str, required: bool) -
 
 
 async def list_projects_in_team(user: RegisteredUser, team: str) -> Response:
-    return await user.get("/app/projects", **{"X-Team-ID": team})
+    return await user.get("/app/permissions", **{"X-Team-ID": team})
 
 
+@pytest.mark.requires_module("projects")
 async def test_team_that_requires_mfa_refuses_only_its_own_resources_to_members_without_it(
     team: str, mfa_user: MfaUser, bob: RegisteredUser
 ) -> None:
@@ -54,7 +56,7 @@ async def test_team_that_requires_mfa_refuses_only_its_own_resources_to_members_
         await bob.get(f"/app/teams/{team}/members"),
     ):
         assert (response.status_code, error_code(response)) == (403, "MFA_ENROLLMENT_REQUIRED")
-    assert (await bob.get("/app/projects")).status_code == 200
+    assert (await bob.get("/app/permissions")).status_code == 200
     for path in ("/app/users/me", "/app/teams", "/auth/mfa", "/auth/sessions"):
         assert (await bob.get(path, **{"X-Team-ID": team})).status_code == 200, path
 
@@ -184,6 +186,7 @@ async def test_one_of_two_concurrently_removed_factors_stays(team: str, mfa_user
     assert (await ada.get("/auth/mfa")).json()["enabled"] is True
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_personal_api_key_has_the_team_access_of_its_user(
     team: str, mfa_user: MfaUser, bob: RegisteredUser
 ) -> None:
@@ -202,6 +205,7 @@ async def get_personal_team_id(user: RegisteredUser) -> str:
     return next(str(each["id"]) for each in teams if each["is_personal"])
 
 
+@pytest.mark.requires_module("projects")
 async def test_team_api_key_works_when_the_team_requires_mfa(team: str, mfa_user: MfaUser) -> None:
     ada = mfa_user.user
     body = {"name": "Robot", "kind": "team", "scopes": ["projects:read"]}
@@ -211,6 +215,7 @@ async def test_team_api_key_works_when_the_team_requires_mfa(team: str, mfa_user
     assert (await program.get("/app/projects")).status_code == 200
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_api_keys_are_refused_at_sensitive_endpoints(mfa_user: MfaUser) -> None:
     made = await mfa_user.user.send("POST", "/app/api-keys", {"name": "Program"})
     program = RegisteredUser(mfa_user.user.http, "", "", made.json()["key"], "")

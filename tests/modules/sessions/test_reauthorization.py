@@ -14,8 +14,6 @@ from httpx2 import AsyncClient, Response
 from tests.core.auth.principals import make_principal
 from tests.core.db.row_locks import count, holding_locks
 from tests.jobs.processes import wait_until
-from tests.modules.admin.conftest import browser
-from tests.modules.idempotency.conftest import start_instance
 from tests.modules.teams.requests import (
     PROJECTS,
     TEAMS,
@@ -33,8 +31,6 @@ from undercroft.core.ids import new_id
 from undercroft.modules.sessions import SessionServices
 from undercroft.modules.sessions.repository.principals import lock_principal
 from undercroft.testing.users import SignedInUser, make_client
-
-__all__ = ["browser", "start_instance"]
 
 KEYS = "/api/v1/app/api-keys"
 
@@ -91,6 +87,7 @@ MEMBER_REVOCATIONS = {
 LOCK_PROJECT = "SELECT id FROM projects WHERE id = $1 FOR UPDATE"
 
 
+@pytest.mark.requires_module("projects")
 @pytest.mark.parametrize("revoked", MEMBER_REVOCATIONS)
 async def test_blocked_request_is_rejected_when_its_caller_is_revoked(
     database: Database, member: Member, revoked: str
@@ -103,6 +100,7 @@ async def test_blocked_request_is_rejected_when_its_caller_is_revoked(
     assert not await is_deleted(database, member)
 
 
+@pytest.mark.requires_module("projects")
 async def test_blocked_request_succeeds_when_another_user_is_revoked(
     app: Api, database: Database, member: Member, create_user: Any
 ) -> None:
@@ -116,6 +114,7 @@ async def test_blocked_request_succeeds_when_another_user_is_revoked(
     assert await is_deleted(database, member)
 
 
+@pytest.mark.requires_module("projects")
 async def test_blocked_request_is_rejected_when_its_permissions_are_reduced(database: Database, member: Member) -> None:
     """Services also check the principal, so a reduction is rejected even if the guard of the route would pass."""
     async with holding_locks(database, LOCK_PROJECT, member.project_id) as blocked:
@@ -139,6 +138,7 @@ KEY_REVOCATIONS = {
 }
 
 
+@pytest.mark.requires_module("projects", "api_keys")
 @pytest.mark.parametrize("revoked", KEY_REVOCATIONS)
 async def test_blocked_api_key_request_is_rejected_when_the_key_is_revoked(
     app: Api, database: Database, member: Member, revoked: str
@@ -153,6 +153,7 @@ async def test_blocked_api_key_request_is_rejected_when_the_key_is_revoked(
     assert not await is_deleted(database, member)
 
 
+@pytest.mark.requires_module("projects", "api_keys")
 async def test_blocked_team_key_request_is_rejected_when_the_key_is_revoked(
     app: Api, database: Database, create_user: Any
 ) -> None:
@@ -167,6 +168,7 @@ async def test_blocked_team_key_request_is_rejected_when_the_key_is_revoked(
         assert_error(await blocked.requests[0], 401, "INVALID_API_KEY")
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_blocked_request_creates_no_key_when_its_session_is_revoked(database: Database, create_user: Any) -> None:
     user, bystander = await create_user(), await create_user()
     lock = "SELECT id FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
@@ -179,6 +181,7 @@ async def test_blocked_request_creates_no_key_when_its_session_is_revoked(databa
     assert await count(database, "SELECT count(*) FROM api_keys WHERE user_id = $1", user.user_id) == 0
 
 
+@pytest.mark.requires_module("projects")
 @pytest.mark.parametrize("wait", ["user", "pool"])
 async def test_blocked_request_creates_no_project_when_its_session_is_revoked(
     database: Database, create_user: Any, wait: str
@@ -217,21 +220,6 @@ async def test_blocked_admin_request_is_rejected_when_the_role_is_lowered(databa
     assert await count(database, "SELECT count(*) FROM users WHERE id = $1 AND is_active", target.user_id) == 0
 
 
-async def test_blocked_admin_form_is_rejected_when_the_session_is_revoked(
-    database: Database, browser: Any, create_user: Any
-) -> None:
-    client, target = await browser(role=PlatformRole.SUPERADMIN), await create_user()
-    path = f"/admin/user/edit/{target.user_id}"
-    page = (await client.get(path)).text
-    seen = page.partition('name="seen" value="')[2].partition('"')[0]
-    form = {"full_name": "Mallory", "role": "user", "is_active": "y", "locale": "en", "timezone": "UTC", "seen": seen}
-    async with holding_locks(database, "SELECT id FROM users WHERE id = $1 FOR UPDATE", target.user_id) as blocked:
-        await blocked.send(client.post(path, data=form))
-        await blocked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE cookie_hash IS NOT NULL")
-    assert (await blocked.requests[0]).status_code != 302
-    assert await count(database, "SELECT count(*) FROM users WHERE full_name = 'Mallory'") == 0
-
-
 async def test_request_that_took_long_is_authorized_again_without_a_lock_wait(
     database: Database, create_user: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,42 +239,12 @@ async def test_request_that_took_long_is_authorized_again_without_a_lock_wait(
     assert await count(database, "SELECT count(*) FROM teams WHERE slug = 'acme'") == 0
 
 
-@pytest.mark.parametrize("two_processes", [False, True])
-async def test_request_waiting_for_an_idempotency_key_is_rejected_when_its_session_is_revoked(
-    app: Api, start_instance: Any, database: Database, create_user: Any, two_processes: bool
-) -> None:
-    """Two requests with one key, in one process or in two: both are rejected, and the key is released."""
-    user = await create_user()
-    headers = {"Idempotency-Key": "one-and-the-same", "Authorization": f"Bearer {user.token}"}
-    async with make_client(await start_instance() if two_processes else app) as other:
-        lock = "SELECT id FROM users WHERE id = $1 FOR UPDATE"
-        async with holding_locks(database, lock, user.user_id) as blocked:
-            await blocked.send(user.client.post(KEYS, json={"name": "k"}, headers=headers))
-            await blocked.send(other.post(KEYS, json={"name": "k"}, headers=headers), waiting=two_processes)
-            await blocked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", user.user_id)
-        for response in await asyncio.gather(*blocked.requests):
-            assert_error(response, *SESSION_ENDED)
-    assert await count(database, "SELECT count(*) FROM api_keys") == 0
-    assert await count(database, "SELECT count(*) FROM idempotency_keys") == 0
-
-
-async def test_stored_response_is_not_replayed_when_the_session_is_revoked_during_the_wait(
-    database: Database, user: AsyncClient
-) -> None:
-    headers = {"Idempotency-Key": "one-and-the-same"}
-    assert_success(await user.post(PROJECTS, json={"name": "Website"}, headers=headers))
-    async with holding_locks(database, "SELECT digest FROM idempotency_keys FOR UPDATE") as blocked:
-        await blocked.send(user.post(PROJECTS, json={"name": "Website"}, headers=headers))
-        await blocked.execute("UPDATE auth_sessions SET revoked_at = now()")
-    assert_error(await blocked.requests[0], *SESSION_ENDED)
-    assert await count(database, "SELECT count(*) FROM projects") == 1
-
-
 def get_session_id(user: SignedInUser) -> str:
     payload = user.token.split(".")[1]
     return str(json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sid"])
 
 
+@pytest.mark.requires_module("projects")
 async def test_request_can_revoke_its_own_authorization(
     app: Api, database: Database, member: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,6 +257,7 @@ async def test_request_can_revoke_its_own_authorization(
     assert_error(await user.client.get("/api/v1/app/users/me"), *SESSION_ENDED)
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_revocation_commits_before_or_after_a_concurrent_request(database: Database, create_user: Any) -> None:
     """After a session is revoked, its concurrent requests commit no more rows."""
     for _ in range(5):
@@ -355,6 +314,7 @@ async def test_user_row_is_locked_when_the_role_or_the_user_alone_authorizes(
         assert not await is_row_locked(database, bystander)
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_api_key_is_locked_until_the_commit_of_its_request(
     app: Api, database: Database, create_user: Any
 ) -> None:

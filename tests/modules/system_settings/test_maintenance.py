@@ -23,9 +23,9 @@ async def test_maintenance_mode_refuses_everyone_but_administrators(
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "120")
         error = refused.json()["error"]
         assert (error["code"], error["message"]) == ("MAINTENANCE_MODE", "Back at nine.")
-    refused = await user.post("/api/v1/app/projects", json={"name": "Website"})
+    refused = await user.post("/api/v1/app/teams", json={"name": "Acme"})
     assert refused.status_code == 503
-    for path in ("/api/v1/app/users/me", "/api/v1/app/projects", SETTINGS):
+    for path in ("/api/v1/app/users/me", "/api/v1/app/teams", SETTINGS):
         assert (await admin.get(path)).status_code == 200
     for path in ("/health", "/api/v1/public/health/ready", ANNOUNCEMENTS, "/.well-known/jwks.json"):
         assert (await client.get(path)).status_code == 200

@@ -12,6 +12,7 @@ from undercroft.modules.teams.models import Membership
 from undercroft.testing.users import SignedInUser
 
 TEAMS = "/api/v1/app/teams"
+PERMISSIONS = "/api/v1/app/permissions"
 PROJECTS = "/api/v1/app/projects"
 ACCEPT = "/api/v1/app/invitations/accept"
 

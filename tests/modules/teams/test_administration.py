@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
+import pytest
 from httpx2 import AsyncClient
 from sqlalchemy import delete
 from sqlmodel import col
@@ -62,6 +63,7 @@ async def test_list_statement_count_is_independent_of_its_length(
     assert counts[0] == counts[1]
 
 
+@pytest.mark.requires_module("projects")
 async def test_deleted_team_is_inaccessible_until_restored(user: AsyncClient, admin: AsyncClient) -> None:
     team = await make_team(user, slug="the-one")
     headers = team_header(team)

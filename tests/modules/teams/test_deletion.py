@@ -42,6 +42,7 @@ async def run_clean_up(app: Api, jobs: CapturedJobs) -> None:
     await jobs.run_all()
 
 
+@pytest.mark.requires_module("projects")
 async def test_restored_team_has_its_data_again(user: AsyncClient) -> None:
     team = await make_team(user)
     assert_success(await user.post(PROJECTS, json={"name": "x"}, headers=team_header(team)))
@@ -88,6 +89,7 @@ async def test_permission_to_restore_is_checked_again_under_the_lock(app: Api, c
     assert listed["id"] == team["id"]
 
 
+@pytest.mark.requires_module("projects")
 async def test_deleted_team_is_not_restorable_after_thirty_days_and_then_purged(
     app: Api, user: AsyncClient, jobs: CapturedJobs
 ) -> None:

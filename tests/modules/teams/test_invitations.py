@@ -51,7 +51,7 @@ async def sql(app: Api, statement: str, **values: Any) -> list[Any]:
 async def test_invited_user_joins_in_the_role_through_the_emailed_link(create_user, mailbox: Mailbox) -> None:
     owner, guest = await create_user(), await create_user()
     team = await make_team(owner.client)
-    await make_role(owner.client, team, "reader", "teams:read", "projects:read")
+    await make_role(owner.client, team, "reader", "teams:read", "audit:read")
     await invite(owner.client, team, guest.email.upper(), "reader")
     mail = await mailbox.latest(guest.email)
     assert "Acme" in mail.text
@@ -234,7 +234,7 @@ async def test_invitations_that_a_member_could_not_send_in_a_new_role_are_revoke
     team = await make_team(owner.client)
     await add_member(app, team, admin, TeamRole.ADMIN)
     await add_member(app, team, new_owner, TeamRole.MEMBER)
-    await make_role(owner.client, team, "inviter", "teams:read", "projects:read", "invitations:write", "audit:read")
+    await make_role(owner.client, team, "inviter", "teams:read", "invitations:write", "audit:read")
     strong_token = await invite_and_get_token(admin.client, team, strong.email, mailbox, "admin")
     weak_token = await invite_and_get_token(admin.client, team, weak.email, mailbox, "inviter")
     other_token = await invite_and_get_token(owner.client, team, bystander.email, mailbox, "admin")
@@ -268,9 +268,9 @@ async def test_invitations_are_revoked_when_the_sender_loses_the_permission_to_i
 @pytest.mark.parametrize(
     ("role", "permissions"),
     [
-        ("inviter", ["teams:read", "projects:read"]),
+        ("inviter", ["teams:read", "audit:read"]),
         ("inviter", ["teams:read", "invitations:write"]),
-        ("guest", ["teams:read", "projects:read", "projects:write"]),
+        ("guest", ["teams:read", "audit:read", "invitations:read"]),
     ],
 )
 async def test_role_change_revokes_invitations_that_its_members_could_no_longer_send(
@@ -280,8 +280,8 @@ async def test_role_change_revokes_invitations_that_its_members_could_no_longer_
     owner, sender, guest, other = [await create_user() for _ in range(4)]
     team = await make_team(owner.client)
     roles = {
-        "inviter": await make_role(owner.client, team, "inviter", "teams:read", "projects:read", "invitations:write"),
-        "guest": await make_role(owner.client, team, "guest", "teams:read", "projects:read"),
+        "inviter": await make_role(owner.client, team, "inviter", "teams:read", "audit:read", "invitations:write"),
+        "guest": await make_role(owner.client, team, "guest", "teams:read", "audit:read"),
     }
     await add_member(app, team, sender, "inviter")
     token = await invite_and_get_token(sender.client, team, guest.email, mailbox, "guest")

@@ -147,7 +147,7 @@ async def test_role_is_renamed_and_deleted_only_in_its_team(app: Api, create_use
     team, other_team = await make_team(owner.client), await make_team(other.client)
     role = await make_role(owner.client, team, "editor", "teams:read")
     await make_role(owner.client, team, "reader", "teams:read")
-    await make_role(other.client, other_team, "editor", "teams:read", "projects:read")
+    await make_role(other.client, other_team, "editor", "teams:read", "invitations:read")
     for each in (team, other_team):
         await add_member(app, each, member, "editor")
     token = await invite_and_get_token(other.client, other_team, guest.email, mailbox, "editor")

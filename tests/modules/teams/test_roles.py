@@ -10,6 +10,7 @@ from sqlalchemy import text
 from tests.modules.audit.entries import entries
 from tests.modules.auth.users import Mailbox, create_registered_user
 from tests.modules.teams.requests import (
+    PERMISSIONS,
     PROJECTS,
     TEAMS,
     add_member,
@@ -27,9 +28,8 @@ from undercroft.core.ids import new_id
 from undercroft.modules.teams.models import TeamRole
 from undercroft.testing.statements import StatementRecorder
 
-MATRIX = "/api/v1/app/permissions"
 
-
+@pytest.mark.requires_module("projects")
 async def test_custom_role_grants_only_its_permissions(app: Api, create_user) -> None:
     owner, user = await create_user(), await create_user()
     team = await make_team(owner.client)
@@ -42,6 +42,7 @@ async def test_custom_role_grants_only_its_permissions(app: Api, create_user) ->
     assert_error(await user.client.get(f"{TEAMS}/{team['id']}/members"), 403, "PERMISSION_DENIED")
 
 
+@pytest.mark.requires_module("projects")
 async def test_permission_change_of_a_role_applies_to_the_next_request(app: Api, create_user) -> None:
     owner, user = await create_user(), await create_user()
     team = await make_team(owner.client)
@@ -58,7 +59,7 @@ async def test_permission_change_of_a_role_applies_to_the_next_request(app: Api,
 async def test_custom_role_needs_no_additional_statement(app: Api, create_user, statements: StatementRecorder) -> None:
     owner, user = await create_user(), await create_user()
     team = await make_team(owner.client)
-    await make_role(owner.client, team, "reader", "projects:read")
+    await make_role(owner.client, team, "reader", "teams:read")
     await add_member(app, team, user, "reader")
     await statements.clear()
     assert (await user.client.get("/api/v1/app/users/me", headers=team_header(team))).status_code == 200
@@ -68,9 +69,9 @@ async def test_custom_role_needs_no_additional_statement(app: Api, create_user, 
 async def test_custom_role_is_unknown_in_another_team(app: Api, create_user) -> None:
     owner, user = await create_user(), await create_user()
     team, other_team = await make_team(owner.client), await make_team(owner.client)
-    await make_role(owner.client, team, "writer", "projects:read", "projects:write")
+    await make_role(owner.client, team, "writer", "teams:read")
     await add_member(app, other_team, user, "writer")
-    assert_error(await user.client.get(PROJECTS, headers=team_header(other_team)), 403, "PERMISSION_DENIED")
+    assert_error(await user.client.get(PERMISSIONS, headers=team_header(other_team)), 403, "PERMISSION_DENIED")
     address = f"{TEAMS}/{other_team['id']}/members/{user.user_id}"
     assert_error(await owner.client.patch(address, json={"role": "writer"}), 422, "UNKNOWN_ROLE")
 
@@ -82,8 +83,8 @@ async def test_custom_role_does_not_allow_privilege_escalation(app: Api, create_
     await add_member(app, team, admin, TeamRole.ADMIN)
     await add_member(app, team, member, TeamRole.MEMBER)
     roles, members = f"{TEAMS}/{team['id']}/roles", f"{TEAMS}/{team['id']}/members"
-    strong = await make_role(owner.client, team, "strong", "teams:delete", "projects:read")
-    weak = await make_role(admin.client, team, "weak", "projects:read", "roles:write")
+    strong = await make_role(owner.client, team, "strong", "teams:delete", "teams:read")
+    weak = await make_role(admin.client, team, "weak", "teams:read", "roles:write")
     for response in (
         await admin.client.post(roles, json={"name": "x", "permissions": ["teams:delete"]}),
         await admin.client.patch(f"{roles}/{weak['id']}", json={"permissions": ["teams:delete"]}),
@@ -107,7 +108,7 @@ async def test_custom_role_does_not_allow_privilege_escalation(app: Api, create_
 async def test_member_cannot_change_a_member_with_more_permissions(app: Api, create_user) -> None:
     owner, manager, admin = await create_user(), await create_user(), await create_user()
     team = await make_team(owner.client)
-    await make_role(owner.client, team, "manager", "teams:read", "members:write", "projects:read")
+    await make_role(owner.client, team, "manager", "teams:read", "members:write")
     await add_member(app, team, manager, "manager")
     await add_member(app, team, admin, TeamRole.ADMIN)
     members = f"{TEAMS}/{team['id']}/members"
@@ -122,14 +123,14 @@ async def test_member_with_a_missing_role_has_no_permissions_and_can_be_removed(
     owner, user = await create_user(), await create_user()
     team = await make_team(owner.client)
     await add_member(app, team, user, "deleted")
-    assert_error(await user.client.get(PROJECTS, headers=team_header(team)), 403, "PERMISSION_DENIED")
+    assert_error(await user.client.get(PERMISSIONS, headers=team_header(team)), 403, "PERMISSION_DENIED")
     assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/members/{user.user_id}"))
 
 
 @pytest.mark.parametrize("name", ["owners:write", "things:never", "", "projects"])
 async def test_unknown_or_reserved_permission_is_refused(user: AsyncClient, name: str) -> None:
     team = await make_team(user)
-    body = {"name": "x", "permissions": [name, "projects:read"]}
+    body = {"name": "x", "permissions": [name, "teams:read"]}
     response = await user.post(f"{TEAMS}/{team['id']}/roles", json=body)
     assert_error(response, 422, "UNKNOWN_PERMISSION")
     assert response.json()["error"]["details"]["permissions"] == [name]
@@ -138,15 +139,15 @@ async def test_unknown_or_reserved_permission_is_refused(user: AsyncClient, name
 async def test_permission_that_no_longer_exists_grants_nothing_and_is_hidden(app: Api, create_user) -> None:
     owner, user = await create_user(), await create_user()
     team = await make_team(owner.client)
-    role = await make_role(owner.client, team, "reader", "projects:read")
+    role = await make_role(owner.client, team, "reader", "teams:read")
     await add_member(app, team, user, "reader")
     async with app.context.get(Database).session() as session:
-        changed = text("UPDATE team_roles SET permissions = ARRAY['ghosts:read', 'owners:write', 'projects:read']")
+        changed = text("UPDATE team_roles SET permissions = ARRAY['ghosts:read', 'owners:write', 'teams:read']")
         await session.execute(changed)
-    assert (await user.client.get(PROJECTS, headers=team_header(team))).status_code == 200
+    assert (await user.client.get(PERMISSIONS, headers=team_header(team))).status_code == 200
     assert_error(await user.client.post(f"{TEAMS}/{team['id']}/transfer", json={}), 403, "PERMISSION_DENIED")
     (shown,) = assert_success(await owner.client.get(f"{TEAMS}/{team['id']}/roles"))
-    assert shown["permissions"] == ["projects:read"]
+    assert shown["permissions"] == ["teams:read"]
     assert_success(await owner.client.patch(f"{TEAMS}/{team['id']}/roles/{role['id']}", json={"description": "Reads"}))
 
 
@@ -170,11 +171,11 @@ async def test_concurrent_creations_with_one_name_create_one_role(user: AsyncCli
 async def test_members_retain_a_renamed_role(app: Api, create_user) -> None:
     owner, user = await create_user(), await create_user()
     team = await make_team(owner.client)
-    role = await make_role(owner.client, team, "reader", "projects:read")
+    role = await make_role(owner.client, team, "reader", "teams:read")
     await add_member(app, team, user, "reader")
     assert_success(await owner.client.patch(f"{TEAMS}/{team['id']}/roles/{role['id']}", json={"name": "watcher"}))
     assert (await list_member_roles(owner.client, team))[user.email] == "watcher"
-    assert (await user.client.get(PROJECTS, headers=team_header(team))).status_code == 200
+    assert (await user.client.get(PERMISSIONS, headers=team_header(team))).status_code == 200
 
 
 async def test_users_of_a_domain_get_a_renamed_role(client: AsyncClient, mailbox: Mailbox) -> None:
@@ -184,7 +185,7 @@ async def test_users_of_a_domain_get_a_renamed_role(client: AsyncClient, mailbox
     teams = []
     for each, domain in ((owner, "one.example"), (other, "two.example")):
         team = (await each.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
-        made = await each.send("POST", f"/app/teams/{team}/roles", {"name": "reader", "permissions": ["projects:read"]})
+        made = await each.send("POST", f"/app/teams/{team}/roles", {"name": "reader", "permissions": ["teams:read"]})
         claim = {"auto_join_domains": [domain], "auto_join_role": "reader"}
         assert_success(await each.send("PATCH", f"/app/teams/{team}", claim))
         teams.append((each, team, made.json()["id"]))
@@ -197,10 +198,10 @@ async def test_users_of_a_domain_get_a_renamed_role(client: AsyncClient, mailbox
 async def test_unchanged_role_or_membership_is_not_audited(app: Api, create_user, database: Database) -> None:
     owner, user = await create_user(), await create_user()
     team = await make_team(owner.client)
-    role = await make_role(owner.client, team, "reader", "projects:read")
+    role = await make_role(owner.client, team, "reader", "teams:read")
     await add_member(app, team, user, "reader")
     path = f"{TEAMS}/{team['id']}"
-    same = {"name": "reader", "permissions": ["projects:read"]}
+    same = {"name": "reader", "permissions": ["teams:read"]}
     assert assert_success(await owner.client.patch(f"{path}/roles/{role['id']}", json=same))["name"] == "reader"
     assert_success(await owner.client.patch(f"{path}/members/{user.user_id}", json={"role": "reader"}))
     assert_success(await owner.client.post(f"{path}/transfer", json={"user_id": str(owner.user_id)}))
@@ -212,7 +213,7 @@ async def test_unchanged_role_or_membership_is_not_audited(app: Api, create_user
 async def test_deleting_a_role_in_use_is_refused_with_the_counts(app: Api, create_user) -> None:
     owner = await create_user()
     team = await make_team(owner.client)
-    role = await make_role(owner.client, team, "reader", "projects:read")
+    role = await make_role(owner.client, team, "reader", "teams:read")
     users = [await create_user() for _ in range(2)]
     for user in users:
         await add_member(app, team, user, "reader")
@@ -252,8 +253,8 @@ async def test_role_of_another_team_is_not_found(user: AsyncClient, stranger: As
 
 async def test_permission_matrix_lists_all_permissions_and_roles(user: AsyncClient) -> None:
     team = await make_team(user)
-    await make_role(user, team, "reader", "projects:read")
-    matrix = assert_success(await user.get(MATRIX, headers=team_header(team)))
+    await make_role(user, team, "reader", "teams:read")
+    matrix = assert_success(await user.get(PERMISSIONS, headers=team_header(team)))
     assert [each["name"] for each in matrix["permissions"]] == [each.name for each in list_permissions()]
     assert all(each["description"] for each in matrix["permissions"])
     assert [each["name"] for each in matrix["permissions"] if not each["grantable"]] == ["owners:write"]
@@ -261,5 +262,5 @@ async def test_permission_matrix_lists_all_permissions_and_roles(user: AsyncClie
     assert list(roles) == ["owner", "admin", "member", "viewer", "reader"]
     for role in TeamRole:
         assert roles[role]["permissions"] == sorted(get_builtin_role_permissions(role))
-    assert roles["reader"]["permissions"] == ["projects:read"]
-    assert assert_success(await user.get(MATRIX))["roles"][-1]["name"] == "viewer"
+    assert roles["reader"]["permissions"] == ["teams:read"]
+    assert assert_success(await user.get(PERMISSIONS))["roles"][-1]["name"] == "viewer"

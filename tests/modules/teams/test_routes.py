@@ -6,7 +6,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from tests.core.db.row_locks import count, holding_locks
-from tests.modules.teams.requests import PROJECTS, TEAMS, add_member, assert_error, make_team, team_header
+from tests.modules.teams.requests import PERMISSIONS, PROJECTS, TEAMS, add_member, assert_error, make_team, team_header
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.modules.teams.models import TeamRole
@@ -28,6 +28,7 @@ async def test_creation_of_a_team_waits_for_a_concurrent_change_of_its_owner(cre
     assert await count(database, "SELECT count(*) FROM teams WHERE personal_user_id IS NULL") == 0
 
 
+@pytest.mark.requires_module("projects")
 async def test_creator_owns_the_team_and_selects_it_by_header(user: AsyncClient) -> None:
     team = await make_team(user)
     assert (team["role"], team["slug"], team["is_personal"]) == ("owner", "acme", False)
@@ -72,16 +73,17 @@ async def test_team_is_not_found_for_nonmembers(user: AsyncClient, stranger: Asy
         await stranger.get(f"{address}/members"),
         await stranger.patch(member, json={"role": "owner"}),
         await stranger.delete(member),
-        await stranger.get(PROJECTS, headers={"X-Team-ID": team["id"]}),
+        await stranger.get(PERMISSIONS, headers={"X-Team-ID": team["id"]}),
     ):
         assert_error(response, 404, "TEAM_NOT_FOUND")
 
 
 @pytest.mark.parametrize("named", ["nonsense", "00000000-0000-0000-0000-000000000000", "", "\x7f", "é"])
 async def test_malformed_team_id_is_not_found(user: AsyncClient, named: str) -> None:
-    assert_error(await user.get(PROJECTS, headers={"X-Team-ID": named.encode()}), 404, "TEAM_NOT_FOUND")
+    assert_error(await user.get(PERMISSIONS, headers={"X-Team-ID": named.encode()}), 404, "TEAM_NOT_FOUND")
 
 
+@pytest.mark.requires_module("projects")
 async def test_built_in_roles_have_their_permissions(app: Api, create_user) -> None:
     owner = await create_user()
     team = await make_team(owner.client)
@@ -100,6 +102,7 @@ async def test_built_in_roles_have_their_permissions(app: Api, create_user) -> N
         assert (await user.client.delete(address)).status_code == may_delete
 
 
+@pytest.mark.requires_module("projects")
 async def test_role_change_applies_to_the_next_request(app: Api, create_user) -> None:
     owner, member = await create_user(), await create_user()
     team = await make_team(owner.client)
@@ -153,6 +156,7 @@ async def test_personal_team_cannot_be_deleted_or_left(create_user) -> None:
     assert_error(await user.client.delete(f"{address}/members/{user.user_id}"), 409, "PERSONAL_TEAM")
 
 
+@pytest.mark.requires_module("projects")
 async def test_deleted_team_is_not_found_with_its_data(user: AsyncClient) -> None:
     team = await make_team(user)
     headers = team_header(team)

@@ -231,6 +231,7 @@ async def test_amended_role_of_an_invitation_must_be_one_that_exists(ada: Regist
     assert error_code(refused) == "UNKNOWN_ROLE"
 
 
+@pytest.mark.requires_module("web")
 async def test_rejection_is_shown_on_the_pages(http: httpx.AsyncClient) -> None:
     same_origin = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
     form = {"email": new_email(), "password": PASSWORD, "full_name": "Ada"}

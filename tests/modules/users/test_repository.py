@@ -64,6 +64,7 @@ async def test_user_is_locked_only_with_the_unchanged_password(database: Databas
         assert await users.lock_if_password_unchanged(user.user_id, "hash of one") is None
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_email_to_a_deleted_account_is_not_sent(
     database: Database, create_user: Any, jobs: CapturedJobs, mailbox: Any
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from httpx2 import AsyncClient, Response
 
+from tests.enabled import is_enabled
 from tests.modules.audit.entries import entries
 from tests.modules.auth.users import (
     PASSWORD,
@@ -40,9 +41,7 @@ from undercroft.testing.users import CLIENT_IP, SignedInUser
 KEYS = "/api/v1/app/api-keys"
 FIREFOX = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 FOLLOWED = {
-    "api_key.changed",
-    "api_key.created",
-    "api_key.rotated",
+    *(("api_key.changed", "api_key.created", "api_key.rotated") if is_enabled("api_keys") else ()),
     "invitation.accepted",
     "member.role_changed",
     "refresh_token.reused",
@@ -63,7 +62,7 @@ def test_actions_that_extend_access_have_subscribers(app: Api) -> None:
 
 async def create_restricted_key(client: AsyncClient) -> dict[str, Any]:
     soon = (utc_now() + timedelta(days=1)).isoformat()
-    body = {"name": "Nightly import", "scopes": ["projects:read"], "expires_at": soon}
+    body = {"name": "Nightly import", "scopes": ["teams:read"], "expires_at": soon}
     created: dict[str, Any] = assert_success(await client.post(KEYS, json=body, headers=FIREFOX))
     return created
 
@@ -80,6 +79,7 @@ KEY_CHANGES: dict[str, tuple[Change, str]] = {
 }
 
 
+@pytest.mark.requires_module("api_keys")
 @pytest.mark.parametrize("change", KEY_CHANGES)
 async def test_user_gets_an_email_when_a_key_is_created_or_extended(
     create_user: Any, mailbox: Mailbox, change: str
@@ -96,6 +96,7 @@ async def test_user_gets_an_email_when_a_key_is_created_or_extended(
     assert await list_subjects(mailbox, bystander) == []
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_restricting_a_key_sends_no_email(create_user: Any, mailbox: Mailbox) -> None:
     user = await create_user()
     key = await create_restricted_key(user.client)
@@ -104,12 +105,13 @@ async def test_restricting_a_key_sends_no_email(create_user: Any, mailbox: Mailb
     assert await list_subjects(mailbox, user) == []
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_owners_get_an_email_about_a_key_of_the_team(app: Api, create_user: Any, mailbox: Mailbox) -> None:
     owner, admin, member = await create_user(), await create_user(), await create_user()
     team = await make_team(owner.client)
     await add_member(app, team, admin, "admin")
     await add_member(app, team, member, "member")
-    body = {"name": "CI", "kind": "team", "scopes": ["projects:read"]}
+    body = {"name": "CI", "kind": "team", "scopes": ["teams:read"]}
     assert_success(await admin.client.post(KEYS, json=body, headers={**team_header(team), **FIREFOX}))
     (mail,) = await mailbox.list_new()
     assert mail.to == owner.email
@@ -125,7 +127,7 @@ async def test_owners_get_an_email_when_permissions_in_the_team_are_extended(
     await add_member(app, team, member, "member")
     path = f"{TEAMS}/{team['id']}"
     weak = assert_success(
-        await owner.client.post(f"{path}/roles", json={"name": "weak", "permissions": ["projects:read"]})
+        await owner.client.post(f"{path}/roles", json={"name": "weak", "permissions": ["teams:read"]})
     )
     assert_success(await owner.client.patch(f"{path}/members/{member.user_id}", json={"role": "viewer"}))
     assert await list_subjects(mailbox, owner) == []
@@ -148,7 +150,7 @@ async def test_owners_get_an_email_about_a_member_with_a_privileged_custom_role(
     await make_team(bystander.client)
     await add_member(app, team, member, "member")
     await make_role(owner.client, team, "helper", "members:write")
-    await make_role(owner.client, team, "reader", "projects:read")
+    await make_role(owner.client, team, "reader", "teams:read")
     await mailbox.list_new()
     path = f"{TEAMS}/{team['id']}/members/{member.user_id}"
     assert_success(await owner.client.patch(path, json={"role": "reader"}))

@@ -136,8 +136,12 @@ class TestSettings:
         ],
     )
     def test_default_provider_is_the_mailbox_except_in_production(self, environment, provider) -> None:
-        settings.use(CoreSettings(environment=environment))
+        settings.use(CoreSettings(environment=environment, disabled_modules=()))
         assert EmailSettings().provider is provider
+
+    def test_default_provider_without_the_mailbox_page_is_the_console(self) -> None:
+        settings.use(CoreSettings(environment=Environment.DEVELOPMENT, disabled_modules=("mailbox",)))
+        assert EmailSettings().provider == "console"
 
     @pytest.mark.parametrize(
         ("given", "named"),

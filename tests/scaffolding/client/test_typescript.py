@@ -18,6 +18,8 @@ from undercroft.core.http.application import Api
 from undercroft.modules.sessions import SessionServices
 from undercroft.scaffolding.client import node, write_client
 from undercroft.scaffolding.client.node import find_node, install_generator, run_node
+from undercroft.scaffolding.client.typescript import _values
+from undercroft.scaffolding.rendering import render
 from undercroft.testing import CapturedJobs
 
 REPOSITORY = Path(__file__).parents[3]
@@ -177,3 +179,11 @@ async def test_program_uses_every_kind_of_input_and_output(tmp_path: Path) -> No
     async with serve(app) as address, asyncio.timeout(60):
         printed = (await (await start_program(file, BASE_URL=address)))[0].decode()
     assert printed.splitlines()[-1] == "done", printed
+
+
+@pytest.mark.parametrize("header", ["Idempotency-Key", "X-Team-ID"])
+def test_client_repeats_a_post_only_where_the_api_stores_responses(header: str) -> None:
+    document = {"paths": {"/rooms": {"post": {"parameters": [{"name": header, "in": "header"}]}}}}
+    files = render("client", _values(document, 1, "Shop"))
+    for file in ("src/transport.ts", "README.md"):
+        assert ("Idempotency-Key" in files[file]) == (header == "Idempotency-Key"), file
