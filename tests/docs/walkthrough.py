@@ -22,7 +22,6 @@ from urllib.request import urlopen
 from msgspec import Struct
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "docs" / "tutorial.md", *(ROOT / "docs" / "extending").glob("*.md")])
 SHOWN = frozenset({"text", "json", "toml"})
 _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LIMIT = 300

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute
 
 from undercroft import __version__
+from undercroft.app import documentation
 from undercroft.app.configuration import check_settings, warn_of_deprecations
 from undercroft.app.discovery import LoadedModule
 from undercroft.app.http_hooks import add_exception_handlers, add_middleware
@@ -77,6 +78,7 @@ def _build_app(surface: str, context: AppContext) -> Api:
         app = Api(version=__version__, lifespan=_lifespan, context=context, surface=surface)
         watch(app.apply_settings)
         context.add(Health, Health())
+        app.router.routes.extend(documentation.routes())
         modules = [module for module in registry.modules if not module.is_extension]
         for name in ("routes", "pages"):
             for module in modules:

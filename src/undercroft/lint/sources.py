@@ -42,6 +42,12 @@ class Source:
         return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
 
     @cached_property
+    def classes(self) -> dict[str, ast.ClassDef]:
+        """All classes in the file, by their dotted name."""
+        classes = (node for node in list_nodes(self.tree) if isinstance(node, ast.ClassDef))
+        return {f"{self.module}.{node.name}": node for node in classes}
+
+    @cached_property
     def import_origins(self) -> dict[str, str]:
         """The local names of all imports in the file, with their dotted origin."""
         return dict(_iter_imports(self.tree, self.package))
@@ -75,10 +81,7 @@ class Index:
     def __init__(self, sources: Iterable[Source]) -> None:
         self._sources = {source.module: source for source in sources}
         self._classes = {
-            f"{source.module}.{node.name}": (source, node)
-            for source in self._sources.values()
-            for node in ast.walk(source.tree)
-            if isinstance(node, ast.ClassDef)
+            dotted: (source, node) for source in self._sources.values() for dotted, node in source.classes.items()
         }
         self.models = dict(self._find_tenant_models())
         self._modules = {each.path.resolve().parent: each for each in self._sources.values() if _declares_module(each)}

@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 import undercroft
+from undercroft.app.documentation import list_pages
 from undercroft.lint.extension_imports import public_modules, public_names
 
 PACKAGE = Path(undercroft.__file__).parent
@@ -47,27 +48,18 @@ def _index() -> sqlite3.Connection:
     return database
 
 
-def list_pages() -> list[Path]:
-    """The pages of the documentation: in the wheel beside the code, in the repository at its root."""
-    shipped = PACKAGE / "docs"
-    if shipped.is_dir():
-        return sorted(shipped.glob("*.md"))
-    root = PACKAGE.parents[1]
-    return [*sorted((root / "docs").glob("*.md")), *(root / name for name in ("README.md", "CONTRIBUTING.md"))]
-
-
 def _page_passages() -> Iterator[Passage]:
     """The sections of all pages."""
     for page in list_pages():
-        title, lines, fenced = page.name, list[str](), False
-        for line in page.read_text(encoding="utf-8").splitlines():
+        title, lines, fenced = page.path, list[str](), False
+        for line in page.read().splitlines():
             fenced ^= line.startswith("```")
             heading = None if fenced else _HEADING.fullmatch(line)
             if heading is None:
                 lines.append(line)
                 continue
             yield Passage(title, "\n".join(lines).strip())
-            title, lines = f"{page.name}: {heading[1]}", []
+            title, lines = f"{page.path}: {heading[1]}", []
         yield Passage(title, "\n".join(lines).strip())
 
 
