@@ -93,7 +93,7 @@ def test_route_names_the_service_that_it_calls(app: Api) -> None:
     assert "SignInService.sign_in" in [each.name for each in calls]  # type: ignore[union-attr]
 
 
-@pytest.mark.requires_module("api_keys")
+@pytest.mark.requires_module("api_keys", "idempotency")
 def test_route_shows_step_up_idempotency_and_audit(app: Api) -> None:
     facts = only(app, "POST /api/v1/app/api-keys").facts
     assert facts["step_up"] == "required"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from tests.core.http.conftest import Build
+from tests.enabled import is_enabled
 from undercroft.core.auth import Authenticator, PlatformRole, Principal
 from undercroft.core.db import RowPage
 from undercroft.core.errors import NotFound, Unauthorized
@@ -147,7 +148,11 @@ def test_headers_of_requests_are_optional(schema: dict[str, Any]) -> None:
         for parameter in operation.get("parameters", ())
         if parameter["in"] == "header"
     ]
-    assert {each["name"] for each in parameters} >= {"Idempotency-Key", "X-Team-ID", "If-Match"}
+    assert {each["name"] for each in parameters} >= {
+        "X-Team-ID",
+        "If-Match",
+        *(["Idempotency-Key"] if is_enabled("idempotency") else []),
+    }
     assert [each["name"] for each in parameters if each["required"]] == []
 
 
