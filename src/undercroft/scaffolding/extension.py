@@ -41,14 +41,14 @@ def create_extension(name: str, entity: str | None) -> CreatedExtension:
     an invalid or taken name, and outside a project.
     """
     _require_project()
-    _check_identifier(name, "an extension", "undercroft new-extension")
+    check_identifier(name, "an extension", "undercroft new-extension")
     noun = entity or name
-    _check_identifier(noun, "an entity", f"undercroft new-extension {name} --entity")
+    check_identifier(noun, "an entity", f"undercroft new-extension {name} --entity")
     _check_extension_name(name)
-    values = _values(name, noun)
-    _check_entity(name, values)
+    values = template_values(name, noun, package=EXTENSIONS, mount=f"/ext/{name}", page_path="/about")
+    check_entity(values, "undercroft new-extension")
     files = render("extension", values)
-    _check_class_name(noun, str(values["model"]), files)
+    check_class_name(noun, values, files)
     folder = Path(EXTENSIONS) / name
     write(files, folder)
     try:
@@ -56,14 +56,19 @@ def create_extension(name: str, entity: str | None) -> CreatedExtension:
     except BaseException:
         shutil.rmtree(folder)
         raise
-    return CreatedExtension(folder, f"/api/v1/app/ext/{name}/{values['path']}", to_do)
+    return CreatedExtension(folder, values["api"], to_do)
 
 
-def _values(name: str, noun: str) -> dict[str, str]:
+def template_values(name: str, noun: str, *, package: str, mount: str, page_path: str) -> dict[str, str]:
+    """Return the values of the templates. Routes are below the path `mount` of their surface."""
     plural = pluralize(noun)
     thing, things, title = (words.replace("_", " ") for words in (noun, plural, name))
     return {
         "name": name,
+        "package": f"{package}.{name}",
+        "api": f"/api/v1/app{mount}/{plural.replace('_', '-')}",
+        "page": f"{mount}{page_path}",
+        "page_path": page_path,
         "NAME": name.upper(),
         "Name": _class_name(name),
         "Title": title.capitalize(),
@@ -92,7 +97,7 @@ def _require_project() -> None:
     raise ConfigurationError(f"There is no {PROJECT_FILE} here. {fix}")
 
 
-def _check_identifier(name: str, kind: str, command: str) -> None:
+def check_identifier(name: str, kind: str, command: str) -> None:
     if re.fullmatch(_IDENTIFIER, name) and len(name) <= MAX_LENGTH and not keyword.iskeyword(name):
         return
     suggestion = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_0123456789")[:MAX_LENGTH].strip("_")
@@ -121,7 +126,7 @@ def _check_extension_name(name: str) -> None:
             raise ConfigurationError(f"{reason}. Choose another name: undercroft new-extension my_{name}")
 
 
-def _check_entity(name: str, values: Mapping[str, str]) -> None:
+def check_entity(values: Mapping[str, str], command: str) -> None:
     """Refuse an entity that a built-in module or an extension has: its permissions would have the same names."""
     plural = values["plural"]
     homes = {resource.plural: "Undercroft" for module in find_modules() for resource in resources_of(module)}
@@ -130,18 +135,20 @@ def _check_entity(name: str, values: Mapping[str, str]) -> None:
         if re.search(rf'"{plural}"|^    model = {values["model"]}$', text, re.MULTILINE):
             homes[plural] = str(file)
     if plural in homes:
-        hint = f"undercroft new-extension {name} --entity {name}_{values['noun']}"
+        hint = f"{command} {values['name']} --entity {values['name']}_{values['noun']}"
         raise ConfigurationError(f"{homes[plural]} has {plural} already. Choose another entity: {hint}")
 
 
-def _check_class_name(noun: str, model: str, files: Mapping[str, str]) -> None:
+def check_class_name(noun: str, values: Mapping[str, str], files: Mapping[str, str]) -> None:
     """Refuse a name that would hide a name that the generated code imports."""
     trees = [ast.parse(text) for path, text in files.items() if path.endswith(".py")]
     imports: list[Any] = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    libraries = {alias.name for node in imports if not node.module.startswith(f"{EXTENSIONS}.") for alias in node.names}
-    if model in libraries:
+    own = values["package"]
+    libraries = {alias.name for node in imports if not node.module.startswith(f"{own}.") for alias in node.names}
+    if values["model"] in libraries:
         raise ConfigurationError(
-            f"The class {model} would hide a class that the code uses. Choose another entity: --entity my_{noun}"
+            f"The class {values['model']} would hide a class that the code uses. Choose another entity: "
+            f"--entity my_{noun}"
         )
 
 
