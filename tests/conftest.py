@@ -12,12 +12,12 @@ from undercroft.testing.audit import RecordedRequest, uncovered_routes
 from undercroft.testing.plugin import RUN_FOLDER
 
 SLOWEST = (
+    *("docs/test_tutorial", "docs/test_extending"),
     *("devstack/test_dev", "jobs/test_supervision", "jobs/test_claims", "jobs/test_killed_workers"),
     *("app/test_pooler", "app/test_startup", "app/test_installed_extension", "core/db/test_downgrades"),
     *("testing/test_attack", "test_packaging", "cli/test_commands", "lint/test_check", "cli/test_failures"),
     *("scaffolding/test_new_extension", "cli/test_extension", "core/db/test_interrupted_migrations"),
     *("modules/web/test_second_factor_in_chromium", "scaffolding/client/test_typescript"),
-    *("docs/test_tutorial", "docs/test_extending"),
 )
 """Files that take half a minute, mostly waiting for a program. They are spread over the first half of the run: then
 the other workers use the cores, and no worker has one of them left when the others have ended."""

@@ -10,7 +10,7 @@ from httpx2 import AsyncClient
 from tests.cli.command_runner import PRODUCTION
 from undercroft.app import documentation
 from undercroft.app.api import create_app
-from undercroft.app.documentation import list_pages
+from undercroft.app.documentation import Page, list_pages
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.settings import reset
@@ -66,15 +66,30 @@ async def test_links_between_pages_are_served(client: AsyncClient) -> None:
 
 
 def test_pages_of_the_wheel_are_beside_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "tutorial.md", "index.md", "extending/fields.md"):
+    for name in ("README.md", "CONTRIBUTING.md", "tutorial.md", "index.md", "clients.md", "extending/fields.md"):
         page = tmp_path / "docs" / name
         page.parent.mkdir(exist_ok=True)
         page.write_text(f"# Title of {name}\n\nA sentence with a [link](x.md). Another one.\n")
     monkeypatch.setattr(documentation, "_PACKAGE", tmp_path)
     pages = list_pages()
-    order = ["docs/index.md", "docs/tutorial.md", "docs/extending/fields.md", "README.md", "CONTRIBUTING.md"]
-    assert [page.path for page in pages] == order
-    assert pages[1].describe() == "[Title of tutorial.md](/docs/tutorial.md): A sentence with a link."
+    guides = ["docs/index.md", "docs/clients.md", "docs/tutorial.md", "docs/extending/fields.md"]
+    assert [page.path for page in pages] == [*guides, "README.md", "CONTRIBUTING.md"]
+    assert pages[2].describe() == "[Title of tutorial.md](/docs/tutorial.md): A sentence with a link."
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Reads\na file: it is `a.md`. More.", "Reads a file: it is `a.md`."),
+        ("```\nmake dev. Now.\n```\n\n## Heading\n\n- A list.\n\n| a. |\n\nProse.", "Prose."),
+        ("[All](x.md) *of* it", "All *of* it"),
+        ("", ""),
+    ],
+)
+def test_page_is_described_by_its_first_sentence(tmp_path: Path, text: str, expected: str) -> None:
+    file = tmp_path / "a.md"
+    file.write_text(f"# A title\n\n{text}\n")
+    assert Page("docs/a.md", file).describe() == f"[A title](/docs/a.md): {expected}"
 
 
 async def test_page_is_not_sent_again(client: AsyncClient) -> None:
@@ -83,8 +98,11 @@ async def test_page_is_not_sent_again(client: AsyncClient) -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
-@pytest.mark.parametrize(
-    "path", ["nothing.md", "tutorial", "../pyproject.toml", "%2e%2e/pyproject.toml", "", "%00", "é"]
-)
+@pytest.mark.parametrize("path", ["nothing.md", "tutorial", "%2e%2e/README.md", "extending//index.md", ".md", "é.md"])
 async def test_other_files_are_not_found(client: AsyncClient, path: str) -> None:
-    assert (await client.get(f"/docs/{path}")).status_code in {307, 404}
+    assert (await client.get(f"/docs/{path}")).status_code == 404
+
+
+async def test_reference_has_its_path_with_a_slash(client: AsyncClient) -> None:
+    redirect = await client.get("/docs/")
+    assert (redirect.status_code, redirect.headers["location"]) == (307, "/docs")

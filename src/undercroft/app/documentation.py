@@ -24,7 +24,9 @@ _PACKAGE = Path(undercroft.__file__).parent
 _OVERVIEWS = ("README.md", "CONTRIBUTING.md")
 _SECTIONS = {"docs": "Documentation of Undercroft", "docs/extending": "Extending", "": "Optional"}
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
-_FIRST_SENTENCE = re.compile(r".+?[.:](?=\s|$)")
+_FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_PROSE = re.compile(r"^[\w`*\[].*(?:\n.+)*", re.MULTILINE)
+_FIRST_SENTENCE = re.compile(r".+?\.(?=\s|$)")
 
 
 class Page(Struct, frozen=True):
@@ -43,9 +45,10 @@ class Page(Struct, frozen=True):
     def describe(self) -> str:
         """The line of `/llms.txt`, without the address of the server: the title, and the first sentence."""
         title, _, text = self.read().partition("\n")
-        paragraph = _LINK.sub(r"\1", " ".join(text.strip().partition("\n\n")[0].split()))
-        sentence = _FIRST_SENTENCE.match(paragraph)
-        return f"[{title.removeprefix('# ')}](/{self.path}): {sentence[0] if sentence else paragraph}"
+        paragraph = _PROSE.search(_FENCED.sub("", text))
+        prose = _LINK.sub(r"\1", " ".join(paragraph[0].split())) if paragraph else ""
+        sentence = _FIRST_SENTENCE.match(prose)
+        return f"[{title.removeprefix('# ')}](/{self.path}): {sentence[0] if sentence else prose}"
 
 
 def list_pages() -> list[Page]:
@@ -53,7 +56,9 @@ def list_pages() -> list[Page]:
     shipped = _PACKAGE / "docs"
     folder = shipped if shipped.is_dir() else _PACKAGE.parents[1] / "docs"
     overviews = [(shipped if shipped.is_dir() else folder.parent) / name for name in _OVERVIEWS]
-    pages = sorted(set(folder.rglob("*.md")) - set(overviews), key=lambda file: (file.parent, file.name != "index.md"))
+    pages = sorted(
+        set(folder.rglob("*.md")) - set(overviews), key=lambda file: (file.parent, file.name != "index.md", file.name)
+    )
     found = [Page(f"docs/{file.relative_to(folder).as_posix()}", file) for file in pages]
     return found + [Page(file.name, file) for file in overviews]
 
@@ -93,7 +98,7 @@ def routes() -> list[Route]:
     """The routes of the application. The pages have the same paths as in the repository, so that their links work."""
     found = [Route("/llms.txt", _llms_txt, include_in_schema=False)]
     if serves_pages():
-        paths = ("/docs/{name:path}", *(f"/{name}" for name in _OVERVIEWS))
+        paths = ("/docs/{name:path}.md", *(f"/{name}" for name in _OVERVIEWS))
         found += [Route(path, _page, include_in_schema=False) for path in paths]
     return found
 
