@@ -74,6 +74,8 @@ class LeftOutTests:
             files[name] += 1
             tests[name] += _count_tests(file)
         tests.update(self._describe(needed) for needed in self.marked.values())
+        if not tests:
+            return
         terminalreporter.section("left out, because these modules are disabled")
         for name in sorted(tests):
             terminalreporter.line(f"{name}: {tests[name]} test functions, {files[name]} whole files")

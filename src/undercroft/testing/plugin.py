@@ -41,7 +41,11 @@ def _read_disabled_modules() -> list[str]:
     from undercroft.core.settings import read_project_settings, split_list
 
     name = "DISABLED_MODULES"
-    return list(split_list(os.environ[name] if name in os.environ else read_project_settings().get(name.lower(), "")))
+    value = os.environ[name] if name in os.environ else read_project_settings().get(name.lower(), "")
+    try:
+        return list(split_list(value))
+    except ValueError:
+        raise pytest.UsageError(f"{name} must be names separated by commas, or a JSON list.") from None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
