@@ -199,6 +199,7 @@ async def test_ended_session_is_refused_and_audited_once(
     assert len(await entries(database, action="session.revoked")) == 1
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_revoked_api_key_is_refused_at_the_next_request(
     browser: Browser, create_user: Any, database: Database
 ) -> None:
@@ -215,6 +216,7 @@ async def test_revoked_api_key_is_refused_at_the_next_request(
     assert len(await entries(database, action="api_key.revoked")) == 1
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_admin_cannot_end_sessions_or_keys_of_a_superadmin(
     browser: Browser, create_user: Any, database: Database
 ) -> None:
@@ -231,6 +233,7 @@ async def test_admin_cannot_end_sessions_or_keys_of_a_superadmin(
     assert [entry["target_id"] for entry in await entries(database, action="session.revoked")] == [own_session]
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_related_rows_are_found_by_the_users_email(browser: Browser, create_user: Any) -> None:
     admin, ada, _ = (
         await browser(),

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+import pytest
 from httpx2 import AsyncClient
 
 from undercroft.testing.statements import StatementRecorder
@@ -12,6 +13,7 @@ CreateUser = Callable[..., Awaitable[SignedInUser]]
 STATISTICS = "/api/v1/admin/statistics"
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_statistics_are_counted_in_one_statement(
     create_user: CreateUser, admin: AsyncClient, statements: StatementRecorder, rls_enabled: bool
 ) -> None:
@@ -34,6 +36,7 @@ async def test_statistics_are_counted_in_one_statement(
     assert team["id"] != gone["id"]
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_empty_tables_count_as_zero(admin: AsyncClient) -> None:
     found = (await admin.get(STATISTICS)).json()
     assert found["api_keys"] == {"total": 0, "used_30_days": 0}

@@ -119,6 +119,7 @@ async def test_earlier_pending_sign_in_starts_no_session(
     assert (response.status_code, error_code(response)) == (403, "LOCAL_ACCOUNTS_OFF")
 
 
+@pytest.mark.requires_module("api_keys")
 async def test_earlier_api_key_is_refused_until_its_user_signs_in_with_the_issuer(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, create_user: CreateUser, database: Database
 ) -> None:

@@ -206,6 +206,7 @@ async def get_personal_team_id(user: RegisteredUser) -> str:
 
 
 @pytest.mark.requires_module("projects")
+@pytest.mark.requires_module("api_keys")
 async def test_team_api_key_works_when_the_team_requires_mfa(team: str, mfa_user: MfaUser) -> None:
     ada = mfa_user.user
     body = {"name": "Robot", "kind": "team", "scopes": ["projects:read"]}
