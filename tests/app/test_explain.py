@@ -170,10 +170,16 @@ def test_invalid_setting_is_explained(project: Path, monkeypatch: pytest.MonkeyP
 def test_task_and_schedule_are_explained(app: Api) -> None:
     task = only(app, "teams.send_invitation")
     assert (task.kind, task.facts["arguments"]) == ("task", ["invitation_id: UUID"])
-    assert any("service/invitations.py" in each for each in task.facts["enqueued_in"])  # type: ignore[union-attr]
+    assert all("service/invitations.py" in each for each in task.facts["enqueued_in"])  # type: ignore[union-attr]
     schedule = only(app, "auth.clean_up")
     assert schedule.kind == "schedule"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", str(schedule.facts["next_run"]))
+
+
+@pytest.mark.requires_module("waitlist")
+def test_task_lists_no_calls_of_another_task_with_the_same_function_name(app: Api) -> None:
+    calls = only(app, "waitlist.send_invitation").facts["enqueued_in"]
+    assert all("waitlist/service.py" in each for each in calls)  # type: ignore[union-attr]
 
 
 def test_event_lists_its_subscribers_in_the_order_in_which_they_are_called(app: Api) -> None:

@@ -90,7 +90,8 @@ def _describe_task(name: str, task: Task[..., Any]) -> Description:
 
     def look() -> Facts:
         due = task.cron.next_after(datetime.now(UTC)) if task.cron else None
-        calls = find_uses(rf"\benqueue\w*\([^)]*\b{function}\b", mentioning=function) + find_quoted(name)
+        calls = find_uses(rf"\benqueue\w*\([^)]*\b{function}\b", mentioning=function, of=task)
+        calls += find_quoted(name)
         return without_empty({"next_run": f"{due:%Y-%m-%d %H:%M} UTC" if due else None, "enqueued_in": calls})
 
     aliases = (function,)

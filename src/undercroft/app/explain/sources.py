@@ -2,9 +2,11 @@
 
 import ast
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import undercroft
 from undercroft.app.registry import get_registry
@@ -13,16 +15,29 @@ from undercroft.core.telemetry.origin import relative_path
 _SKIPPED = frozenset({"tests", "migrations", "testing", "devstack", "lint", "explain"})
 
 
-def find_uses(pattern: str, *, mentioning: str) -> list[str]:
-    """`FILE:LINE` of each line that matches a pattern, in the files that contain `mentioning`."""
+def find_uses(pattern: str, *, mentioning: str, of: Any = None) -> list[str]:
+    """`FILE:LINE` of each line that matches a pattern, in the files that contain `mentioning`.
+
+    With `of`, only in files that import `mentioning` as the name of this object, or import nothing of that name.
+    """
     wanted = re.compile(pattern)
     return [
         f"{relative_path(str(path))}:{number}"
         for path, text in _sources()
-        if mentioning in text
+        if mentioning in text and (of is None or not _imports_another(text, mentioning, of))
         for number, line in enumerate(text.splitlines(), 1)
         if wanted.search(line)
     ]
+
+
+def _imports_another(text: str, name: str, this: Any) -> bool:
+    """Whether a file imports another object of this name. Relative imports are not followed."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and not node.level and any(each.name == name for each in node.names):
+            found = getattr(sys.modules.get(node.module or ""), name, this)
+            if found is not this:
+                return True
+    return False
 
 
 def find_quoted(text: str) -> list[str]:
