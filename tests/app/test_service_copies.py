@@ -20,10 +20,10 @@ from undercroft.testing.users import create_signed_in_user
 
 __all__ = ["folder"]
 OVERRIDES = Path("extensions/hotel/overrides.py")
-OPTIONAL = 'requires=("api_keys", "jobs", "projects")'
+OPTIONAL = 'requires=("api_keys", "jobs", "projects", "waitlist")'
 
 
-@pytest.mark.requires_module("api_keys", "jobs", "projects")
+@pytest.mark.requires_module("api_keys", "jobs", "projects", "waitlist")
 async def test_copies_of_all_methods_do_what_the_originals_do(database: Database, folder: Path) -> None:
     write_extension(folder, {}, "copybook", OPTIONAL)
     with use_context(AppContext({**SAME_MODULES, "ENVIRONMENT": "development"})):
@@ -55,7 +55,7 @@ def test_reading_method_is_copied_and_a_checking_one_calls_the_original(tmp_path
     assert "private names, which may change in each release: _teams." in printed
     assert run(tmp_path, "eject", "ProjectResource.update").code == 0
     text = (tmp_path / OVERRIDES).read_text()
-    assert "        return await self.rows.list_rows(paging, *where)\n" in text
+    assert "        return await self.rows.list_rows(paging, *self.rows.matching(**filters))\n" in text
     assert "        return await super().update(key, data, versions=versions)\n" in text
     assert "        # return self.to_row(row)\n" in text
     assert text.endswith("OVERRIDES = {ProjectResource: HotelProjectResource, TeamService: HotelTeamService}\n")

@@ -65,7 +65,7 @@ def test_facts_for_agents_come_from_the_code(tmp_path: Path) -> None:
     words = " ".join((tmp_path / "shop" / "AGENTS.md").read_text().split())
     assert [name for name, content in MODULE_FILES.items() if f"`{name}`: {content}." not in words] == []
     assert [rule for rule in RULES.values() if rule[1:] not in words] == []
-    assert "new, new-extension, openapi" in words
+    assert "new, new-extension, new-module, openapi" in words
 
 
 def test_folder_with_only_git_is_accepted_and_stays(tmp_path: Path) -> None:

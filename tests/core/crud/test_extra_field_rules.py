@@ -1,14 +1,14 @@
 """The rules for extra fields: each violation is one message with the file, the line and the fix."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import JSON
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
 from undercroft.core.crud.extra_fields import Extensible, build_entity_fields
 from undercroft.core.db import ExtraFields, utc_now
@@ -21,6 +21,15 @@ from undercroft.modules.users.fields import EXTENSIBLE as USERS
 
 ENTITIES: list[Extensible] = [*USERS, *TEAMS]
 _number = iter(range(1000))
+
+
+@pytest.fixture(autouse=True)
+def remove_tables() -> Iterator[None]:
+    """The tables of classes that are collected as garbage would stay in the metadata of this process."""
+    before = set(SQLModel.metadata.tables)
+    yield
+    for name in set(SQLModel.metadata.tables) - before:
+        SQLModel.metadata.remove(SQLModel.metadata.tables[name])
 
 
 def declare(entity: type, lines: str) -> type[ExtraFields]:
