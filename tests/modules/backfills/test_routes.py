@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from httpx2 import AsyncClient, Response
 
 from tests.jobs import sample_backfills
@@ -62,6 +63,7 @@ async def test_unknown_backfill_and_other_users_are_refused(admin: AsyncClient, 
     assert (await change(user, "pause")).status_code == 403
 
 
+@pytest.mark.requires_module("admin")
 async def test_administrator_pauses_and_resumes_on_the_page(
     browser: Browser, database: Database, jobs: CapturedJobs
 ) -> None:

@@ -1,5 +1,7 @@
 """Flags in `/admin`."""
 
+import pytest
+
 from tests.modules.admin.conftest import Browser
 from tests.modules.admin.test_changes import get_form
 from tests.modules.audit.entries import entries
@@ -14,6 +16,7 @@ from undercroft.modules.flags.service.rules import store_declared_flags
 IDS = "01a22e12-1462-703d-90ef-b18bf2aae64f\n01a22e12-14a1-73a0-95c8-dd524be9d1f0"
 
 
+@pytest.mark.requires_module("admin")
 async def test_administrator_changes_a_flag(browser: Browser, database: Database) -> None:
     await store_declared_flags(database)
     async with database.read_session() as session:

@@ -55,7 +55,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def without_page(social_app: Api) -> Iterator[None]:
     """The application has no second factor page, as without the module web."""
-    page = social_app.context.get(ChallengePage)
+    page = social_app.context.find(ChallengePage)
+    if page is None:
+        yield
+        return
     social_app.context.remove(ChallengePage)
     yield
     social_app.context.add(ChallengePage, page)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from httpx2 import AsyncClient
 
 from tests.modules.admin.conftest import Browser
@@ -33,6 +34,7 @@ async def test_maintenance_mode_refuses_everyone_but_administrators(
     assert (await user.get("/api/v1/app/users/me")).status_code == 200
 
 
+@pytest.mark.requires_module("admin")
 async def test_pages_show_the_message_and_administrators_can_sign_in(
     client: AsyncClient, browser: Browser, set_value: SetValue
 ) -> None:
@@ -68,6 +70,7 @@ async def test_forged_and_missing_credentials_are_refused(client: AsyncClient, s
         assert response.status_code == 503
 
 
+@pytest.mark.requires_module("web")
 async def test_announcements_are_shown_between_their_times(client: AsyncClient, set_value: SetValue) -> None:
     now = datetime.now(UTC)
     past, future = ((now + timedelta(hours=hours)).isoformat() for hours in (-1, 1))
@@ -94,6 +97,7 @@ async def test_pages_have_no_banner_without_announcements(client: AsyncClient) -
     assert 'class="banner' not in (await client.get("/sign-in", headers=HTML)).text
 
 
+@pytest.mark.requires_module("admin")
 async def test_administrator_changes_and_resets_a_setting_in_the_admin(browser: Browser, admin: AsyncClient) -> None:
     import re
 

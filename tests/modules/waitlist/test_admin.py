@@ -1,5 +1,7 @@
 """The waiting list in `/admin`."""
 
+import pytest
+
 from tests.modules.admin.conftest import Browser
 from tests.modules.audit.entries import entries as audit_entries
 from tests.modules.waitlist.conftest import add, states
@@ -8,6 +10,8 @@ from undercroft.testing import Mailbox
 
 EMAILS = [f"{name}@example.com" for name in ("ada", "bob", "cleo")]
 VIEW = "/admin/waitlist-entry"
+
+pytestmark = pytest.mark.requires_module("admin")
 
 
 async def test_administrator_invites_and_removes(browser: Browser, database: Database, mailbox: Mailbox) -> None:

@@ -35,6 +35,12 @@ async def test_list_has_pages_search_order_and_filter(admin: httpx.AsyncClient, 
     assert [each["email"] for each in invited] == EMAILS[:2]
     assert (await admin.get(WAITLIST, params={"state": "gone"})).status_code == 422
     assert (await admin.get(WAITLIST, params={"sort": "mailed_at"})).status_code == 422
+
+
+@pytest.mark.requires_module("admin")
+async def test_statistics_count_the_states(admin: httpx.AsyncClient, database: Database) -> None:
+    await add(database, *EMAILS)
+    await admin.post(f"{WAITLIST}/invite", json={"count": 2})
     counted = (await admin.get("/api/v1/admin/statistics")).json()["waitlist"]
     assert counted == {"waiting": 3, "invited": 2, "registered": 0}
 

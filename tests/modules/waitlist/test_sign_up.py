@@ -112,6 +112,7 @@ async def test_link_to_sign_in_adds_no_entry(http: httpx.AsyncClient, waitlist: 
     assert await entries(waitlist) == {}
 
 
+@pytest.mark.requires_module("web")
 async def test_page_says_that_the_user_has_to_wait(http: httpx.AsyncClient, waitlist: Database) -> None:
     form = {"email": EMAIL, "password": PASSWORD, "full_name": "Ada"}
     response = await http.post("/register", data=form, headers=FORM)
@@ -122,6 +123,7 @@ async def test_page_says_that_the_user_has_to_wait(http: httpx.AsyncClient, wait
     assert await states(waitlist) == {EMAIL: "waiting"}
 
 
+@pytest.mark.requires_module("web")
 async def test_registration_page_tells_new_users_that_they_have_to_wait(
     http: httpx.AsyncClient, database: Database
 ) -> None:
@@ -146,6 +148,7 @@ async def test_emailed_link_creates_the_account_once(
         assert (await post(http, "/login", {"email": EMAIL, "password": PASSWORD})).status_code == 200
 
 
+@pytest.mark.requires_module("web")
 async def test_page_of_the_emailed_link_asks_for_a_password(
     app: Api, waitlist: Database, admin: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
@@ -213,12 +216,22 @@ async def test_registration_from_before_joins_the_list_and_works_once_invited(
     for _ in range(2):
         refused = await post(http, "/verify-email", {"token": token})
         assert (refused.status_code, error_code(refused)) == (403, "SIGN_UP_WAITLISTED")
-    page = await http.post("/verify-email", data={"token": token}, headers=FORM)
-    assert (page.status_code, page.headers["Location"]) == (303, "/register/waitlisted")
     assert await states(database) == {EMAIL: "waiting"}
     await invite(admin)
     assert (await post(http, "/verify-email", {"token": token})).status_code == 200
     assert await states(database) == {EMAIL: "registered"}
+
+
+@pytest.mark.requires_module("web")
+async def test_page_of_a_registration_from_before_shows_the_waiting_list(
+    http: httpx.AsyncClient, database: Database, mailbox: Mailbox
+) -> None:
+    await register(http, EMAIL)
+    token = (await mailbox.latest(EMAIL)).token
+    await change(database, ("SIGN_UP_POLICY", "waitlist"))
+    page = await http.post("/verify-email", data={"token": token}, headers=FORM)
+    assert (page.status_code, page.headers["Location"]) == (303, "/register/waitlisted")
+    assert await states(database) == {EMAIL: "waiting"}
 
 
 async def test_external_identity_joins_the_list_and_signs_in_once_invited(
