@@ -105,7 +105,13 @@ def _code_of(page: str) -> str:
 
 
 @pytest.mark.parametrize("way", ["registration", "provider", "invitation"])
-@pytest.mark.parametrize("policy", list(REFUSED))
+@pytest.mark.parametrize(
+    "policy",
+    [
+        pytest.param(each, marks=pytest.mark.requires_module("waitlist") if each == "waitlist" else ())
+        for each in REFUSED
+    ],
+)
 async def test_sign_up_begun_while_it_was_open_is_decided_again(
     begin: Callable[[str], Awaitable[Finish]], database: Database, policy: str, way: str
 ) -> None:

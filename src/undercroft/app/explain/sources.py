@@ -3,7 +3,7 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,16 @@ def find_quoted(text: str) -> list[str]:
     ]
 
 
-def _roots() -> list[Path]:
-    return [Path(undercroft.__file__).parent, *(module.folder for module in get_registry().extensions)]
-
-
 def _sources() -> Iterator[tuple[Path, str]]:
-    return (source for root in _roots() for source in _read_all(root))
+    """The files of the application with their texts: without those of disabled modules."""
+    package, registry = Path(undercroft.__file__).parent, get_registry()
+    disabled = tuple(package / "modules" / name for name in registry.disabled)
+    for root in (package, *(module.folder for module in registry.extensions)):
+        yield from (source for source in _read_all(root) if not _is_below(source[0], disabled))
+
+
+def _is_below(path: Path, folders: Collection[Path]) -> bool:
+    return any(folder in path.parents for folder in folders)
 
 
 @cache
