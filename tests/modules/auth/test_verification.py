@@ -301,7 +301,7 @@ async def test_email_change_is_rejected_with_the_session_of_another_account(
     assert (await ada.get("/app/users/me")).json()["email"] == ada.email
 
 
-@pytest.mark.requires_module("api_keys")
+@pytest.mark.requires_module("api_keys", "web")
 async def test_email_change_is_rejected_with_an_api_key(ada: RegisteredUser, app: Api, mailbox: Mailbox) -> None:
     to = new_email()
     await request_email_change(ada, to)

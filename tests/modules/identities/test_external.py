@@ -158,6 +158,7 @@ async def test_out_of_range_time_claim_is_handled(
     assert (await get_as(http, oidc_issuer.token(oidc_issuer.add_user(), iat=moment))).status_code == 401
 
 
+@pytest.mark.requires_module("mfa")
 async def test_sensitive_endpoint_requires_a_token_with_recent_authentication(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
@@ -526,6 +527,7 @@ async def test_local_accounts_are_off(http: httpx.AsyncClient, path: str, body: 
     assert (response.status_code, error_code(response)) == (403, "LOCAL_ACCOUNTS_OFF")
 
 
+@pytest.mark.requires_module("web")
 async def test_pages_of_local_accounts_are_off(http: httpx.AsyncClient) -> None:
     assert (await http.get("/reset-password")).status_code == 403
 

@@ -272,6 +272,7 @@ async def test_pending_session_of_clerk_does_not_sign_in(
 ACTOR = {"iss": "https://dashboard.clerk.com", "sub": "user_of_staff"}
 
 
+@pytest.mark.requires_module("api_keys", "mfa")
 async def test_clerk_impersonation_is_read_only(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     provider_user = oidc_issuer.add_user()
     own = {"Authorization": f"Bearer {clerk_token(oidc_issuer, provider_user, fva=[0, 0])}"}
