@@ -1,6 +1,6 @@
 """The settings of the application: those of the core, of its modules and of its extensions."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 import structlog
@@ -26,42 +26,19 @@ log = structlog.get_logger("undercroft.application")
 
 
 def check_settings(environment: Environment) -> None:
-    """Validate all settings, and that the modules they need are enabled; in production, also refuse insecure ones.
+    """Validate all settings; in production, also refuse insecure ones.
 
     Raises one `ConfigurationError` with all errors.
     """
     instances = _load_all()
-    missing = list(_missing_modules(get_registry().disabled))
     if environment is not Environment.PRODUCTION:
-        if missing:
-            raise ConfigurationError("\n".join(missing))
         return
-    errors = [*missing, *(error for instance in instances for error in instance.production_errors())]
+    errors = [error for instance in instances for error in instance.production_errors()]
     if errors:
         listed = "\n".join(f"  - {error}" for error in errors)
         raise ConfigurationError(
             f"These settings are invalid for production:\n{listed}\n"
             "Set them in the environment or in .env. For development, use `undercroft dev`."
-        )
-
-
-def _missing_modules(disabled: Collection[str]) -> Iterator[str]:
-    """One sentence for each setting that locks users or administrators out, because its module is disabled."""
-    if not {"identities", "mfa"}.intersection(disabled):
-        return
-    from undercroft.core.auth.settings import StepUpSettings
-    from undercroft.providers.identity.settings import IdentitySettings
-
-    identity = load(IdentitySettings)
-    if identity.is_external and "identities" in disabled:
-        yield (
-            f"AUTH_PROVIDER={identity.auth_provider} needs the module identities, which DISABLED_MODULES contains. "
-            "Remove it there, or set AUTH_PROVIDER=local."
-        )
-    if load(StepUpSettings).is_admin_mfa_required and not identity.is_external and "mfa" in disabled:
-        yield (
-            "ADMIN_REQUIRES_MFA, by default true in production, needs the module mfa, which DISABLED_MODULES contains: "
-            "no administrator could set up a second factor. Remove it there, or set ADMIN_REQUIRES_MFA=false."
         )
 
 

@@ -12,7 +12,7 @@
         return msgspec.structs.replace(sign_up, full_name=sign_up.full_name.title())
 
 A hook rejects with an error of its module's `errors.py`, which the client gets. It amends by returning a replaced
-point, of which only the fields in `amendable` may differ. It puts a `deferrable` operation off with a `Deferred` error.
+point, of which only the fields in `amendable` may differ. It defers a `deferrable` operation with a `Deferred` error.
 Hooks run in ascending `order`, then in the order of the modules, each within HOOK_TIMEOUT seconds, in the transaction
 of the operation: after an error it rolls back, with what the hooks have written; after a `Deferred` error, what they
 have written is committed. A hook awaits whatever takes time, because a blocked event loop cannot measure the limit.
@@ -50,7 +50,7 @@ class HookPoint(Struct, frozen=True):
     """An operation that hooks decide about. Subclasses are frozen and contain its input.
 
     `amendable` names the fields that hooks may change; their new values are validated against the annotations. Hooks
-    may put an operation off (`Deferred`) that is `deferrable`: nothing is written before it is decided.
+    may defer an operation (`Deferred`) that is `deferrable`: nothing is written before it is decided.
     """
 
     amendable: ClassVar[tuple[str, ...]] = ()

@@ -95,7 +95,10 @@ class SettingsBase(BaseSettings):
     )
 
     def require_adapters(self) -> None:
-        """Raise `ConfigurationError` if a value names an adapter that does not exist. Called when all are loaded."""
+        """Raise `ConfigurationError` if a value needs an adapter, a package or a module that the application lacks.
+
+        Called when all are loaded.
+        """
 
     def production_errors(self) -> Iterator[str]:
         """Yield one sentence for each value that is not allowed in production: the setting and how to fix it."""
@@ -151,6 +154,10 @@ class CoreSettings(SettingsBase):
     @property
     def skips_broken_extensions(self) -> bool:
         return self.is_production and self.extension_errors is ExtensionErrors.SKIP
+
+    def has_module(self, name: str) -> bool:
+        """Whether the application has an optional built-in module: DISABLED_MODULES does not contain it."""
+        return name not in self.disabled_modules
 
     @property
     def is_production(self) -> bool:

@@ -3033,7 +3033,7 @@ export class WaitingList extends HeyApiClient {
     /**
      * Remove from the waiting list
      *
-     * Deletes the entry. An invitation that it has got no longer works. The address can join the list again.
+     * Deletes the entry; its invitation no longer works. The address can join the list again.
      */
     public removeFromWaitlist<ThrowOnError extends boolean = true>(parameters: {
         entry_id: string;

@@ -2823,7 +2823,7 @@ export type PlatformStatistics = {
         /**
          * Registered
          *
-         * Entries whose address has got an account.
+         * Entries whose address has an account now.
          */
         registered: number;
     };
@@ -3169,7 +3169,7 @@ export type Registered = {
     /**
      * Registration Token
      *
-     * Secret that binds the verification to this client. With it, or with the cookie from the same response, `POST /auth/verify-email` applies the registered password. Store it until then. Without use if the status is `waitlisted`.
+     * Secret that binds the verification to this client. With it, or with the cookie from the same response, `POST /auth/verify-email` applies the registered password. Store it until then. Unused if the status is `waitlisted`.
      */
     registration_token: string;
 };

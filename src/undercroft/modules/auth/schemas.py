@@ -136,7 +136,7 @@ class Registered(Accepted):
     )
     registration_token: str = Field(
         description="Secret that binds the verification to this client. With it, or with the cookie from the same "
-        "response, `POST /auth/verify-email` applies the registered password. Store it until then. Without use if the "
+        "response, `POST /auth/verify-email` applies the registered password. Store it until then. Unused if the "
         "status is `waitlisted`.",
         examples=["hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE"],
     )

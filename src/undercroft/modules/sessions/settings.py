@@ -4,7 +4,10 @@ from datetime import timedelta
 
 from pydantic import Field
 
+from undercroft.core.auth.settings import StepUpSettings
+from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import CoreSettings, SettingsBase, load
+from undercroft.providers.identity.settings import IdentitySettings
 
 
 class SessionSettings(SettingsBase):
@@ -25,6 +28,16 @@ class SessionSettings(SettingsBase):
     jwks_cache_seconds: int = Field(
         300, ge=0, le=86_400, description="Seconds for which clients may cache /.well-known/jwks.json."
     )
+
+    def require_adapters(self) -> None:
+        """Administrators with accounts of this application need the module of second factors, or cannot sign in."""
+        is_required = load(StepUpSettings).is_admin_mfa_required and not load(IdentitySettings).is_external
+        if is_required and not load(CoreSettings).has_module("mfa"):
+            raise ConfigurationError(
+                "ADMIN_REQUIRES_MFA, by default true in production, needs the module mfa, which DISABLED_MODULES "
+                "contains: no administrator could set up a second factor. Remove it there, or set "
+                "ADMIN_REQUIRES_MFA=false."
+            )
 
     @property
     def issuer(self) -> str:

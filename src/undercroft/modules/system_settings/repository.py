@@ -29,7 +29,7 @@ class SystemSettingRepository(Repository[SystemSetting]):
         rows: Sequence[Any] = (await self._session.execute(query)).all()
         return dict(map(tuple, rows))
 
-    async def share_values(self, names: Collection[str]) -> Mapping[str, str]:
+    async def lock_values(self, names: Collection[str]) -> Mapping[str, str]:
         """Return the values that administrators have set, and prevent changes of them until the transaction ends."""
         query = self._query().where(col(SystemSetting.name).in_(names)).order_by(col(SystemSetting.name))
         rows: Sequence[SystemSetting] = (await self._session.scalars(query.with_for_update(read=True))).all()

@@ -100,7 +100,7 @@ class SignUpSettings(SettingsBase):
     )
 
     def require_adapters(self) -> None:
-        if self.sign_up_policy is SignUpPolicy.WAITLIST and not has_waitlist():
+        if self.sign_up_policy is SignUpPolicy.WAITLIST and not load(CoreSettings).has_module("waitlist"):
             raise ConfigurationError(
                 "SIGN_UP_POLICY=waitlist needs the module waitlist. Remove it from DISABLED_MODULES, or set `invite`."
             )
@@ -112,8 +112,3 @@ class SignUpSettings(SettingsBase):
                 "SIGN_UP_POLICY=domains needs SIGN_UP_DOMAINS, otherwise no one can sign up. Set it first."
             )
         return self
-
-
-def has_waitlist() -> bool:
-    """Whether the application has the module of the policy `waitlist`."""
-    return "waitlist" not in load(CoreSettings).disabled_modules

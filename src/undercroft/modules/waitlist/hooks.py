@@ -1,4 +1,4 @@
-"""Puts sign-ups off while there is a waiting list, and lets invited users sign up."""
+"""Defers sign-ups while there is a waiting list, and lets invited users sign up."""
 
 from msgspec.structs import replace
 

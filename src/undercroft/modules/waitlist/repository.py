@@ -77,8 +77,8 @@ class WaitlistRepository(Repository[WaitlistEntry]):
         address = select(col(User.email)).where(col(User.id) == user_id).scalar_subquery()
         return await self._register(col(WaitlistEntry.email) == address)
 
-    async def settle(self, entry_id: UUID) -> bool:
-        """Whether an account has the address, so that it need not wait.
+    async def complete(self, entry_id: UUID) -> bool:
+        """Mark an entry as registered if an account has the address; returns whether one has.
 
         Deletes the entry if it is only one of the account's owner, who tried to register again.
         """

@@ -28,7 +28,7 @@ async def list_waitlist(
 @admin.post(
     "/invite",
     audit=Audit("waitlist.invited", none_when="no entry is left to invite"),
-    step_up=Exempt("An invitation allows to sign up and grants nothing else."),
+    step_up=Exempt("An invitation only lets its owner sign up."),
     summary="Invite from the waiting list",
     errors=(WaitlistEntryNotFound,),
 )
@@ -54,5 +54,5 @@ async def invite_from_waitlist(
     errors=(WaitlistEntryNotFound,),
 )
 async def remove_from_waitlist(entry_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
-    """Deletes the entry. An invitation that it has got no longer works. The address can join the list again."""
+    """Deletes the entry; its invitation no longer works. The address can join the list again."""
     await WaitlistService(session, principal.user_id).remove(entry_id)

@@ -15,7 +15,7 @@ class WaitlistStatistics(Statistics):
 
     waiting: Count = Field(description="Entries of the waiting list that are not invited.")
     invited: Count = Field(description="Invited entries without an account, also with an expired invitation.")
-    registered: Count = Field(description="Entries whose address has got an account.")
+    registered: Count = Field(description="Entries whose address has an account now.")
 
     @classmethod
     def query(cls, now: datetime) -> FromClause:  # noqa: ARG003

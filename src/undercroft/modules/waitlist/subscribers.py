@@ -1,4 +1,4 @@
-"""Marks entries whose owner has got an account, in whichever way."""
+"""Marks entries whose owner has created an account, in whichever way."""
 
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe

@@ -52,9 +52,9 @@ async def clean_up(job: CurrentJob) -> dict[str, int]:
 
 
 async def _find_without_account(session: Session, entry_id: UUID) -> WaitlistEntry | None:
-    """Return an entry, unless it was removed or an account has got the address."""
+    """Return an entry, unless it was removed or an account has the address now."""
     entries = WaitlistRepository(session)
-    return None if await entries.settle(entry_id) else await entries.find(entry_id)
+    return None if await entries.complete(entry_id) else await entries.find(entry_id)
 
 
 def _was_invited_before(entry: WaitlistEntry) -> bool:

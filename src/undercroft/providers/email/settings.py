@@ -87,7 +87,7 @@ class EmailSettings(SettingsBase):
         core = load(CoreSettings)
         if core.is_production:
             return "smtp"
-        return "console" if "mailbox" in core.disabled_modules else "mailbox"
+        return "mailbox" if core.has_module("mailbox") else "console"
 
     @property
     def sender(self) -> Address:

@@ -6,7 +6,8 @@ from typing import ClassVar
 from pydantic import Field, SecretStr, model_validator
 
 from undercroft.core.adapters import NAME_PATTERN, find_adapter
-from undercroft.core.settings import SettingsBase, StringList
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import CoreSettings, SettingsBase, StringList, load
 
 GOOGLE = "https://accounts.google.com"
 APPLE = "https://appleid.apple.com"
@@ -90,6 +91,11 @@ class IdentitySettings(SettingsBase):
 
     def require_adapters(self) -> None:
         if self.is_external:
+            if not load(CoreSettings).has_module("identities"):
+                raise ConfigurationError(
+                    f"AUTH_PROVIDER={self.auth_provider} needs the module identities, which DISABLED_MODULES contains. "
+                    "Remove it there, or set AUTH_PROVIDER=local."
+                )
             find_adapter(KIND, self.auth_provider, "AUTH_PROVIDER")
 
     def production_errors(self) -> Iterator[str]:

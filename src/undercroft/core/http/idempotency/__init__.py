@@ -150,7 +150,7 @@ def has_key(request: Request) -> bool:
 
 def stores_keys() -> bool:
     """Whether this application honors the header: without the module `idempotency`, it ignores it on all routes."""
-    return "idempotency" not in load(CoreSettings).disabled_modules
+    return load(CoreSettings).has_module("idempotency")
 
 
 def is_secret(route: APIRoute) -> bool:

@@ -40,7 +40,7 @@ def safe_next_path(next_path: str) -> str:
 def get_mailbox_actions() -> tuple[Action, ...]:
     """Return a link to the development mailbox for pages that report a sent email; empty if there is no mailbox."""
     settings = load(CoreSettings)
-    has_mailbox = settings.is_development and "mailbox" not in settings.disabled_modules
+    has_mailbox = settings.is_development and settings.has_module("mailbox")
     return (Action("Open the development mailbox", "/dev/mailbox"),) if has_mailbox else ()
 
 
