@@ -127,10 +127,29 @@ async def test_page_says_that_the_user_has_to_wait(http: httpx.AsyncClient, wait
 async def test_registration_page_tells_new_users_that_they_have_to_wait(
     http: httpx.AsyncClient, database: Database
 ) -> None:
-    notice = "Register to join the waiting list."
-    assert notice not in (await http.get("/register", headers=FORM)).text
+    notice, password = "Register to join the waiting list.", 'name="password"'
+    page = (await http.get("/register", headers=FORM)).text
+    assert notice not in page
+    assert password in page
     use(SignUpSettings(sign_up_policy="waitlist"))
-    assert notice in (await http.get("/register", headers=FORM)).text
+    page = (await http.get("/register", headers=FORM)).text
+    assert notice in page
+    assert password not in page
+
+
+@pytest.mark.requires_module("web")
+async def test_page_without_password_joins_the_list_and_asks_for_one_if_sign_up_was_opened_meanwhile(
+    http: httpx.AsyncClient, waitlist: Database
+) -> None:
+    form = {"email": EMAIL, "full_name": "Ada"}
+    assert (await http.post("/register", data=form, headers=FORM)).headers["Location"] == "/register/waitlisted"
+    assert await states(waitlist) == {EMAIL: "waiting"}
+    await change(waitlist, ("SIGN_UP_POLICY", "open"))
+    page = await http.post("/register", data=form, headers=FORM)
+    assert page.status_code == 422
+    assert "Choose a password." in page.text
+    assert 'name="password"' in page.text
+    assert (await count_rows(waitlist))["auth_registrations"] == 0
 
 
 @pytest.mark.parametrize("policy", ["waitlist", "invite", "open"])
@@ -192,6 +211,34 @@ async def test_registering_again_sends_the_invitation_again_but_reveals_nothing(
     await invited_token(waitlist, admin, mailbox)
     await update(waitlist, EMAIL, mailed_at=utc_now() - timedelta(hours=2))
     assert (await register(http, EMAIL)).json()["status"] == "waitlisted"
+    assert await verify(http, (await mailbox.latest(EMAIL)).token) == ""
+
+
+async def test_request_for_another_link_is_answered_by_the_waiting_list(
+    http: httpx.AsyncClient, waitlist: Database, admin: httpx.AsyncClient, create_user: CreateUser, mailbox: Mailbox
+) -> None:
+    await invited_token(waitlist, admin, mailbox)
+    past = utc_now() - timedelta(hours=2)
+    await update(waitlist, EMAIL, invitation_expires_at=past, mailed_at=past)
+    owner = await create_user()
+    for email in (EMAIL, "new@example.com", owner.email):
+        response = await post(http, "/verify-email/resend", {"email": email})
+        assert response.status_code == 202
+        assert "waiting list" in response.json()["message"]
+    assert "waiting list" in (await mailbox.latest(EMAIL)).subject  # the invitation expired: the address waits again
+    assert "waiting list" in (await mailbox.latest("new@example.com")).subject
+    assert "already" in (await mailbox.latest(owner.email)).subject
+    assert await states(waitlist) == {EMAIL: "waiting", "new@example.com": "waiting"}
+
+
+@pytest.mark.requires_module("web")
+async def test_page_for_another_link_sends_the_invitation_again(
+    http: httpx.AsyncClient, waitlist: Database, admin: httpx.AsyncClient, mailbox: Mailbox
+) -> None:
+    await invited_token(waitlist, admin, mailbox)
+    await update(waitlist, EMAIL, mailed_at=utc_now() - timedelta(hours=2))
+    page = await http.post("/verify-email/resend", data={"email": EMAIL}, headers=FORM)
+    assert (page.status_code, page.headers["Location"]) == (303, "/register/waitlisted")
     assert await verify(http, (await mailbox.latest(EMAIL)).token) == ""
 
 

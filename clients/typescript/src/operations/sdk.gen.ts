@@ -1940,6 +1940,8 @@ export class Auth extends HeyApiClient {
      * Resend the verification link
      *
      * Sends a new verification link. The response is the same whether or not the address was registered.
+     *
+     * While users have to wait for an account, it sends the email of the waiting list again.
      */
     public resendVerification<ThrowOnError extends boolean = true>(parameters: {
         email: string;

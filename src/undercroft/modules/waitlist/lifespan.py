@@ -6,13 +6,13 @@ from undercroft.modules.auth import RegistrationNotice
 from undercroft.modules.system_settings import SignUpPolicy, SignUpSettings
 
 NOTICE = (
-    "New users have to wait for an account. Register to join the waiting list. Your password is not stored: you choose "
-    "one when it is your turn."
+    "New users have to wait for an account. Register to join the waiting list. You choose a password when it is your "
+    "turn."
 )
 
 
 async def start(context: AppContext) -> None:
-    context.add(RegistrationNotice, RegistrationNotice(read_notice))
+    context.add(RegistrationNotice, RegistrationNotice(read_notice, without_password=True))
 
 
 def read_notice() -> str:

@@ -131,9 +131,15 @@ async def verify_email(
     errors=CAPTCHA_ERRORS,
 )
 async def resend_verification(body: EmailOnly, request: Request, registrations: RegistrationServiceDep) -> Accepted:
-    """Sends a new verification link. The response is the same whether or not the address was registered."""
+    """Sends a new verification link. The response is the same whether or not the address was registered.
+
+    While users have to wait for an account, it sends the email of the waiting list again.
+    """
     await require_captcha(request, body.captcha_token)
-    await registrations.resend(body.email)
+    try:
+        await registrations.resend(body.email)
+    except SignUpWaitlisted as waiting:
+        return Accepted(message=waiting.text)
     return Accepted(message=LINK_SENT_MESSAGE)
 
 

@@ -19,6 +19,7 @@ from msgspec import Struct
 from undercroft.core.audit import Entry, person_id_for_email, record
 from undercroft.core.db import Database, ReadSession, Session, utc_now
 from undercroft.core.hooks import decide
+from undercroft.core.security.passwords import WeakPassword
 from undercroft.core.security.tokens import hash_token
 from undercroft.jobs import enqueue
 from undercroft.modules.auth.errors import AlreadyVerified, LinkInvalid, PasswordChoiceRequired
@@ -36,6 +37,8 @@ class RegistrationNotice(Struct, frozen=True):
     """What the registration page tells new users, empty for nothing. A module adds it to the context at startup."""
 
     text: Callable[[], str]
+    without_password: bool = False
+    """While there is a notice, the page asks for no password."""
 
 
 class RegistrationService:
@@ -49,26 +52,23 @@ class RegistrationService:
         """Store a registration and request its email.
 
         Raises `DisposableEmail`, `WeakPassword`, `TooBusy` and what hooks of `SignUp` raise. With `SignUpWaitlisted`,
-        nothing of the registration is stored.
+        nothing of the registration is stored; then the password can be empty.
         """
         from undercroft.modules.auth.tasks import send_verification  # imported late: callers do not need the tasks
 
         require_permanent_email(email)
-        registration = Registration(
-            email=email,
-            full_name=full_name,
-            password_hash=await hash_strong(password, email),
-            expires_at=utc_now() + link_lifetime(MailPurpose.VERIFY_EMAIL),
-            **self._client.request_columns(),
-        )
-        sign_up = SignUp(email=email, full_name=full_name, method=SignUpMethod.REGISTRATION, email_verified=False)
+        password_hash = await hash_strong(password, email) if password else None
         async with self._database.session() as session:
-            try:
-                await decide(session, sign_up)
-            except SignUpWaitlisted:  # commits: an owner of an account gets the same email as otherwise
-                purpose, action = MailPurpose.ALREADY_REGISTERED, "registration.requested"
-                await request_link_mail(session, purpose, email, self._client, action=action)
-                raise
+            await self._decide(session, email, full_name, action="registration.requested")
+            if password_hash is None:
+                raise WeakPassword("Choose a password.")
+            registration = Registration(
+                email=email,
+                full_name=full_name,
+                password_hash=password_hash,
+                expires_at=utc_now() + link_lifetime(MailPurpose.VERIFY_EMAIL),
+                **self._client.request_columns(),
+            )
             session.add(registration)
             if await allow_mail(session, MailPurpose.VERIFY_EMAIL, email, self._client.device):
                 await enqueue(session, send_verification, registration_id=registration.id)
@@ -78,11 +78,14 @@ class RegistrationService:
             await record(session, entry)
 
     async def resend(self, email: str) -> None:
-        """Request another email for the registration of this device, or else for the newest one of the address."""
+        """Request another email for the registration of this device, or else for the newest one of the address.
+
+        Raises what hooks of `SignUp` raise. With `SignUpWaitlisted`, the waiting list sends its email.
+        """
+        action = "registration.link_requested"
         async with self._database.session() as session:
-            await request_link_mail(
-                session, MailPurpose.VERIFY_EMAIL, email, self._client, action="registration.link_requested"
-            )
+            await self._decide(session, email, "", action=action)
+            await request_link_mail(session, MailPurpose.VERIFY_EMAIL, email, self._client, action=action)
 
     async def verify(self, token: str, *, password: str | None = None, full_name: str | None = None) -> User:
         """Create the account of a registration, with a password.
@@ -131,6 +134,14 @@ class RegistrationService:
             await _welcome(session, user, await RegistrationRepository(session).delete_all(email))
             joined = await JoinService(session).accept_invitation(token, user.id)
             return joined, await SessionService(session).start(user, self._client, SessionKind.COOKIE)
+
+    async def _decide(self, session: Session, email: str, full_name: str, *, action: str) -> None:
+        sign_up = SignUp(email=email, full_name=full_name, method=SignUpMethod.REGISTRATION, email_verified=False)
+        try:
+            await decide(session, sign_up)
+        except SignUpWaitlisted:  # commits: an owner of an account gets the same email as otherwise
+            await request_link_mail(session, MailPurpose.ALREADY_REGISTERED, email, self._client, action=action)
+            raise
 
     async def _hash_choice(self, token: str, password: str | None) -> str | None:
         if password is None:

@@ -55,7 +55,9 @@ class RegistrationForm(PageForm):
 
     def render(self, request: Request, error: AppError | None = None, **context: Any) -> Response:
         notice = current_context().find(RegistrationNotice)
-        return super().render(request, error, notice=notice.text() if notice else "", **context)
+        text = notice.text() if notice is not None else ""
+        asks_password = not (text and notice is not None and notice.without_password)
+        return super().render(request, error, notice=text, asks_password=asks_password, **context)
 
 
 class VerificationForm(LinkForm):
@@ -206,6 +208,8 @@ async def submit_resend(
         await form.check(request)
         if (email := parse_email(form.email)) is not None:
             await registrations.resend(email)
+    except SignUpWaitlisted:
+        return see_other(WAITLISTED_PAGE)
     except AppError as error:
         return form.fail(request, error)
     return redirect(VERIFICATION_SENT_PAGE, email=form.email)
