@@ -266,6 +266,16 @@ class TestMethods:
         assert (redirected.status, redirected.headers["location"]) == (307, "/plain/?a=1")
         assert (await asgi_client.get("/plain")).status == 404
 
+    async def test_plain_router_added_later_is_documented(self, asgi_client: AsgiClient) -> None:
+        plain = APIRouter(prefix="/plain")
+
+        @plain.get("/things")
+        async def list_plain_things() -> list[str]:
+            return []
+
+        asgi_client.app.include_router(plain)
+        assert "get" in asgi_client.app.openapi()["paths"]["/plain/things"]
+
     async def test_missing_trailing_slash_redirects_to_a_mount(self, asgi_client: AsgiClient) -> None:
         asgi_client.app.mount("/mounted", PlainTextResponse("inside"))
         redirected = await asgi_client.get("/mounted", query=b"a=1")

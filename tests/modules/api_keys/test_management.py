@@ -122,6 +122,24 @@ async def test_permission_to_view_team_keys_does_not_allow_changes(create_user: 
     assert (await owner.client.get(path, headers=here)).json() == before
 
 
+@pytest.mark.requires_module("projects")
+async def test_key_of_a_team_keeps_scopes_that_the_role_of_its_editor_has_not(
+    create_user: CreateUser, database: Database
+) -> None:
+    owner, editor = await create_user(), await create_user()
+    team = await make_team(owner.client)
+    role = {"name": "auditor", "permissions": ["api_keys:read", "api_keys:write", "projects:read"]}
+    assert (await owner.client.post(f"{TEAMS}/{team}/roles", json=role)).status_code == 201
+    async with database.session() as session:
+        session.add(Membership(team_id=UUID(team), user_id=editor.user_id, role=role["name"]))
+    created = await make_key(owner.client, team=team, kind="team", scopes=["projects:read", "projects:write"])
+    here, path = team_header(team), f"{KEYS}/{created['id']}"
+    kept = await editor.client.patch(path, json={"scopes": ["projects:write"]}, headers=here)
+    assert (kept.status_code, kept.json()["scopes"]) == (200, ["projects:write"])
+    more = {"scopes": ["projects:write", "members:write"]}
+    assert_error(await editor.client.patch(path, json=more, headers=here), 403, "SCOPES_EXCEED_ROLE")
+
+
 async def test_creating_a_key_does_not_wait_for_other_users_or_teams(
     create_user: CreateUser, database: Database
 ) -> None:

@@ -226,6 +226,19 @@ async def test_ip_of_a_session_revoked_by_its_owner_is_not_known(
     assert await known_ips(database, ada.email) == [OWNER_IP]
 
 
+async def test_ip_of_a_session_revoked_by_an_administrator_is_not_known(
+    ada: RegisteredUser, admin: httpx.AsyncClient, thief: httpx.AsyncClient, database: Database
+) -> None:
+    assert (await sign_in(thief, ada.email)).status_code == 200
+    path = f"/api/v1/admin/users/{(await ada.get('/app/users/me')).json()['id']}/sessions"
+    listed = (await admin.get(path)).json()["items"]
+    session_id = next(each["id"] for each in listed if each["ip"] == THIEF_IP)
+
+    assert (await admin.delete(f"{path}/{session_id}")).status_code == 204
+
+    assert await known_ips(database, ada.email) == [OWNER_IP]
+
+
 async def test_revoking_all_other_sessions_keeps_only_the_current_ip_known(
     ada: RegisteredUser, thief: httpx.AsyncClient, database: Database
 ) -> None:
