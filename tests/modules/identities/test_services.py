@@ -154,6 +154,22 @@ async def test_authentication_time_is_read_from_the_clerk_token(
     ]
 
 
+async def test_second_factor_at_clerk_opens_a_team_that_requires_one(
+    clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    provider_user = oidc_issuer.add_user()
+    with_factor, without = (
+        {"Authorization": f"Bearer {clerk_token(oidc_issuer, provider_user, fva=ages)}"} for ages in ([0, 0], [0, -1])
+    )
+    created = await clerk.post("/api/v1/app/teams", json={"name": "Acme"}, headers=with_factor)
+    path = f"/api/v1/app/teams/{created.json()['id']}"
+    changed = await clerk.patch(path, json={"require_mfa": True}, headers=with_factor)
+    assert changed.status_code == 200, changed.text
+    assert (await clerk.get(path, headers=with_factor)).status_code == 200
+    refused = await clerk.get(path, headers=without)
+    assert (refused.status_code, error_code(refused)) == (403, "MFA_ENROLLMENT_REQUIRED")
+
+
 @pytest.fixture(params=["clerk", "supabase"])
 def service(request: pytest.FixtureRequest, oidc_issuer: OidcIssuer) -> ExternalProvider:
     return ExternalProvider(request.param, oidc_issuer)
