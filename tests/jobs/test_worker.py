@@ -7,7 +7,9 @@ import structlog
 from tests.jobs import sample_tasks
 from tests.jobs.processes import running_worker, wait_until
 from undercroft.core.db import Database
+from undercroft.core.settings import load, use
 from undercroft.jobs import Job, enqueue
+from undercroft.jobs.settings import JobsSettings
 from undercroft.testing.jobs import CapturedJobs
 
 STALE = "status = 'picked', queue_manager_id = $1, heartbeat = now() - interval '1 hour'"
@@ -212,3 +214,17 @@ async def test_outcome_of_a_worker_that_lost_the_job_is_rejected(database: Datab
 async def execute(database: Database, sql: str, *values: Any) -> Any:
     async with database.session() as session:
         return await (await session.raw()).fetchval(sql, *values)
+
+
+async def test_worker_without_due_jobs_polls_without_an_error(database: Database, jobs: CapturedJobs) -> None:
+    use(load(JobsSettings).model_copy(update={"jobs_poll_interval": 0.05}))
+    with structlog.testing.capture_logs() as logs:
+        async with running_worker(database):
+            for what in ("tea", "milk"):  # after the first one it waits, with nothing due
+                job = await enqueue_job(database, sample_tasks.note, what=what)
+                await wait_until(lambda job=job: is_done(jobs, job))  # type: ignore[misc]
+    assert [each for each in logs if each["event"] == "worker.step_failed"] == []
+
+
+async def is_done(jobs: CapturedJobs, job: Job) -> bool:
+    return (await jobs.get(job.id)).status == "succeeded"
