@@ -11,7 +11,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 EXTENSIONS := $(if $(ENABLED_EXTENSIONS)$(shell grep -s '^ENABLED_EXTENSIONS=' .env),,ENABLED_EXTENSIONS=example)
 
 .DEFAULT_GOAL := dev
-.PHONY: dev test check fix bench mutations acceptance install clean
+.PHONY: dev test check fix console console-check bench mutations acceptance install clean
 
 dev: .venv/.runtime  ## run the development stack: make dev PORT=8123
 	@$(EXTENSIONS) $(RUN) undercroft dev $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST))
@@ -35,6 +35,7 @@ check: install  ## run all static checks
 	@$(RUN) undercroft public-api --check
 	@ENABLED_EXTENSIONS= DISABLED_MODULES= $(RUN) undercroft client typescript --check
 	@$(RUN) undercroft changelog --check
+	@$(RUN) undercroft console check
 	@ENABLED_EXTENSIONS=example $(RUN) undercroft migrate check --temporary
 
 fix: install  ## format the code and apply automatic fixes
@@ -44,6 +45,12 @@ fix: install  ## format the code and apply automatic fixes
 	@$(RUN) undercroft public-api --write
 	@ENABLED_EXTENSIONS= DISABLED_MODULES= $(RUN) undercroft client typescript
 	@$(RUN) undercroft changelog --write
+
+console: install  ## build the console from console/ into the package
+	@$(RUN) undercroft console build
+
+console-check: install  ## check types, style, unit tests and the build of the console
+	@$(RUN) undercroft console check --thorough
 
 bench: install  ## run the benchmarks and write the ratios to benchmarks/RESULTS.md
 	@$(RUN) python -m benchmarks $(ARGS)

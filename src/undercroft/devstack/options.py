@@ -43,9 +43,10 @@ def banner(
     """
     bold, dim, cyan, off = ("\033[1m", "\033[2m", "\033[36m", "\033[0m") if sys.stderr.isatty() else ("",) * 4
     took = f" {dim}(ready in {time.monotonic() - options.started:.1f} s){off}" if options.started else ""
-    pages = {"web": "Start", "mailbox": "Mailbox", "admin": "Admin"}
+    pages = {"console": "Console", "web": "Start", "mailbox": "Mailbox", "admin": "Admin"}
     missing = {pages.get(module) for module in disabled_modules}
     rows = [
+        ("Console", f"{cyan}{options.url}/app/{off}"),
         ("Start", f"{cyan}{options.url}/{off}"),
         ("API", f"{cyan}{options.url}/api/v1{off}"),
         ("Docs", f"{cyan}{options.url}/docs{off}"),

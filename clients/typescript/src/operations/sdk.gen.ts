@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import { buildClientParams, type Client, type ClientMeta, type Options as Options2, type RequestResult, type TDataShape, urlSearchParamsBodySerializer } from './client/index.js';
-import type { ActorKind, AllTeamsDeleteResponses, AllTeamsListMembersResponses, AllTeamsListResponses, AllTeamsReadResponses, AllTeamsRestoreResponses, AnnouncementsReadResponses, ApiKeysCreateResponses, ApiKeysDeleteResponses, ApiKeysListResponses, ApiKeysReadResponses, ApiKeysRotateResponses, ApiKeysUpdateResponses, Assertion, Attestation, AuditLogExportEntriesResponses, AuditLogListEntriesResponses, AuthBeginPasskeySignInResponses, AuthBeginSecondFactorResponses, AuthChangeEmailResponses, AuthChangePasswordResponses, AuthConfirmEmailResponses, AuthExchangeCodeResponses, AuthForgotPasswordResponses, AuthListProvidersResponses, AuthLoginResponses, AuthLogoutResponses, AuthReadCsrfTokenResponses, AuthReadPublicKeysResponses, AuthRefreshTokensResponses, AuthRegisterResponses, AuthRequestMagicLinkResponses, AuthResendVerificationResponses, AuthResetPasswordResponses, AuthSignInWithPasskeyResponses, AuthTokenResponses, AuthVerifyEmailResponses, AuthVerifyMagicLinkResponses, AuthVerifySignInResponses, BackfillsCancelResponses, BackfillsListResponses, BackfillsPauseResponses, BackfillsResumeResponses, BackfillsRetryResponses, ExportFormat, FeatureFlagsChangeFlagResponses, FeatureFlagsListFlagsResponses, FeatureFlagsReadFlagResponses, FeatureFlagsResetFlagResponses, FeaturesListResponses, FlagUnit, HealthLiveResponses, HealthReadyResponses, HealthRootResponses, IdentitiesLinkResponses, IdentitiesListResponses, IdentitiesReceiveWebhookResponses, IdentitiesUnlinkResponses, ImpersonationEndResponses, ImpersonationStartResponses, JobsCancelResponses, JobsListQueuesResponses, JobsListResponses, JobsListSchedulesResponses, JobsReadResponses, JobsRetryResponses, JobStatus, JsonValue, KeyKind, MfaAddPasskeyResponses, MfaBeginPasskeyResponses, MfaBeginStepUpResponses, MfaBeginTotpResponses, MfaConfirmTotpResponses, MfaListPasskeysResponses, MfaReadResponses, MfaRemovePasskeyResponses, MfaRemoveTotpResponses, MfaRenamePasskeyResponses, MfaRenewRecoveryCodesResponses, MfaStepUpSessionResponses, PlatformRole, ProfileDeleteResponses, ProfileReadResponses, ProfileUpdateResponses, ProjectsCreateResponses, ProjectsDeleteResponses, ProjectsListResponses, ProjectsReadResponses, ProjectsRestoreResponses, ProjectStatus, ProjectsUpdateResponses, SessionKind, SessionsListResponses, SessionsRevokeOtherResponses, SessionsRevokeResponses, SettingsChangeResponses, SettingsListResponses, SettingsReadResponses, SettingsResetResponses, StatisticsReadResponses, TeamsAcceptInvitationResponses, TeamsAcceptJoinOfferResponses, TeamsCreateInvitationResponses, TeamsCreateResponses, TeamsCreateRoleResponses, TeamsDeleteResponses, TeamsDeleteRoleResponses, TeamsListAuditEntriesResponses, TeamsListInvitationsResponses, TeamsListJoinOffersResponses, TeamsListMembersResponses, TeamsListResponses, TeamsListRolesResponses, TeamsPreviewInvitationResponses, TeamsReadPermissionsResponses, TeamsReadResponses, TeamsRemoveMemberResponses, TeamsResendInvitationResponses, TeamsRestoreResponses, TeamsRevokeInvitationResponses, TeamsTransferResponses, TeamsUpdateMemberResponses, TeamsUpdateResponses, TeamsUpdateRoleResponses, UsersActivateResponses, UsersDeactivateResponses, UsersListResponses, UsersListSessionsResponses, UsersReadResponses, UsersResetMfaResponses, UsersResetPasswordResponses, UsersRevokeSessionResponses, UsersSignOutResponses, UsersUpdateResponses, WaitingListInviteFromWaitlistResponses, WaitingListListWaitlistResponses, WaitingListRemoveFromWaitlistResponses, WaitlistState } from './types.gen.js';
+import type { ActorKind, AllTeamsDeleteResponses, AllTeamsListMembersResponses, AllTeamsListResponses, AllTeamsReadResponses, AllTeamsRestoreResponses, AnnouncementsReadResponses, ApiKeysCreateResponses, ApiKeysDeleteResponses, ApiKeysListResponses, ApiKeysReadResponses, ApiKeysRotateResponses, ApiKeysUpdateResponses, Assertion, Attestation, AuditLogExportEntriesResponses, AuditLogListEntriesResponses, AuthBeginPasskeySignInResponses, AuthBeginSecondFactorResponses, AuthChangeEmailResponses, AuthChangePasswordResponses, AuthConfirmEmailResponses, AuthExchangeCodeResponses, AuthForgotPasswordResponses, AuthListProvidersResponses, AuthLoginResponses, AuthLogoutResponses, AuthReadCsrfTokenResponses, AuthReadPublicKeysResponses, AuthRefreshTokensResponses, AuthRegisterResponses, AuthRequestMagicLinkResponses, AuthResendVerificationResponses, AuthResetPasswordResponses, AuthSignInWithPasskeyResponses, AuthTokenResponses, AuthVerifyEmailResponses, AuthVerifyMagicLinkResponses, AuthVerifySignInResponses, BackfillsCancelResponses, BackfillsListResponses, BackfillsPauseResponses, BackfillsResumeResponses, BackfillsRetryResponses, ConsoleReadResponses, ExportFormat, FeatureFlagsChangeFlagResponses, FeatureFlagsListFlagsResponses, FeatureFlagsReadFlagResponses, FeatureFlagsResetFlagResponses, FeaturesListResponses, FlagUnit, HealthLiveResponses, HealthReadyResponses, HealthRootResponses, IdentitiesLinkResponses, IdentitiesListResponses, IdentitiesReceiveWebhookResponses, IdentitiesUnlinkResponses, ImpersonationEndResponses, ImpersonationStartResponses, JobsCancelResponses, JobsListQueuesResponses, JobsListResponses, JobsListSchedulesResponses, JobsReadResponses, JobsRetryResponses, JobStatus, JsonValue, KeyKind, MfaAddPasskeyResponses, MfaBeginPasskeyResponses, MfaBeginStepUpResponses, MfaBeginTotpResponses, MfaConfirmTotpResponses, MfaListPasskeysResponses, MfaReadResponses, MfaRemovePasskeyResponses, MfaRemoveTotpResponses, MfaRenamePasskeyResponses, MfaRenewRecoveryCodesResponses, MfaStepUpSessionResponses, PlatformRole, ProfileDeleteResponses, ProfileReadResponses, ProfileUpdateResponses, ProjectsCreateResponses, ProjectsDeleteResponses, ProjectsListResponses, ProjectsReadResponses, ProjectsRestoreResponses, ProjectStatus, ProjectsUpdateResponses, SessionKind, SessionsListResponses, SessionsRevokeOtherResponses, SessionsRevokeResponses, SettingsChangeResponses, SettingsListResponses, SettingsReadResponses, SettingsResetResponses, StatisticsReadResponses, TeamsAcceptInvitationResponses, TeamsAcceptJoinOfferResponses, TeamsCreateInvitationResponses, TeamsCreateResponses, TeamsCreateRoleResponses, TeamsDeleteResponses, TeamsDeleteRoleResponses, TeamsListAuditEntriesResponses, TeamsListInvitationsResponses, TeamsListJoinOffersResponses, TeamsListMembersResponses, TeamsListResponses, TeamsListRolesResponses, TeamsPreviewInvitationResponses, TeamsReadPermissionsResponses, TeamsReadResponses, TeamsRemoveMemberResponses, TeamsResendInvitationResponses, TeamsRestoreResponses, TeamsRevokeInvitationResponses, TeamsTransferResponses, TeamsUpdateMemberResponses, TeamsUpdateResponses, TeamsUpdateRoleResponses, UsersActivateResponses, UsersDeactivateResponses, UsersListResponses, UsersListSessionsResponses, UsersReadResponses, UsersResetMfaResponses, UsersResetPasswordResponses, UsersRevokeSessionResponses, UsersSignOutResponses, UsersUpdateResponses, WaitingListInviteFromWaitlistResponses, WaitingListListWaitlistResponses, WaitingListRemoveFromWaitlistResponses, WaitlistState } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -1700,10 +1700,10 @@ export class Auth extends HeyApiClient {
     /**
      * Sign out
      *
-     * Revokes the session of the refresh token or, without a body, of the cookie or access token.
+     * Revokes the session of the refresh token or, without one, of the cookie or access token.
      */
-    public logout<ThrowOnError extends boolean = true>(parameters: {
-        refresh_token: string;
+    public logout<ThrowOnError extends boolean = true>(parameters?: {
+        refresh_token?: string | null;
     }, options?: Options<never, ThrowOnError>): RequestResult<AuthLogoutResponses, unknown, ThrowOnError, 'data'> {
         const params = buildClientParams([parameters], [{ args: [{ in: 'body', key: 'refresh_token' }] }]);
         return (options?.client ?? this.client).post<AuthLogoutResponses, unknown, ThrowOnError, 'data'>({
@@ -3065,6 +3065,21 @@ export class Statistics extends HeyApiClient {
     }
 }
 
+export class Console extends HeyApiClient {
+    /**
+     * Get the configuration of the console
+     *
+     * Returns what the console offers in this installation.
+     */
+    public read<ThrowOnError extends boolean = true>(options?: Options<never, ThrowOnError>): RequestResult<ConsoleReadResponses, unknown, ThrowOnError, 'data'> {
+        return (options?.client ?? this.client).get<ConsoleReadResponses, unknown, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            url: '/api/v1/public/console',
+            ...options
+        });
+    }
+}
+
 export class Operations extends HeyApiClient {
     public static readonly __registry: HeyApiRegistry<Operations> = new HeyApiRegistry<Operations>();
 
@@ -3179,5 +3194,10 @@ export class Operations extends HeyApiClient {
     private _statistics?: Statistics;
     get statistics(): Statistics {
         return this._statistics ??= new Statistics({ client: this.client });
+    }
+
+    private _console?: Console;
+    get console(): Console {
+        return this._console ??= new Console({ client: this.client });
     }
 }

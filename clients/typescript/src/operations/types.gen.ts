@@ -803,6 +803,44 @@ export type ConfirmTotp = {
 };
 
 /**
+ * ConsoleRead
+ *
+ * What the console shows beside the data of the API.
+ */
+export type ConsoleRead = {
+    /**
+     * App Name
+     *
+     * Name of the product.
+     */
+    app_name: string;
+    /**
+     * Disabled Modules
+     *
+     * Names of the disabled modules.
+     */
+    disabled_modules: Array<string>;
+    /**
+     * Admin Url
+     *
+     * Path of the raw tables for administrators; null if they are not served.
+     */
+    admin_url: string | null;
+    /**
+     * Mailbox Url
+     *
+     * Path of the development mailbox; null if there is none.
+     */
+    mailbox_url: string | null;
+    /**
+     * Docs Url
+     *
+     * Path of the API documentation; null if it is not served.
+     */
+    docs_url: string | null;
+};
+
+/**
  * CsrfToken
  */
 export type CsrfToken = {
@@ -3589,6 +3627,18 @@ export type SignInResponse = {
 };
 
 /**
+ * SignOut
+ */
+export type SignOut = {
+    /**
+     * Refresh Token
+     *
+     * Refresh token of the session, without its access token.
+     */
+    refresh_token?: null;
+};
+
+/**
  * SignedOut
  */
 export type SignedOut = {
@@ -4387,6 +4437,18 @@ export type SignInRequestWritable = {
      * Response of the captcha, if one is configured.
      */
     captcha_token?: string | null;
+};
+
+/**
+ * SignOut
+ */
+export type SignOutWritable = {
+    /**
+     * Refresh Token
+     *
+     * Refresh token of the session, without its access token.
+     */
+    refresh_token?: string | null;
 };
 
 /**
@@ -6798,9 +6860,9 @@ export type AuthLogoutData = {
         /**
          * Refresh Token
          *
-         * The secret token.
+         * Refresh token of the session, without its access token.
          */
-        refresh_token: string;
+        refresh_token?: string | null;
     };
     path?: never;
     query?: never;
@@ -8630,3 +8692,19 @@ export type StatisticsReadResponses = {
 };
 
 export type StatisticsReadResponse = StatisticsReadResponses[keyof StatisticsReadResponses];
+
+export type ConsoleReadData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/public/console';
+};
+
+export type ConsoleReadResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConsoleRead;
+};
+
+export type ConsoleReadResponse = ConsoleReadResponses[keyof ConsoleReadResponses];

@@ -87,7 +87,7 @@ async def _serve(request: Request) -> Response:
     file = _current_assets().find(name)
     headers = {"Cache-Control": IMMUTABLE, "Vary": "Accept-Encoding", "Cross-Origin-Resource-Policy": "same-origin"}
     media_type = TYPES[Path(name).suffix]
-    if negotiate_encoding(request.headers.get("accept-encoding", "").encode().replace(b"br", b"")):
+    if negotiate_encoding(request.headers.get("accept-encoding", "").encode(), (b"gzip",)):
         return Response(_read_compressed(file), media_type=media_type, headers={**headers, "Content-Encoding": "gzip"})
     return Response(_read_uncompressed(file), media_type=media_type, headers=headers)
 

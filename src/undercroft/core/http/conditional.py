@@ -17,6 +17,9 @@ from starlette.types import Message, Scope, Send
 from undercroft.core.errors import BadRequest
 
 MAX_HEADER = 1000
+BODY_HEADERS = frozenset(
+    {b"content-type", b"content-length", b"content-encoding", b"content-language", b"content-range"}
+)
 
 _ONE = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
@@ -89,11 +92,11 @@ class NotModified:
 
 
 def _strip_body_headers(headers: list[tuple[bytes, bytes]], tag: bytes) -> list[tuple[bytes, bytes]]:
-    remaining = [
-        header for header in headers if not header[0].startswith(b"content-") or header[0] == b"content-location"
-    ]
+    """Other headers stay, such as a page's Content-Security-Policy: browsers update the stored response with them."""
+    remaining = [header for header in headers if header[0] not in BODY_HEADERS]
     # A 200 with a weak tag varies by encoding, so the 304 must too.
-    return [*remaining, (b"vary", b"Accept-Encoding")] if tag.startswith(b"W/") else remaining
+    varies = any(name == b"vary" for name, _ in remaining) or not tag.startswith(b"W/")
+    return remaining if varies else [*remaining, (b"vary", b"Accept-Encoding")]
 
 
 def _opaque_tags(listed: str) -> set[str]:

@@ -91,7 +91,7 @@ def _create_environment(folders: tuple[Path, ...], cache_size: int) -> "Environm
     env = Environment(
         loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, cache_size=cache_size
     )
-    env.globals["stylesheet"] = asset_url(CORE_ASSETS / "pages.css")
+    env.globals["stylesheets"] = [asset_url(CORE_ASSETS / name) for name in ("tokens.css", "pages.css")]
     env.globals["banners"] = _list_banners
     return env
 

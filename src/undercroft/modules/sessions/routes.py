@@ -18,7 +18,15 @@ from undercroft.modules.sessions.errors import (
     SessionNotFound,
     TokenReused,
 )
-from undercroft.modules.sessions.schemas import CsrfToken, JwkSet, RefreshRequest, SessionRead, SignedOut, TokenPair
+from undercroft.modules.sessions.schemas import (
+    CsrfToken,
+    JwkSet,
+    RefreshRequest,
+    SessionRead,
+    SignedOut,
+    SignOut,
+    TokenPair,
+)
 from undercroft.modules.sessions.service.components import issue_token_pair
 from undercroft.modules.sessions.service.cookies import SESSION_COOKIE
 from undercroft.modules.sessions.service.sessions import SessionService
@@ -69,10 +77,10 @@ async def refresh_tokens(body: RefreshRequest, client: CurrentClient, services: 
     summary="Sign out",
     errors=(Unauthorized, CsrfFailed, LocalAccountsOff),
 )
-async def logout(request: Request, session: SessionDep, body: RefreshRequest | None = None) -> Response:
-    """Revokes the session of the refresh token or, without a body, of the cookie or access token."""
+async def logout(request: Request, session: SessionDep, body: SignOut | None = None) -> Response:
+    """Revokes the session of the refresh token or, without one, of the cookie or access token."""
     response = Response(status_code=204)
-    if body is not None:
+    if body is not None and body.refresh_token is not None:
         await SessionService(session).sign_out(body.refresh_token.get_secret_value())
         return response
     principal = await current_principal(request)

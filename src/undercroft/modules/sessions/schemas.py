@@ -31,6 +31,10 @@ class RefreshRequest(Schema):
     refresh_token: Token
 
 
+class SignOut(Schema):
+    refresh_token: Token | None = Field(None, description="Refresh token of the session, without its access token.")
+
+
 class TokenPair(Schema):
     """Send the access token as `Authorization: Bearer …`. The refresh token can be exchanged once for a new pair."""
 

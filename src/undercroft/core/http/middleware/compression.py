@@ -72,13 +72,17 @@ class _Compressor:
 
 
 @lru_cache(maxsize=256)
-def negotiate_encoding(accept_encoding: bytes) -> bytes:
-    """`br`, `gzip` or empty, by Accept-Encoding (RFC 9110, 12.5.3); brotli is preferred."""
+def negotiate_encoding(accept_encoding: bytes, offered: tuple[bytes, ...] | None = None) -> bytes:
+    """The first accepted coding of those offered, or empty, by Accept-Encoding (RFC 9110, 12.5.3).
+
+    By default, those that this process can encode: `br` if it is installed, and `gzip`.
+    """
     accepted = {}
     for item in accept_encoding.lower().split(b","):
         name, _, weight = item.partition(b";")
         accepted[name.strip()] = weight.replace(b" ", b"") not in (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000")
-    return next((coding for coding in ENCODERS if accepted.get(coding, accepted.get(b"*", False))), b"")
+    codings = tuple(ENCODERS) if offered is None else offered
+    return next((coding for coding in codings if accepted.get(coding, accepted.get(b"*", False))), b"")
 
 
 def _is_compressible(head: Message) -> bool:

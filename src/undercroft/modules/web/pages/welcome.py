@@ -14,7 +14,14 @@ from undercroft.modules.identities import ConnectionsDep
 from undercroft.modules.sessions import get_authenticator
 from undercroft.modules.teams import JoinService
 from undercroft.modules.web.service.forms import NO_STORE, SessionForm
-from undercroft.modules.web.service.site import REGISTER_PAGE, SIGN_IN_PAGE, SIGN_OUT_PAGE, Visitor, get_mailbox_actions
+from undercroft.modules.web.service.site import (
+    REGISTER_PAGE,
+    SIGN_IN_PAGE,
+    SIGN_OUT_PAGE,
+    Visitor,
+    console_page,
+    get_mailbox_actions,
+)
 from undercroft.providers.identity import IdentitySettings
 
 MAX_OFFERS = 20
@@ -40,6 +47,7 @@ async def welcome_page(
         sign_in=SIGN_IN_PAGE,
         register=REGISTER_PAGE,
         sign_out=SIGN_OUT_PAGE,
+        console=console_page(),
         name=(visitor.subject["full_name"] or visitor.subject["email"]) if visitor else "",
         is_local=not load(IdentitySettings).is_external,
         has_social=bool(connections.social),

@@ -19,6 +19,8 @@ from undercroft.modules.web.service.sign_in import SignInPages
 from undercroft.modules.web.settings import WebSettings
 from undercroft.providers.identity import IdentitySettings
 
+WELCOME_PAGE = "/"
+CONSOLE_PAGE = "/app/"
 SIGN_IN_PAGE = "/sign-in"
 SECOND_FACTOR_PAGE = f"{SIGN_IN_PAGE}/second-factor"
 PASSKEY_PAGE = f"{SIGN_IN_PAGE}/passkey"
@@ -34,7 +36,15 @@ class SocialLink(Struct, frozen=True):
 
 
 def safe_next_path(next_path: str) -> str:
-    return next_path if is_local_path(next_path) else load(WebSettings).sign_in_target
+    """Return a path of this site: the given one, or else that to which users go after sign-in."""
+    if is_local_path(next_path):
+        return next_path
+    return load(WebSettings).sign_in_target or console_page() or WELCOME_PAGE
+
+
+def console_page() -> str:
+    """Return the path of the console, empty if it is not served."""
+    return CONSOLE_PAGE if load(CoreSettings).has_module("console") else ""
 
 
 def get_mailbox_actions() -> tuple[Action, ...]:

@@ -1,0 +1,51 @@
+"use client";
+
+import { X } from "lucide-react";
+import { Dialog as Primitive } from "radix-ui";
+import type { ReactNode } from "react";
+import { useTranslations } from "@/lib/i18n";
+import { Button } from "./button";
+
+interface Props {
+  open: boolean;
+  onOpenChange: (open: boolean) => void;
+  title: ReactNode;
+  description?: ReactNode;
+  children: ReactNode;
+}
+
+/** A modal dialog. The focus returns to the element that opened it. */
+export function Dialog({ open, onOpenChange, title, description, children }: Props) {
+  const t = useTranslations("common");
+  return (
+    <Primitive.Root open={open} onOpenChange={onOpenChange}>
+      <Primitive.Portal>
+        {/* Not Radix's overlay, which writes a <style> element that the Content-Security-Policy refuses. */}
+        <div className="fixed inset-0 z-40 grid items-end overflow-y-auto bg-black/45 sm:place-items-center sm:p-6">
+          <Primitive.Content
+            className="relative w-full rounded-t-2xl border border-line bg-card p-6 shadow-xl sm:max-w-lg sm:rounded-2xl"
+            aria-describedby={description === undefined ? undefined : "dialog-description"}
+          >
+            <Primitive.Title className="pr-8 text-lg font-semibold">{title}</Primitive.Title>
+            {description !== undefined && (
+              <Primitive.Description id="dialog-description" className="mt-1 text-sm text-quiet">
+                {description}
+              </Primitive.Description>
+            )}
+            <div className="mt-4">{children}</div>
+            <Primitive.Close asChild>
+              <Button variant="quiet" size="icon" className="absolute top-4 right-4" aria-label={t("close")}>
+                <X className="size-4" aria-hidden />
+              </Button>
+            </Primitive.Close>
+          </Primitive.Content>
+        </div>
+      </Primitive.Portal>
+    </Primitive.Root>
+  );
+}
+
+/** The buttons at the end of a dialog. */
+export function DialogActions({ children }: { children: ReactNode }) {
+  return <div className="mt-6 flex flex-col-reverse gap-2 sm:flex-row sm:justify-end">{children}</div>;
+}

@@ -1,0 +1,19 @@
+import type { ProjectRead, ProjectsListData } from "undercroft-client";
+import { api } from "@/lib/api";
+import { listQuery, query } from "@/lib/query";
+
+type Filters = Pick<NonNullable<ProjectsListData["query"]>, "q" | "sort" | "status">;
+
+export const projectsKey = (teamId: string) => ["teams", teamId, "projects"] as const;
+
+export const projectsQuery = (teamId: string, filters: Filters) =>
+  listQuery([...projectsKey(teamId), "list", filters], (cursor, signal) =>
+    api.projects.list({ "X-Team-ID": teamId, ...filters, ...cursor }, { signal }),
+  );
+
+export const projectQuery = (teamId: string, id: string) =>
+  query([...projectsKey(teamId), id], (signal) =>
+    api.projects.read({ "X-Team-ID": teamId, project_id: id }, { signal }),
+  );
+
+export type Project = ProjectRead;

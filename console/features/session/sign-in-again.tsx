@@ -1,0 +1,29 @@
+"use client";
+
+import { Button } from "@/components/ui/button";
+import { Dialog, DialogActions } from "@/components/ui/dialog";
+import { useTranslations } from "@/lib/i18n";
+import { settle } from "@/lib/prompts";
+import { usePrompt } from "./use-prompt";
+
+/** The page that reports to the others that the user has signed in. */
+const RETURN = "/app/signed-in/";
+
+/** Asks for a sign-in, in a window of its own, so that nothing on the page is lost. */
+export function SignInAgain() {
+  const t = useTranslations("session");
+  const isOpen = usePrompt() === "sign-in";
+  const open = () => window.open(`/sign-in?${new URLSearchParams({ next: RETURN })}`, "undercroft-sign-in");
+  return (
+    <Dialog
+      open={isOpen}
+      onOpenChange={(open) => open || settle("sign-in", false)}
+      title={t("endedTitle")}
+      description={t("endedText")}
+    >
+      <DialogActions>
+        <Button onClick={open}>{t("signIn")}</Button>
+      </DialogActions>
+    </Dialog>
+  );
+}

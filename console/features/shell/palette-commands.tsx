@@ -1,0 +1,56 @@
+"use client";
+
+import { Command } from "cmdk";
+import { useRouter } from "next/navigation";
+import { useTeamHref, useTeams } from "@/features/teams/current";
+import { useTranslations } from "@/lib/i18n";
+import { withParams } from "@/lib/url";
+import { useEntries } from "./navigation-entries";
+
+/** The pages and teams, of which the keyboard selects one. */
+export function PaletteCommands({ onClose }: { onClose: () => void }) {
+  const t = useTranslations("palette");
+  const names = useTranslations("navigation");
+  const router = useRouter();
+  const href = useTeamHref();
+  const teams = useTeams();
+  const { user, admin } = useEntries();
+  const go = (target: string) => () => {
+    onClose();
+    router.push(target);
+  };
+  return (
+    <Command label={t("title")}>
+      <Command.Input
+        placeholder={t("placeholder")}
+        className="h-10 w-full rounded-lg border border-line bg-ground px-3 placeholder:text-quiet"
+      />
+      <Command.List className="mt-3 max-h-80 overflow-y-auto">
+        <Command.Empty className="p-4 text-center text-sm text-quiet">{t("empty")}</Command.Empty>
+        <Command.Group heading={t("pages")} className="text-xs text-quiet">
+          {[...user, ...admin].map(({ path, label, icon: Icon }) => (
+            <Command.Item key={path} value={`${names(label)} ${path}`} onSelect={go(href(path))} className={item}>
+              <Icon className="size-4" aria-hidden />
+              {names(label)}
+            </Command.Item>
+          ))}
+        </Command.Group>
+        <Command.Group heading={t("teams")} className="mt-2 text-xs text-quiet">
+          {teams.map((team) => (
+            <Command.Item
+              key={team.id}
+              value={`${team.name} ${team.slug}`}
+              onSelect={go(withParams("/", { team: team.slug }))}
+              className={item}
+            >
+              {team.name}
+            </Command.Item>
+          ))}
+        </Command.Group>
+      </Command.List>
+    </Command>
+  );
+}
+
+const item =
+  "flex cursor-pointer items-center gap-2.5 rounded-lg px-2.5 py-2 text-sm text-ink data-[selected=true]:bg-accent/10";

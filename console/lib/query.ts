@@ -1,0 +1,48 @@
+import {
+  QueryClient,
+  infiniteQueryOptions,
+  keepPreviousData,
+  queryOptions,
+  type QueryKey,
+} from "@tanstack/react-query";
+import type { CursorPage } from "undercroft-client";
+import { isTransient } from "./errors";
+import { perform } from "./prompts";
+
+const RETRIES = 2;
+
+export function createQueryClient(): QueryClient {
+  return new QueryClient({
+    defaultOptions: {
+      queries: { staleTime: 5_000, retry: (failures, error) => isTransient(error) && failures < RETRIES },
+    },
+  });
+}
+
+/** A query that lets the user sign in again if the session has ended. */
+export function query<Data>(queryKey: QueryKey, read: (signal: AbortSignal) => Promise<Data>) {
+  return queryOptions({ queryKey, queryFn: ({ signal }) => perform(() => read(signal)) });
+}
+
+interface Cursor {
+  cursor?: string;
+  limit: number;
+}
+
+/** Entries of a list in one request. */
+export const PAGE_SIZE = 50;
+
+/** A list that is loaded page by page. While its parameters change, the previous entries stay. */
+export function listQuery<Item, Page extends CursorPage<Item> & { total?: number | null }>(
+  queryKey: QueryKey,
+  read: (cursor: Cursor, signal: AbortSignal) => Promise<Page & CursorPage<Item>>,
+) {
+  return infiniteQueryOptions({
+    queryKey,
+    queryFn: ({ pageParam, signal }) =>
+      perform(() => read({ limit: PAGE_SIZE, ...(pageParam && { cursor: pageParam }) }, signal)),
+    initialPageParam: "",
+    getNextPageParam: (page) => page.next_cursor,
+    placeholderData: keepPreviousData,
+  });
+}

@@ -1,0 +1,60 @@
+"""The files of the console, below `/app`."""
+
+from fastapi import Request, Response
+
+from undercroft.core.errors import NotFound
+from undercroft.core.http import Router
+from undercroft.core.http.assets import IMMUTABLE
+from undercroft.core.http.flash import see_other
+from undercroft.core.http.middleware.compression import negotiate_encoding
+from undercroft.modules.console.service.build import (
+    NOT_FOUND,
+    find_file,
+    is_folder,
+    is_immutable,
+    read_file,
+    read_manifest,
+)
+
+CONSOLE = "/app"
+
+pages = Router(surface="root", prefix=CONSOLE)
+
+
+@pages.get("", limit=None)
+async def redirect_to_console(request: Request) -> Response:
+    return _add_slash(request)
+
+
+@pages.get("/{path:path}", limit=None)
+async def console_file(path: str, request: Request) -> Response:
+    """Serve a file of the console; a page without the slash at its end redirects to it."""
+    if is_folder(path):
+        return _add_slash(request)
+    status, name = _find(path)
+    file = read_manifest().files[name]
+    encoding = negotiate_encoding(request.headers.get("accept-encoding", "").encode(), (b"br", b"gzip")).decode()
+    headers = {
+        "Cache-Control": IMMUTABLE if is_immutable(name) else "no-cache",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "ETag": f'W/"{file.digest}"',
+        "Vary": "Accept-Encoding",
+    }
+    if encoding:
+        headers["Content-Encoding"] = encoding
+    if file.scripts:
+        headers["Content-Security-Policy"] = file.csp
+    return Response(read_file(name, encoding), status, headers, file.type)
+
+
+def _find(path: str) -> tuple[int, str]:
+    """Return the status and the name of the file for a path."""
+    try:
+        return 200, find_file(path)
+    except NotFound:
+        return 404, NOT_FOUND
+
+
+def _add_slash(request: Request) -> Response:
+    query = f"?{request.url.query}" if request.url.query else ""
+    return see_other(f"{request.url.path}/{query}")
