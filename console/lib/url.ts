@@ -1,6 +1,6 @@
 "use client";
 
-import { useRouter, useSearchParams } from "next/navigation";
+import { useSearchParams } from "next/navigation";
 import { useCallback } from "react";
 
 /** What the URL of a page contains: filters, a selected entry, the team. */
@@ -16,17 +16,14 @@ export function withParams(path: string, params: Params): string {
 /** Returns the parameter of the URL, and a function that changes several of them in place. */
 export function useParams(): [URLSearchParams, (changes: Params) => void] {
   const params = useSearchParams();
-  const router = useRouter();
-  const change = useCallback(
-    (changes: Params) => {
-      const next = new URLSearchParams(window.location.search);
-      for (const [name, value] of Object.entries(changes)) {
-        if (value) next.set(name, value);
-        else next.delete(name);
-      }
-      router.replace(next.size > 0 ? `?${next}` : window.location.pathname.replace(/^\/app/, ""), { scroll: false });
-    },
-    [router],
-  );
+  const change = useCallback((changes: Params) => {
+    const next = new URLSearchParams(window.location.search);
+    for (const [name, value] of Object.entries(changes)) {
+      if (value) next.set(name, value);
+      else next.delete(name);
+    }
+    // Not the router's `replace`, which would request the page again.
+    window.history.replaceState(null, "", next.size > 0 ? `?${next}` : window.location.pathname);
+  }, []);
   return [params, change];
 }

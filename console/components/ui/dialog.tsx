@@ -2,9 +2,10 @@
 
 import { X } from "lucide-react";
 import { Dialog as Primitive } from "radix-ui";
-import type { ReactNode } from "react";
+import { Suspense, useRef, type ReactNode } from "react";
 import { useTranslations } from "@/lib/i18n";
 import { Button } from "./button";
+import { Skeleton } from "./layout";
 
 interface Props {
   open: boolean;
@@ -17,6 +18,7 @@ interface Props {
 /** A modal dialog. The focus returns to the element that opened it. */
 export function Dialog({ open, onOpenChange, title, description, children }: Props) {
   const t = useTranslations("common");
+  const opener = useRef<Element | null>(null);
   return (
     <Primitive.Root open={open} onOpenChange={onOpenChange}>
       <Primitive.Portal>
@@ -24,6 +26,13 @@ export function Dialog({ open, onOpenChange, title, description, children }: Pro
         <div className="fixed inset-0 z-40 grid items-end overflow-y-auto bg-black/45 sm:place-items-center sm:p-6">
           <Primitive.Content
             className="relative w-full rounded-t-2xl border border-line bg-card p-6 shadow-xl sm:max-w-lg sm:rounded-2xl"
+            onOpenAutoFocus={() => {
+              opener.current = document.activeElement;
+            }}
+            onCloseAutoFocus={(event) => {
+              event.preventDefault();
+              if (opener.current instanceof HTMLElement) opener.current.focus();
+            }}
             aria-describedby={description === undefined ? undefined : "dialog-description"}
           >
             <Primitive.Title className="pr-8 text-lg font-semibold">{title}</Primitive.Title>
@@ -32,7 +41,10 @@ export function Dialog({ open, onOpenChange, title, description, children }: Pro
                 {description}
               </Primitive.Description>
             )}
-            <div className="mt-4">{children}</div>
+            <div className="mt-4">
+              {/* Here, because a boundary further out would hide the page while a form is loaded, and drop its focus. */}
+              <Suspense fallback={<Skeleton className="h-32" />}>{children}</Suspense>
+            </div>
             <Primitive.Close asChild>
               <Button variant="quiet" size="icon" className="absolute top-4 right-4" aria-label={t("close")}>
                 <X className="size-4" aria-hidden />
