@@ -44,6 +44,8 @@ MODULE_FILES = {
     "testing": "factories for tests",
     "templates": "HTML pages and emails, in `pages/<module>/` and `emails/<module>/`",
     "assets": "stylesheets, scripts and images, in `<module>/`",
+    "console": "pages of the console: `manifest.json` and ES modules",
+    "build": "files that are built from sources elsewhere in the repository",
     "migrations": "the module's history of migrations",
     "tests": "tests",
     "README": "documentation",

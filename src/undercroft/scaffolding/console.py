@@ -16,7 +16,7 @@ from undercroft.scaffolding.client.node import find_node
 SOURCES = Path("console")
 CLIENT = Path("clients/typescript/src")
 TOKENS = Path("src/undercroft/core/http/assets/tokens.css")
-TARGET = Path("src/undercroft/modules/console/assets/console")
+TARGET = Path("src/undercroft/modules/console/build")
 GENERATED = frozenset({"node_modules", ".next", ".client", "out", "next-env.d.ts", "tsconfig.tsbuildinfo"})
 OUTDATED = "The built console does not match its sources. Run: make console"
 

@@ -9,7 +9,7 @@ import msgspec
 from undercroft.core.errors import NotFound
 from undercroft.core.http import build_csp
 
-FOLDER = Path(__file__).parents[1] / "assets" / "console"
+FOLDER = Path(__file__).parents[1] / "build"
 MANIFEST = "manifest.json"
 NOT_FOUND = "404.html"
 
