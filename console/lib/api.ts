@@ -1,4 +1,4 @@
-import { cookies, createApi } from "undercroft-client";
+import { cookies, createApi, createTransport, type ApiOptions } from "undercroft-client";
 
 /** Longest time for a response, in milliseconds. */
 const TIMEOUT = 30_000;
@@ -36,4 +36,9 @@ async function send(input: RequestInfo | URL, init?: RequestInit): Promise<Respo
   }
 }
 
-export const api = createApi({ baseUrl: "", auth: cookies(), fetch: send, maxRetryAfter: MAX_SILENT_WAIT });
+const options: ApiOptions = { baseUrl: "", auth: cookies(), fetch: send, maxRetryAfter: MAX_SILENT_WAIT };
+
+export const api = createApi(options);
+
+/** The `fetch` of the API, for requests that are not operations of the typed client. */
+export const transport = createTransport(options);

@@ -10,5 +10,6 @@ export {
   type Tokens,
   type TokenStore,
 } from "./auth.js";
-export { ApiError, type ErrorCode, type ErrorCodes, type ErrorsOf, type InvalidField } from "./errors.js";
+export { ApiError, toApiError, type ErrorCode, type ErrorCodes, type ErrorsOf, type InvalidField } from "./errors.js";
 export * from "./operations/index.js";
+export { createTransport } from "./transport.js";

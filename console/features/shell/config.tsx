@@ -5,7 +5,14 @@ import type { ConsoleRead } from "undercroft-client";
 import { api } from "@/lib/api";
 import { query } from "@/lib/query";
 
-const NOTHING: ConsoleRead = { app_name: "", disabled_modules: [], admin_url: null, mailbox_url: null, docs_url: null };
+const NOTHING: ConsoleRead = {
+  app_name: "",
+  disabled_modules: [],
+  pages: [],
+  admin_url: null,
+  mailbox_url: null,
+  docs_url: null,
+};
 
 /** What the server offers: its name, its modules and its other pages. */
 export function useConfig(): ConsoleRead {

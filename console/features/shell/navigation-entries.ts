@@ -1,16 +1,56 @@
 "use client";
 
+import { usePathname } from "next/navigation";
+import { Puzzle, type LucideIcon } from "lucide-react";
+import type { ConsolePage } from "undercroft-client";
+import { titleOf } from "@/features/extensions/title";
 import { useMe } from "@/features/session/session";
-import { useCan } from "@/features/teams/current";
-import { useHasModule } from "./config";
+import { useCan, useTeamHref } from "@/features/teams/current";
+import { useLocale, useTranslations } from "@/lib/i18n";
+import { useParams } from "@/lib/url";
+import { useConfig, useHasModule } from "./config";
 import { ADMIN_PAGES, USER_PAGES, type Entry } from "./navigation";
 
-/** The entries of the navigation that the user may open. */
-export function useEntries(): { user: Entry[]; admin: Entry[] } {
+export interface NavigationItem {
+  key: string;
+  href: string;
+  text: string;
+  icon: LucideIcon;
+  isCurrent: boolean;
+}
+
+/** The pages that the user may open: those of the console and of extensions. */
+export function useNavigation(): { user: NavigationItem[]; admin: NavigationItem[] } {
+  const t = useTranslations("navigation");
+  const { locale } = useLocale();
   const can = useCan();
-  const { role } = useMe();
+  const isAdmin = useMe().role !== "user";
   const has = useHasModule();
+  const { pages } = useConfig();
+  const href = useTeamHref();
+  const path = usePathname();
+  const [params] = useParams();
+
   const isOffered = ({ module, permission }: Entry) =>
     (module === undefined || has(module)) && (permission === undefined || can(permission));
-  return { user: USER_PAGES.filter(isOffered), admin: role === "user" ? [] : ADMIN_PAGES.filter(isOffered) };
+  const toItem = (entry: Entry): NavigationItem => ({
+    key: entry.path,
+    href: href(entry.path),
+    text: t(entry.label),
+    icon: entry.icon,
+    isCurrent: ["/", "/admin/"].includes(entry.path) ? path === entry.path : path.startsWith(entry.path),
+  });
+  const toExtensionItem = (page: ConsolePage): NavigationItem => {
+    const key = `${page.module}/${page.path}`;
+    const isCurrent = path === "/extension/" && params.get("page") === key;
+    return { key, href: href("/extension/", { page: key }), text: titleOf(page, locale), icon: Puzzle, isCurrent };
+  };
+  const ofExtensions = (area: ConsolePage["area"]) =>
+    pages
+      .filter((page) => page.area === area && (page.permission === null || can(page.permission)))
+      .map(toExtensionItem);
+  return {
+    user: [...USER_PAGES.filter(isOffered).map(toItem), ...ofExtensions("team")],
+    admin: isAdmin ? [...ADMIN_PAGES.filter(isOffered).map(toItem), ...ofExtensions("admin")] : [],
+  };
 }

@@ -2,19 +2,17 @@
 
 import { Command } from "cmdk";
 import { useRouter } from "next/navigation";
-import { useTeamHref, useTeams } from "@/features/teams/current";
+import { useTeams } from "@/features/teams/current";
 import { useTranslations } from "@/lib/i18n";
 import { withParams } from "@/lib/url";
-import { useEntries } from "./navigation-entries";
+import { useNavigation } from "./navigation-entries";
 
 /** The pages and teams, of which the keyboard selects one. */
 export function PaletteCommands({ onClose }: { onClose: () => void }) {
   const t = useTranslations("palette");
-  const names = useTranslations("navigation");
   const router = useRouter();
-  const href = useTeamHref();
   const teams = useTeams();
-  const { user, admin } = useEntries();
+  const { user, admin } = useNavigation();
   const go = (target: string) => () => {
     onClose();
     router.push(target);
@@ -28,10 +26,10 @@ export function PaletteCommands({ onClose }: { onClose: () => void }) {
       <Command.List className="mt-3 max-h-80 overflow-y-auto">
         <Command.Empty className="p-4 text-center text-sm text-quiet">{t("empty")}</Command.Empty>
         <Command.Group heading={t("pages")} className="text-xs text-quiet">
-          {[...user, ...admin].map(({ path, label, icon: Icon }) => (
-            <Command.Item key={path} value={`${names(label)} ${path}`} onSelect={go(href(path))} className={item}>
+          {[...user, ...admin].map(({ key, text, href, icon: Icon }) => (
+            <Command.Item key={key} value={`${text} ${key}`} onSelect={go(href)} className={item}>
               <Icon className="size-4" aria-hidden />
-              {names(label)}
+              {text}
             </Command.Item>
           ))}
         </Command.Group>

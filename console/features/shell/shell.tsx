@@ -7,12 +7,10 @@ import { useEffect, useState, type ReactNode } from "react";
 import { Button } from "@/components/ui/button";
 import { Announcements } from "@/features/announcements/announcements";
 import { ImpersonationBanner } from "@/features/impersonation/banner";
-import { useTeamHref } from "@/features/teams/current";
 import { TeamSwitcher } from "@/features/teams/switcher";
 import { cn } from "@/lib/cn";
 import { useTranslations } from "@/lib/i18n";
-import { type Entry } from "./navigation";
-import { useEntries } from "./navigation-entries";
+import { useNavigation, type NavigationItem } from "./navigation-entries";
 import { Palette } from "./palette";
 import { UserMenu } from "./user-menu";
 
@@ -94,28 +92,24 @@ export function Shell({ children }: { children: ReactNode }) {
 
 function Navigation() {
   const t = useTranslations("navigation");
-  const { user, admin } = useEntries();
+  const { user, admin } = useNavigation();
   return (
     <nav aria-label={t("label")} className="grid content-start gap-0.5 overflow-y-auto px-3 pb-3">
-      {user.map((entry) => (
-        <NavigationLink key={entry.path} entry={entry} />
+      {user.map(({ key, ...item }) => (
+        <NavigationLink key={key} {...item} />
       ))}
       {admin.length > 0 && <p className="mt-5 mb-1 px-2.5 text-xs font-medium text-quiet">{t("administration")}</p>}
-      {admin.map((entry) => (
-        <NavigationLink key={entry.path} entry={entry} />
+      {admin.map(({ key, ...item }) => (
+        <NavigationLink key={key} {...item} />
       ))}
     </nav>
   );
 }
 
-function NavigationLink({ entry: { path, label, icon: Icon } }: { entry: Entry }) {
-  const t = useTranslations("navigation");
-  const href = useTeamHref();
-  const current = usePathname();
-  const isCurrent = path === "/" || path === "/admin/" ? current === path : current.startsWith(path);
+function NavigationLink({ href, text, icon: Icon, isCurrent }: Omit<NavigationItem, "key">) {
   return (
     <Link
-      href={href(path)}
+      href={href}
       prefetch={false}
       aria-current={isCurrent ? "page" : undefined}
       className={cn(
@@ -124,7 +118,7 @@ function NavigationLink({ entry: { path, label, icon: Icon } }: { entry: Entry }
       )}
     >
       <Icon className="size-4 shrink-0" aria-hidden />
-      {t(label)}
+      {text}
     </Link>
   );
 }

@@ -1,8 +1,9 @@
 import common from "./common.json";
 import dashboard from "./dashboard.json";
+import extensions from "./extensions.json";
 import projects from "./projects.json";
 import session from "./session.json";
 import shell from "./shell.json";
 import teams from "./teams.json";
 
-export default { ...common, ...dashboard, ...projects, ...session, ...shell, ...teams };
+export default { ...common, ...dashboard, ...extensions, ...projects, ...session, ...shell, ...teams };

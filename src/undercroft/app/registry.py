@@ -54,6 +54,7 @@ from undercroft.core.modules import (
     EXTENSIONS,
     AdminComponents,
     ModuleFiles,
+    ModuleFolders,
     RequestHeaders,
     SecuritySchemes,
     available_extensions,
@@ -95,6 +96,7 @@ class Registry:
         """Add the registry and its parts to a context."""
         context.add(Registry, self)
         context.add(ModuleFiles, ModuleFiles(self.parts))
+        context.add(ModuleFolders, ModuleFolders(self.find_folders))
         context.add_factory(RuntimeSettings, lambda: RuntimeSettings(self.settings_classes))
         context.add_factory(ForeignModels, lambda: self.foreign_models)
         context.add_factory(EntityFieldsByModel, lambda: self.entity_fields)
@@ -178,7 +180,11 @@ class Registry:
 
     def folders(self, name: str) -> tuple[Path, ...]:
         """Return the existing folders with this path of all modules."""
-        return tuple(folder for module in self.modules if (folder := module.folder / name).is_dir())
+        return tuple(self.find_folders(name).values())
+
+    def find_folders(self, name: str) -> dict[str, Path]:
+        """Return the existing folders with this path of all modules, by the name of the module."""
+        return {module.name: folder for module in self.modules if (folder := module.folder / name).is_dir()}
 
     @cached_property
     def permissions(self) -> Permissions:

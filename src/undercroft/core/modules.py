@@ -1,7 +1,7 @@
 """The declaration that makes a package a module, and where extensions are found."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -39,6 +39,12 @@ class ModuleFiles(Struct, frozen=True):
     """Imports and returns the files with a name of all modules of the application, in the order of the modules."""
 
     load: Callable[[str], Iterable[ModuleType]]
+
+
+class ModuleFolders(Struct, frozen=True):
+    """Returns the existing folders with a name of all modules of the application, by the name of the module."""
+
+    find: Callable[[str], Mapping[str, Path]]
 
 
 def find_declared(file: str, kind: type[T]) -> list[T]:

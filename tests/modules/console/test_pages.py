@@ -73,7 +73,17 @@ async def test_missing_slash_is_added(http: httpx.AsyncClient, path: str, locati
 
 @pytest.mark.parametrize(
     "path",
-    ["nothing", "nothing/", "manifest.json", "index.html.br", "../pages.py", "%2e%2e/pages.py", "_next/", "\u00e9", "%00"],
+    [
+        "nothing",
+        "nothing/",
+        "manifest.json",
+        "index.html.br",
+        "../pages.py",
+        "%2e%2e/pages.py",
+        "_next/",
+        "\u00e9",
+        "%00",
+    ],
 )
 async def test_other_paths_are_the_page_of_404(http: httpx.AsyncClient, path: str) -> None:
     response = await http.get(f"/app/{path}")

@@ -803,6 +803,50 @@ export type ConfirmTotp = {
 };
 
 /**
+ * ConsolePage
+ *
+ * A page of the console that a module brings. `script` is the URL path of its ES module.
+ */
+export type ConsolePage = {
+    /**
+     * Path
+     *
+     * Name in the URL.
+     */
+    path: string;
+    /**
+     * Title
+     *
+     * Title by language tag; `en` is used for languages without one.
+     */
+    title: {
+        [key: string]: string;
+    };
+    /**
+     * `team`, or `admin` for administrators of the platform.
+     */
+    area: PageArea;
+    /**
+     * Permission
+     *
+     * Permission in the team that the page needs; null for none.
+     */
+    permission: string | null;
+    /**
+     * Script
+     *
+     * The ES module that shows the page.
+     */
+    script: string;
+    /**
+     * Module
+     *
+     * Name of the module.
+     */
+    module: string;
+};
+
+/**
  * ConsoleRead
  *
  * What the console shows beside the data of the API.
@@ -820,6 +864,12 @@ export type ConsoleRead = {
      * Names of the disabled modules.
      */
     disabled_modules: Array<string>;
+    /**
+     * Pages
+     *
+     * Pages of extensions.
+     */
+    pages: Array<ConsolePage>;
     /**
      * Admin Url
      *
@@ -1923,6 +1973,13 @@ export type OptionsResponse = {
         [key: string]: unknown;
     };
 };
+
+/**
+ * PageArea
+ *
+ * The part of the navigation in which a page is listed.
+ */
+export type PageArea = 'team' | 'admin';
 
 /**
  * Page[ApiKeyRead]

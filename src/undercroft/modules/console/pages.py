@@ -15,6 +15,7 @@ from undercroft.modules.console.service.build import (
     read_file,
     read_manifest,
 )
+from undercroft.modules.console.service.extension_pages import read_page_file
 
 CONSOLE = "/app"
 
@@ -24,6 +25,14 @@ pages = Router(surface="root", prefix=CONSOLE)
 @pages.get("", limit=None)
 async def redirect_to_console(request: Request) -> Response:
     return _add_slash(request)
+
+
+@pages.get("/extensions/{module}/{name:path}", limit=None)
+async def extension_file(module: str, name: str) -> Response:
+    """Serve a file of an extension's pages."""
+    file = read_page_file(module, name)
+    headers = {"Cache-Control": "no-cache", "Cross-Origin-Resource-Policy": "same-origin", "ETag": file.etag}
+    return Response(file.content, headers=headers, media_type=file.type)
 
 
 @pages.get("/{path:path}", limit=None)

@@ -1,8 +1,47 @@
-"""Response bodies of the console's route."""
+"""The configuration of the console, and the manifest of a module's pages."""
+
+from enum import StrEnum
 
 from pydantic import Field
 
 from undercroft.core.validation import Schema
+
+
+class PageArea(StrEnum):
+    """The part of the navigation in which a page is listed."""
+
+    TEAM = "team"
+    ADMIN = "admin"
+
+
+class ManifestPage(Schema):
+    """A page of the console that a module brings, in `console/manifest.json`."""
+
+    path: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60, description="Name in the URL.", examples=["rooms"]
+    )
+    title: dict[str, str] = Field(
+        min_length=1,
+        description="Title by language tag; `en` is used for languages without one.",
+        examples=[{"en": "Rooms", "de": "Räume"}],
+    )
+    area: PageArea = Field(PageArea.TEAM, description="`team`, or `admin` for administrators of the platform.")
+    permission: str | None = Field(
+        None, description="Permission in the team that the page needs; null for none.", examples=["rooms:read"]
+    )
+    script: str = Field(description="The ES module that shows the page.", examples=["rooms.js"])
+
+
+class PageManifest(Schema):
+    """`console/manifest.json` of a module."""
+
+    pages: list[ManifestPage] = Field(min_length=1)
+
+
+class ConsolePage(ManifestPage):
+    """A page of the console that a module brings. `script` is the URL path of its ES module."""
+
+    module: str = Field(description="Name of the module.", examples=["hotel"])
 
 
 class ConsoleRead(Schema):
@@ -10,6 +49,7 @@ class ConsoleRead(Schema):
 
     app_name: str = Field(description="Name of the product.", examples=["Acme"])
     disabled_modules: list[str] = Field(description="Names of the disabled modules.", examples=[["waitlist"]])
+    pages: list[ConsolePage] = Field(description="Pages of extensions.")
     admin_url: str | None = Field(
         description="Path of the raw tables for administrators; null if they are not served.", examples=["/admin"]
     )
