@@ -805,7 +805,7 @@ export type ConfirmTotp = {
 /**
  * ConsolePage
  *
- * A page of the console that a module brings. `script` is the URL path of its ES module.
+ * A page of the console that a module brings.
  */
 export type ConsolePage = {
     /**
@@ -835,7 +835,7 @@ export type ConsolePage = {
     /**
      * Script
      *
-     * The ES module that shows the page.
+     * Path of the ES module.
      */
     script: string;
     /**

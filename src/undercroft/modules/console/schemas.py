@@ -2,9 +2,12 @@
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from undercroft.core.validation import Schema
+
+FILE_NAME = r"\w[\w.-]*(/\w[\w.-]*)*"
+"""A file in a folder, of which no part begins with a dot."""
 
 
 class PageArea(StrEnum):
@@ -16,6 +19,8 @@ class PageArea(StrEnum):
 
 class ManifestPage(Schema):
     """A page of the console that a module brings, in `console/manifest.json`."""
+
+    model_config = ConfigDict(extra="forbid")
 
     path: str = Field(
         pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60, description="Name in the URL.", examples=["rooms"]
@@ -29,19 +34,24 @@ class ManifestPage(Schema):
     permission: str | None = Field(
         None, description="Permission in the team that the page needs; null for none.", examples=["rooms:read"]
     )
-    script: str = Field(description="The ES module that shows the page.", examples=["rooms.js"])
+    script: str = Field(
+        pattern=rf"^{FILE_NAME}$", description="The ES module that shows the page.", examples=["rooms.js"]
+    )
 
 
 class PageManifest(Schema):
     """`console/manifest.json` of a module."""
 
+    model_config = ConfigDict(extra="forbid")
+
     pages: list[ManifestPage] = Field(min_length=1)
 
 
 class ConsolePage(ManifestPage):
-    """A page of the console that a module brings. `script` is the URL path of its ES module."""
+    """A page of the console that a module brings."""
 
     module: str = Field(description="Name of the module.", examples=["hotel"])
+    script: str = Field(description="Path of the ES module.", examples=["/app/extensions/hotel/rooms.js"])
 
 
 class ConsoleRead(Schema):

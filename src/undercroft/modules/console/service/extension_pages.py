@@ -1,6 +1,7 @@
 """Pages of the console that extensions bring, in their folder `console`: a manifest and ES modules."""
 
 import hashlib
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from undercroft.core.auth.permissions import Permissions
 from undercroft.core.context import current_context
 from undercroft.core.errors import CodeError, NotFound
 from undercroft.core.modules import ModuleFolders
-from undercroft.modules.console.schemas import ConsolePage, ManifestPage, PageManifest
+from undercroft.modules.console.schemas import FILE_NAME, ConsolePage, ManifestPage, PageManifest
 
 FOLDER, MANIFEST = "console", "manifest.json"
 PREFIX = "/app/extensions"
@@ -23,6 +24,8 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 """The files of the folder that browsers may read."""
+
+_FILE_NAME = re.compile(FILE_NAME)
 
 
 class PageFile(Struct, frozen=True):
@@ -46,7 +49,7 @@ def read_pages() -> list[ConsolePage]:
 def read_page_file(module: str, name: str) -> PageFile:
     """Return a file in the folder `console` of a module. Raises `NotFound`."""
     folder = current_context().get(ModuleFolders).find(FOLDER).get(module)
-    if folder is None or Path(name).suffix not in TYPES or any(part.startswith(".") for part in Path(name).parts):
+    if folder is None or Path(name).suffix not in TYPES or not _FILE_NAME.fullmatch(name):
         raise NotFound
     root, file = folder.resolve(), (folder / name).resolve()
     if not file.is_relative_to(root) or not file.is_file():
