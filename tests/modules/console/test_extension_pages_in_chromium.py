@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from tests.modules.console.conftest import Visitor
+from tests.modules.console.conftest import Visitor, read_slug
 from tests.modules.console.test_extension_pages import write
 from undercroft.core.http.application import Api
 from undercroft.core.modules import ModuleFolders
@@ -46,7 +46,7 @@ async def test_page_uses_the_session_and_the_team(visitor: Visitor, page_script:
     team = await create_team(name="Acme")
     await team.owner.in_team(team.id).post("/api/v1/app/projects", json={"name": "<b>Apollo</b>"})
     visit = await visitor(team.owner)
-    page = await visit.open("/")
+    page = await visit.open("/", team=await read_slug(team.owner, team.owner.team_id))
     await page.get_by_role("link", name="Reports").click()
     await page.wait_for_selector("h1:has-text('Reports')")
     await page.get_by_role("button", name="Add").wait_for()
