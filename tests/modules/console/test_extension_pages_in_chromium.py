@@ -44,13 +44,14 @@ async def page_script(app: Api, tmp_path: Path) -> Path:
 
 async def test_page_uses_the_session_and_the_team(visitor: Visitor, page_script: Path, create_team: CreateTeam) -> None:
     team = await create_team(name="Acme")
+    other = await create_team(owner=team.owner, name="Other")
     await team.owner.in_team(team.id).post("/api/v1/app/projects", json={"name": "<b>Apollo</b>"})
     visit = await visitor(team.owner)
-    page = await visit.open("/", team=await read_slug(team.owner, team.owner.team_id))
+    page = await visit.open("/", team=await read_slug(team.owner, other.id))
     await page.get_by_role("link", name="Reports").click()
     await page.wait_for_selector("h1:has-text('Reports')")
     await page.get_by_role("button", name="Add").wait_for()
-    assert await page.get_by_text("Apollo").count() == 0  # the personal team has no project
+    assert await page.get_by_text("Apollo").count() == 0  # the other team has no project
     await page.get_by_role("button", name=re.compile("Current team")).click()
     await page.get_by_role("menuitem", name="Acme").click()
     await page.get_by_role("link", name="Reports").click()
