@@ -6,12 +6,14 @@ import { Button } from "@/components/ui/button";
 import { ConnectionError } from "@/lib/api";
 import { requestIdOf, retryAfter } from "@/lib/errors";
 import { useTranslations } from "@/lib/i18n";
+import { PasskeyError } from "@/lib/passkeys";
 
 /** Returns the message of an error in the user's language. */
 export function useErrorMessage(): (error: unknown) => string {
   const t = useTranslations("errors");
   return (error) => {
     if (error instanceof ConnectionError) return t(error.timedOut ? "timedOut" : "connectionLost");
+    if (error instanceof PasskeyError) return t(`passkeys.${error.problem}`);
     if (!(error instanceof ApiError)) return t("unexpected");
     const key = `codes.${error.code}`;
     const seconds = retryAfter(error);

@@ -1,11 +1,11 @@
 "use client";
 
 import { zodResolver } from "@hookform/resolvers/zod";
-import { ApiError } from "undercroft-client";
+import { ApiError, type ErrorCode } from "undercroft-client";
 import { useEffect, useState, type ReactNode } from "react";
 import { useForm, type DefaultValues, type FieldValues, type Path, type UseFormReturn } from "react-hook-form";
 import type * as z from "zod/mini";
-import { ErrorText, useCountdown } from "@/components/error-text";
+import { ErrorText, useCountdown, useErrorMessage } from "@/components/error-text";
 import { Button } from "@/components/ui/button";
 import { Cancelled } from "@/lib/errors";
 import { useTranslations } from "@/lib/i18n";
@@ -15,6 +15,8 @@ interface Options<Values extends FieldValues> {
   values: DefaultValues<Values>;
   /** Sends the form. It stays as it is when this rejects. */
   submit: (values: Values) => Promise<unknown>;
+  /** The fields that errors of these codes are about. */
+  fieldOf?: Partial<Record<ErrorCode, Path<Values>>>;
 }
 
 export interface ServerForm<Values extends FieldValues> {
@@ -30,18 +32,22 @@ export interface ServerForm<Values extends FieldValues> {
 /** A form whose errors, of the browser and of the server, are shown beside its fields. What was typed is never lost. */
 export function useServerForm<Values extends FieldValues>(options: Options<Values>): ServerForm<Values> {
   const t = useTranslations("validation");
+  const describe = useErrorMessage();
   const [failure, setFailure] = useState<unknown>();
   const form = useForm<Values>({ resolver: zodResolver(options.schema), defaultValues: options.values });
   const { errors, isSubmitting, isDirty } = form.formState;
-  useUnsavedChanges(isDirty && !form.formState.isSubmitSuccessful);
+  useUnsavedChanges(isDirty);
 
   const submit = form.handleSubmit(async (values) => {
     setFailure(undefined);
     try {
       await options.submit(values);
+      form.reset(values, { keepValues: true }); // there are no unsaved changes any more
     } catch (error) {
       if (error instanceof Cancelled) return;
-      if (!showBesideFields(form, error)) setFailure(error);
+      const name = error instanceof ApiError ? options.fieldOf?.[error.code as ErrorCode] : undefined;
+      if (name !== undefined) form.setError(name, { type: "server", message: describe(error) }, { shouldFocus: true });
+      else if (!showBesideFields(form, error)) setFailure(error);
     }
   });
 

@@ -3,15 +3,25 @@ export type Message = { type: "signed-in"; userId: string } | { type: "signed-ou
 
 const NAME = "undercroft";
 
+/** Identifies this tab, which does not listen to itself. */
+const TAB = Math.random().toString(36);
+
+interface Envelope {
+  from: string;
+  message: Message;
+}
+
 export function broadcast(message: Message): void {
   const channel = new BroadcastChannel(NAME);
-  channel.postMessage(message);
+  channel.postMessage({ from: TAB, message } satisfies Envelope);
   channel.close();
 }
 
 /** Calls the listener for messages of other tabs. Returns a function that stops it. */
 export function listen(listener: (message: Message) => void): () => void {
   const channel = new BroadcastChannel(NAME);
-  channel.onmessage = (event: MessageEvent<Message>) => listener(event.data);
+  channel.onmessage = ({ data }: MessageEvent<Envelope>) => {
+    if (data.from !== TAB) listener(data.message);
+  };
   return () => channel.close();
 }

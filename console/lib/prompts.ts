@@ -2,7 +2,7 @@ import { ApiError } from "undercroft-client";
 import { Cancelled } from "./errors";
 
 /** What the user has to do before an operation can continue. */
-export type Kind = "sign-in" | "step-up";
+export type Kind = "sign-in" | "sign-in-again" | "step-up";
 
 interface Prompt {
   kind: Kind;
@@ -31,8 +31,14 @@ export async function perform<Result>(operation: () => Promise<Result>): Promise
 
 function kindFor(error: unknown): Kind | undefined {
   if (!(error instanceof ApiError)) return undefined;
-  if (error.is("STEP_UP_REQUIRED")) return "step-up";
+  if (error.is("STEP_UP_REQUIRED")) return canProve(error) ? "step-up" : "sign-in-again";
   return error.status === 401 ? "sign-in" : undefined;
+}
+
+/** Whether the user has a factor or a password; others can only sign in again at their identity provider. */
+function canProve(error: ApiError): boolean {
+  const methods = error.details?.["methods"];
+  return !Array.isArray(methods) || methods.some((method) => method !== "sign_in");
 }
 
 /** Shows a dialog; all operations that wait for the same one share it. */

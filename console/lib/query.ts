@@ -24,6 +24,16 @@ export function query<Data>(queryKey: QueryKey, read: (signal: AbortSignal) => P
   return queryOptions({ queryKey, queryFn: ({ signal }) => perform(() => read(signal)) });
 }
 
+/** Reads a list that has only numbered pages as one with a cursor: the number of the next page. */
+export async function readNumbered<Page extends { page: number | null; pages: number | null }>(
+  { cursor, limit }: Cursor,
+  read: (query: { page: number; size: number }) => Promise<Page>,
+): Promise<Page & { next_cursor: string | null }> {
+  const number = Number(cursor ?? 1);
+  const page = await read({ page: number, size: limit });
+  return { ...page, next_cursor: number < (page.pages ?? 0) ? String(number + 1) : null };
+}
+
 interface Cursor {
   cursor?: string;
   limit: number;

@@ -6,9 +6,7 @@ import { useTranslations } from "@/lib/i18n";
 import { Button } from "./button";
 import { Dialog, DialogActions } from "./dialog";
 
-interface Props {
-  /** The button that asks. */
-  children: ReactElement;
+interface Question {
   title: ReactNode;
   text: ReactNode;
   action: string;
@@ -16,17 +14,21 @@ interface Props {
   onConfirm: () => Promise<unknown>;
 }
 
-/** Asks before an action that cannot be undone. */
-export function Confirm({ children, title, text, action, onConfirm }: Props) {
+interface DialogProps extends Question {
+  open: boolean;
+  onOpenChange: (open: boolean) => void;
+}
+
+/** The dialog that asks, for actions that a menu starts. */
+export function ConfirmDialog({ open, onOpenChange, title, text, action, onConfirm }: DialogProps) {
   const t = useTranslations("common");
-  const [isOpen, setOpen] = useState(false);
   const [isPending, setPending] = useState(false);
 
   const confirm = async () => {
     setPending(true);
     try {
       await onConfirm();
-      setOpen(false);
+      onOpenChange(false);
     } catch {
       // The action has shown its error.
     } finally {
@@ -35,18 +37,31 @@ export function Confirm({ children, title, text, action, onConfirm }: Props) {
   };
 
   return (
+    <Dialog open={open} onOpenChange={onOpenChange} title={title} description={text}>
+      <DialogActions>
+        <Button variant="secondary" onClick={() => onOpenChange(false)}>
+          {t("cancel")}
+        </Button>
+        <Button variant="danger" pending={isPending} onClick={confirm}>
+          {action}
+        </Button>
+      </DialogActions>
+    </Dialog>
+  );
+}
+
+interface Props extends Question {
+  /** The button that asks. */
+  children: ReactElement;
+}
+
+/** Asks before an action that cannot be undone. */
+export function Confirm({ children, ...question }: Props) {
+  const [isOpen, setOpen] = useState(false);
+  return (
     <>
       <Slot.Root onClick={() => setOpen(true)}>{children}</Slot.Root>
-      <Dialog open={isOpen} onOpenChange={setOpen} title={title} description={text}>
-        <DialogActions>
-          <Button variant="secondary" onClick={() => setOpen(false)}>
-            {t("cancel")}
-          </Button>
-          <Button variant="danger" pending={isPending} onClick={confirm}>
-            {action}
-          </Button>
-        </DialogActions>
-      </Dialog>
+      <ConfirmDialog open={isOpen} onOpenChange={setOpen} {...question} />
     </>
   );
 }

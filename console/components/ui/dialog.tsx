@@ -12,11 +12,13 @@ interface Props {
   onOpenChange: (open: boolean) => void;
   title: ReactNode;
   description?: ReactNode;
+  /** Whether a click beside the dialog leaves it open, such as for a secret that is shown only once. */
+  isSticky?: boolean;
   children: ReactNode;
 }
 
 /** A modal dialog. The focus returns to the element that opened it. */
-export function Dialog({ open, onOpenChange, title, description, children }: Props) {
+export function Dialog({ open, onOpenChange, title, description, isSticky, children }: Props) {
   const t = useTranslations("common");
   const opener = useRef<Element | null>(null);
   return (
@@ -31,15 +33,15 @@ export function Dialog({ open, onOpenChange, title, description, children }: Pro
             }}
             onCloseAutoFocus={(event) => {
               event.preventDefault();
-              if (opener.current instanceof HTMLElement) opener.current.focus();
+              const target = opener.current?.isConnected ? opener.current : document.getElementById("content");
+              if (target instanceof HTMLElement) target.focus();
             }}
-            aria-describedby={description === undefined ? undefined : "dialog-description"}
+            onPointerDownOutside={(event) => isSticky && event.preventDefault()}
+            {...(description === undefined && { "aria-describedby": undefined })}
           >
             <Primitive.Title className="pr-8 text-lg font-semibold">{title}</Primitive.Title>
             {description !== undefined && (
-              <Primitive.Description id="dialog-description" className="mt-1 text-sm text-quiet">
-                {description}
-              </Primitive.Description>
+              <Primitive.Description className="mt-1 text-sm text-quiet">{description}</Primitive.Description>
             )}
             <div className="mt-4">
               {/* Here, because a boundary further out would hide the page while a form is loaded, and drop its focus. */}

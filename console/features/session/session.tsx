@@ -63,6 +63,7 @@ function useTabs(userId: string | undefined): void {
         leaveForSignIn();
       } else if (message.userId === userId) {
         settle("sign-in", true);
+        settle("sign-in-again", true);
       } else {
         window.location.reload(); // what is on the page belongs to another user
       }

@@ -12,14 +12,21 @@ const RETURN = "/app/signed-in/";
 /** Asks for a sign-in, in a window of its own, so that nothing on the page is lost. */
 export function SignInAgain() {
   const t = useTranslations("session");
-  const isOpen = usePrompt() === "sign-in";
-  const open = () => window.open(`/sign-in?${new URLSearchParams({ next: RETURN })}`, "undercroft-sign-in");
+  const kind = usePrompt();
+  const isFresh = kind === "sign-in-again"; // the session is active, and was authenticated too long ago
+  const open = () =>
+    window.open(
+      `/sign-in?${new URLSearchParams({ next: RETURN, ...(isFresh && { again: "true" }) })}`,
+      "undercroft-sign-in",
+    );
   return (
     <Dialog
-      open={isOpen}
-      onOpenChange={(open) => open || settle("sign-in", false)}
-      title={t("endedTitle")}
-      description={t("endedText")}
+      open={kind === "sign-in" || isFresh}
+      onOpenChange={(open) => {
+        if (!open && kind !== undefined) settle(kind, false);
+      }}
+      title={isFresh ? t("againTitle") : t("endedTitle")}
+      description={isFresh ? t("againText") : t("endedText")}
     >
       <DialogActions>
         <Button onClick={open}>{t("signIn")}</Button>

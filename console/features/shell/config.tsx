@@ -9,6 +9,7 @@ const NOTHING: ConsoleRead = {
   app_name: "",
   disabled_modules: [],
   pages: [],
+  local_accounts: true,
   admin_url: null,
   mailbox_url: null,
   docs_url: null,

@@ -9,7 +9,7 @@ import { useCan, useTeamHref } from "@/features/teams/current";
 import { useLocale, useTranslations } from "@/lib/i18n";
 import { useParams } from "@/lib/url";
 import { useConfig, useHasModule } from "./config";
-import { ADMIN_PAGES, USER_PAGES, type Entry } from "./navigation";
+import { ACCOUNT_PAGES, ADMIN_PAGES, USER_PAGES, type Entry } from "./navigation";
 
 export interface NavigationItem {
   key: string;
@@ -19,26 +19,31 @@ export interface NavigationItem {
   isCurrent: boolean;
 }
 
+/** Pages whose paths are the beginning of other pages' paths. */
+const ALONE = ["/", "/account/", "/admin/"];
+
 /** The pages that the user may open: those of the console and of extensions. */
-export function useNavigation(): { user: NavigationItem[]; admin: NavigationItem[] } {
+export function useNavigation(): Record<"user" | "account" | "admin", NavigationItem[]> {
   const t = useTranslations("navigation");
   const { locale } = useLocale();
   const can = useCan();
-  const isAdmin = useMe().role !== "user";
+  const { role, impersonated_by } = useMe();
   const has = useHasModule();
   const { pages } = useConfig();
   const href = useTeamHref();
   const path = usePathname();
   const [params] = useParams();
 
-  const isOffered = ({ module, permission }: Entry) =>
-    (module === undefined || has(module)) && (permission === undefined || can(permission));
+  const isOffered = ({ module, permission, isPersonal }: Entry) =>
+    (module === undefined || has(module)) &&
+    (permission === undefined || can(permission)) &&
+    (isPersonal !== true || impersonated_by === null);
   const toItem = (entry: Entry): NavigationItem => ({
     key: entry.path,
     href: href(entry.path),
     text: t(entry.label),
     icon: entry.icon,
-    isCurrent: ["/", "/admin/"].includes(entry.path) ? path === entry.path : path.startsWith(entry.path),
+    isCurrent: ALONE.includes(entry.path) ? path === entry.path : path.startsWith(entry.path),
   });
   const toExtensionItem = (page: ConsolePage): NavigationItem => {
     const key = `${page.module}/${page.path}`;
@@ -51,6 +56,7 @@ export function useNavigation(): { user: NavigationItem[]; admin: NavigationItem
       .map(toExtensionItem);
   return {
     user: [...USER_PAGES.filter(isOffered).map(toItem), ...ofExtensions("team")],
-    admin: isAdmin ? [...ADMIN_PAGES.filter(isOffered).map(toItem), ...ofExtensions("admin")] : [],
+    account: ACCOUNT_PAGES.filter(isOffered).map(toItem),
+    admin: role !== "user" ? [...ADMIN_PAGES.filter(isOffered).map(toItem), ...ofExtensions("admin")] : [],
   };
 }

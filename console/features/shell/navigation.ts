@@ -1,4 +1,13 @@
-import { FolderKanban, LayoutDashboard, type LucideIcon } from "lucide-react";
+import {
+  FolderKanban,
+  KeyRound,
+  LayoutDashboard,
+  Link2,
+  MonitorSmartphone,
+  ShieldCheck,
+  UserRound,
+  type LucideIcon,
+} from "lucide-react";
 import type { Messages } from "use-intl";
 
 export interface Entry {
@@ -10,12 +19,23 @@ export interface Entry {
   permission?: string;
   /** Optional module of the server that the page needs. */
   module?: string;
+  /** Whether the server refuses the page to an administrator who impersonates the user. */
+  isPersonal?: boolean;
 }
 
 /** The pages of users. */
 export const USER_PAGES: readonly Entry[] = [
   { path: "/", label: "dashboard", icon: LayoutDashboard },
   { path: "/projects/", label: "projects", icon: FolderKanban, permission: "projects:read", module: "projects" },
+  { path: "/api-keys/", label: "apiKeys", icon: KeyRound, module: "api_keys", isPersonal: true },
+];
+
+/** The pages of the user's account, which the user menu opens. */
+export const ACCOUNT_PAGES: readonly Entry[] = [
+  { path: "/account/", label: "profile", icon: UserRound },
+  { path: "/account/security/", label: "security", icon: ShieldCheck, isPersonal: true },
+  { path: "/account/sessions/", label: "sessions", icon: MonitorSmartphone, isPersonal: true },
+  { path: "/account/identities/", label: "identities", icon: Link2, module: "identities", isPersonal: true },
 ];
 
 /** The pages of administrators of the platform. */

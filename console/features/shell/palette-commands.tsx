@@ -12,7 +12,7 @@ export function PaletteCommands({ onClose }: { onClose: () => void }) {
   const t = useTranslations("palette");
   const router = useRouter();
   const teams = useTeams();
-  const { user, admin } = useNavigation();
+  const { user, account, admin } = useNavigation();
   const go = (target: string) => () => {
     onClose();
     router.push(target);
@@ -26,7 +26,7 @@ export function PaletteCommands({ onClose }: { onClose: () => void }) {
       <Command.List className="mt-3 max-h-80 overflow-y-auto">
         <Command.Empty className="p-4 text-center text-sm text-quiet">{t("empty")}</Command.Empty>
         <Command.Group heading={t("pages")} className="text-xs text-quiet">
-          {[...user, ...admin].map(({ key, text, href, icon: Icon }) => (
+          {[...user, ...account, ...admin].map(({ key, text, href, icon: Icon }) => (
             <Command.Item key={key} value={`${text} ${key}`} onSelect={go(href)} className={item}>
               <Icon className="size-4" aria-hidden />
               {text}

@@ -1,8 +1,9 @@
 "use client";
 
-import { ChevronsUpDown, LogOut } from "lucide-react";
+import { ChevronsUpDown, LogOut, UserRound } from "lucide-react";
 import { Menu, type MenuEntry } from "@/components/ui/menu";
 import { useMe, signOut } from "@/features/session/session";
+import { useTeamHref } from "@/features/teams/current";
 import { useAction } from "@/lib/action";
 import { LOCALES, useLocale, useTranslations, type Locale } from "@/lib/i18n";
 import { useConfig } from "./config";
@@ -11,6 +12,7 @@ export function UserMenu() {
   const t = useTranslations("shell");
   const me = useMe();
   const { locale, choose } = useLocale();
+  const href = useTeamHref();
   const { admin_url, mailbox_url, docs_url } = useConfig();
   const leaving = useAction({ run: signOut });
   const pages = [
@@ -21,6 +23,8 @@ export function UserMenu() {
   const links = pages.filter((page): page is { href: string; label: string } => page.href !== null);
   const languages = Object.entries(LOCALES) as [Locale, string][];
   const entries: MenuEntry[] = [
+    { label: t("account"), icon: UserRound, href: href("/account/") },
+    { separator: true },
     { heading: t("language") },
     ...languages.map(([tag, label]) => ({ label, lang: tag, isChosen: tag === locale, onSelect: () => choose(tag) })),
     { separator: true },

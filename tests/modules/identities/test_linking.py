@@ -3,6 +3,8 @@
 import asyncio
 
 import httpx2 as httpx
+import pytest
+from sqlmodel import update
 
 from tests.modules.auth.users import Mailbox
 from tests.modules.identities.browsers import (
@@ -20,6 +22,7 @@ from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.devstack.emulators.oidc import OidcIssuer
 from undercroft.modules.identities.models import ExternalIdentity
+from undercroft.modules.sessions.models import AuthSession
 from undercroft.testing.users import make_client
 
 __all__ = ["browser", "module_social_app", "other_browser", "social_app"]
@@ -112,6 +115,36 @@ async def test_identity_of_another_user_cannot_be_linked_or_unlinked(
     listed = (await other_browser.get("/api/v1/auth/identities")).json()["items"]
     foreign = await browser.delete(f"/api/v1/auth/identities/{listed[0]['id']}", **safe)
     assert (foreign.status_code, error_code(foreign)) == (404, "IDENTITY_NOT_FOUND")
+
+
+async def test_page_of_a_failed_link_leads_back(
+    browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    await sign_in_new_user(other_browser, oidc_issuer, "github")
+    linked_elsewhere = oidc_issuer.auto_approve
+    safe = await sign_in_new_user(browser, oidc_issuer, "google")
+    oidc_issuer.auto_approve = linked_elsewhere
+    started = await browser.post(
+        "/api/v1/auth/identities", json={"provider": "github", "return_to": "/app/account/identities/"}, **safe
+    )
+
+    page = await browser.get(await approve(started.json()["redirect_url"]), headers={"Accept": "text/html"})
+
+    assert page.status_code == 409
+    assert 'href="/app/account/identities/"' in page.text
+
+
+@pytest.mark.requires_module("mfa")
+async def test_user_without_a_password_can_only_sign_in_again(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    safe = await sign_in_new_user(browser, oidc_issuer, "google")
+    assert (await browser.get(ME)).json()["has_password"] is False
+    async with database.session() as session:
+        await session.execute(update(AuthSession).values(reauthenticated_at=None))
+    refused = await browser.post("/api/v1/auth/passkeys/options", **safe)
+    assert (refused.status_code, error_code(refused)) == (403, "STEP_UP_REQUIRED")
+    assert refused.json()["error"]["details"] == {"methods": ["sign_in"]}
 
 
 async def test_linking_is_refused_after_the_user_signed_out(

@@ -57,6 +57,14 @@ async def test_user_signs_in_and_out_on_the_pages(http: httpx.AsyncClient, ada: 
     assert (await http.get("/sign-out", headers=BROWSER)).headers["location"] == "/sign-in"
 
 
+async def test_signed_in_user_can_sign_in_again(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
+    await sign_in(http, ada.email)
+    page = await http.get("/sign-in", params={"next": "/docs", "again": "true"}, headers=BROWSER)
+    assert 'name="next" value="/docs"' in page.text
+    response = await sign_in(http, ada.email, next="/docs")
+    assert (response.status_code, response.headers["location"]) == (303, "/docs")
+
+
 @pytest.mark.parametrize("path", PAGES)
 async def test_pages_run_no_statement_and_no_script_without_a_session(
     http: httpx.AsyncClient, statements: StatementRecorder, path: str

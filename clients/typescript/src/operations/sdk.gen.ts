@@ -1481,11 +1481,15 @@ export class Features extends HeyApiClient {
      *
      * Returns whether each feature is on for the current user in the current team.
      */
-    public list<ThrowOnError extends boolean = true>(options?: Options<never, ThrowOnError>): RequestResult<FeaturesListResponses, unknown, ThrowOnError, 'data'> {
+    public list<ThrowOnError extends boolean = true>(parameters?: {
+        'X-Team-ID'?: string;
+    }, options?: Options<never, ThrowOnError>): RequestResult<FeaturesListResponses, unknown, ThrowOnError, 'data'> {
+        const params = buildClientParams([parameters], [{ args: [{ in: 'headers', key: 'X-Team-ID' }] }]);
         return (options?.client ?? this.client).get<FeaturesListResponses, unknown, ThrowOnError, 'data'>({
             responseStyle: 'data',
             url: '/api/v1/app/flags',
-            ...options
+            ...options,
+            ...params
         });
     }
 }
@@ -2357,6 +2361,7 @@ export class ApiKeys extends HeyApiClient {
      * The response does not contain secrets.
      */
     public list<ThrowOnError extends boolean = true>(parameters?: {
+        'X-Team-ID'?: string;
         page?: number;
         size?: number;
         q?: string;
@@ -2364,6 +2369,7 @@ export class ApiKeys extends HeyApiClient {
         kind?: KeyKind;
     }, options?: Options<never, ThrowOnError>): RequestResult<ApiKeysListResponses, unknown, ThrowOnError, 'data'> {
         const params = buildClientParams([parameters], [{ args: [
+                    { in: 'headers', key: 'X-Team-ID' },
                     { in: 'query', key: 'page' },
                     { in: 'query', key: 'size' },
                     { in: 'query', key: 'q' },
@@ -2387,6 +2393,7 @@ export class ApiKeys extends HeyApiClient {
      */
     public create<ThrowOnError extends boolean = true>(parameters: {
         'Idempotency-Key'?: string;
+        'X-Team-ID'?: string;
         name: string;
         kind?: KeyKind;
         scopes?: Array<string> | null;
@@ -2394,6 +2401,7 @@ export class ApiKeys extends HeyApiClient {
     }, options?: Options<never, ThrowOnError>): RequestResult<ApiKeysCreateResponses, unknown, ThrowOnError, 'data'> {
         const params = buildClientParams([parameters], [{ args: [
                     { in: 'headers', key: 'Idempotency-Key' },
+                    { in: 'headers', key: 'X-Team-ID' },
                     { in: 'body', key: 'name' },
                     { in: 'body', key: 'kind' },
                     { in: 'body', key: 'scopes' },
@@ -2418,9 +2426,10 @@ export class ApiKeys extends HeyApiClient {
      * Revokes the key. Requests with it fail from now on.
      */
     public delete<ThrowOnError extends boolean = true>(parameters: {
+        'X-Team-ID'?: string;
         key_id: string;
     }, options?: Options<never, ThrowOnError>): RequestResult<ApiKeysDeleteResponses, unknown, ThrowOnError, 'data'> {
-        const params = buildClientParams([parameters], [{ args: [{ in: 'path', key: 'key_id' }] }]);
+        const params = buildClientParams([parameters], [{ args: [{ in: 'headers', key: 'X-Team-ID' }, { in: 'path', key: 'key_id' }] }]);
         return (options?.client ?? this.client).delete<ApiKeysDeleteResponses, unknown, ThrowOnError, 'data'>({
             responseStyle: 'data',
             url: '/api/v1/app/api-keys/{key_id}',
@@ -2435,9 +2444,10 @@ export class ApiKeys extends HeyApiClient {
      * Returns the key without its secret.
      */
     public read<ThrowOnError extends boolean = true>(parameters: {
+        'X-Team-ID'?: string;
         key_id: string;
     }, options?: Options<never, ThrowOnError>): RequestResult<ApiKeysReadResponses, unknown, ThrowOnError, 'data'> {
-        const params = buildClientParams([parameters], [{ args: [{ in: 'path', key: 'key_id' }] }]);
+        const params = buildClientParams([parameters], [{ args: [{ in: 'headers', key: 'X-Team-ID' }, { in: 'path', key: 'key_id' }] }]);
         return (options?.client ?? this.client).get<ApiKeysReadResponses, unknown, ThrowOnError, 'data'>({
             responseStyle: 'data',
             url: '/api/v1/app/api-keys/{key_id}',
@@ -2452,12 +2462,14 @@ export class ApiKeys extends HeyApiClient {
      * Changes only the given fields, effective with the key's next request.
      */
     public update<ThrowOnError extends boolean = true>(parameters: {
+        'X-Team-ID'?: string;
         key_id: string;
         name?: string;
         scopes?: Array<string> | null;
         expires_at?: string | null;
     }, options?: Options<never, ThrowOnError>): RequestResult<ApiKeysUpdateResponses, unknown, ThrowOnError, 'data'> {
         const params = buildClientParams([parameters], [{ args: [
+                    { in: 'headers', key: 'X-Team-ID' },
                     { in: 'path', key: 'key_id' },
                     { in: 'body', key: 'name' },
                     { in: 'body', key: 'scopes' },
@@ -2485,11 +2497,13 @@ export class ApiKeys extends HeyApiClient {
      */
     public rotate<ThrowOnError extends boolean = true>(parameters: {
         'Idempotency-Key'?: string;
+        'X-Team-ID'?: string;
         key_id: string;
         overlap_hours?: number | null;
     }, options?: Options<never, ThrowOnError>): RequestResult<ApiKeysRotateResponses, unknown, ThrowOnError, 'data'> {
         const params = buildClientParams([parameters], [{ args: [
                     { in: 'headers', key: 'Idempotency-Key' },
+                    { in: 'headers', key: 'X-Team-ID' },
                     { in: 'path', key: 'key_id' },
                     { in: 'body', key: 'overlap_hours' }
                 ] }]);

@@ -871,6 +871,12 @@ export type ConsoleRead = {
      */
     pages: Array<ConsolePage>;
     /**
+     * Local Accounts
+     *
+     * Whether users have passwords here; false if an identity provider manages the accounts.
+     */
+    local_accounts: boolean;
+    /**
      * Admin Url
      *
      * Path of the raw tables for administrators; null if they are not served.
@@ -2996,6 +3002,12 @@ export type ProfileRead = {
      * Time of the last change.
      */
     updated_at: string;
+    /**
+     * Has Password
+     *
+     * Whether the user has a password. Without one, the user signs in at an identity provider.
+     */
+    has_password: boolean;
     /**
      * Impersonated By
      *
@@ -6602,6 +6614,12 @@ export type FeatureFlagsChangeFlagResponse = FeatureFlagsChangeFlagResponses[key
 
 export type FeaturesListData = {
     body?: never;
+    headers?: {
+        /**
+         * Current team; the user's personal team by default. A team API key always uses its own team.
+         */
+        'X-Team-ID'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/app/flags';
@@ -7115,6 +7133,12 @@ export type UsersSignOutResponse = UsersSignOutResponses[keyof UsersSignOutRespo
 
 export type ApiKeysListData = {
     body?: never;
+    headers?: {
+        /**
+         * Current team; the user's personal team by default. A team API key always uses its own team.
+         */
+        'X-Team-ID'?: string;
+    };
     path?: never;
     query?: {
         /**
@@ -7188,6 +7212,10 @@ export type ApiKeysCreateData = {
          * Unique key of the operation. Retry a request with the same key: it is executed once, and a retry returns the stored response with `Idempotency-Replayed: true`.
          */
         'Idempotency-Key'?: string;
+        /**
+         * Current team; the user's personal team by default. A team API key always uses its own team.
+         */
+        'X-Team-ID'?: string;
     };
     path?: never;
     query?: never;
@@ -7205,6 +7233,12 @@ export type ApiKeysCreateResponse = ApiKeysCreateResponses[keyof ApiKeysCreateRe
 
 export type ApiKeysDeleteData = {
     body?: never;
+    headers?: {
+        /**
+         * Current team; the user's personal team by default. A team API key always uses its own team.
+         */
+        'X-Team-ID'?: string;
+    };
     path: {
         /**
          * Key Id
@@ -7228,6 +7262,12 @@ export type ApiKeysDeleteResponse = ApiKeysDeleteResponses[keyof ApiKeysDeleteRe
 
 export type ApiKeysReadData = {
     body?: never;
+    headers?: {
+        /**
+         * Current team; the user's personal team by default. A team API key always uses its own team.
+         */
+        'X-Team-ID'?: string;
+    };
     path: {
         /**
          * Key Id
@@ -7270,6 +7310,12 @@ export type ApiKeysUpdateData = {
          */
         expires_at?: string | null;
     };
+    headers?: {
+        /**
+         * Current team; the user's personal team by default. A team API key always uses its own team.
+         */
+        'X-Team-ID'?: string;
+    };
     path: {
         /**
          * Key Id
@@ -7305,6 +7351,10 @@ export type ApiKeysRotateData = {
          * Unique key of the operation. Retry a request with the same key: it is executed once, and a retry returns the stored response with `Idempotency-Replayed: true`.
          */
         'Idempotency-Key'?: string;
+        /**
+         * Current team; the user's personal team by default. A team API key always uses its own team.
+         */
+        'X-Team-ID'?: string;
     };
     path: {
         /**

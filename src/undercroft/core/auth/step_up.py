@@ -48,13 +48,18 @@ class MfaRequiredForAdmins(Forbidden):
 def get_step_up_methods(principal: Principal) -> dict[str, Any]:
     """The methods by which this user can reauthenticate: a second factor if there is one, otherwise the password.
 
-    A token of an external issuer has no session here that could be reauthenticated: the issuer must issue a new token.
+    A user without both has to sign in again at an identity provider. A token of an external issuer has no session here
+    that could be reauthenticated: the issuer must issue a new token.
     """
     if principal.session_id_or_none is None or current_context().find(StepUpAuthentication) is None:
         return {"methods": [SIGN_IN_AGAIN]}
     factors = {"totp": "code", "passkey": "passkey"}
     methods = [factors[each] for each in principal.second_factors if each in factors]
-    return {"methods": [*methods, "recovery_code" if methods else "password", SIGN_IN_AGAIN]}
+    if methods:
+        methods.append("recovery_code")
+    elif principal.subject is None or principal.subject.get("has_password", True):
+        methods.append("password")
+    return {"methods": [*methods, SIGN_IN_AGAIN]}
 
 
 def require_recent_authentication(principal: Principal) -> None:

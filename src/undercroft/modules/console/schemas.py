@@ -60,6 +60,9 @@ class ConsoleRead(Schema):
     app_name: str = Field(description="Name of the product.", examples=["Acme"])
     disabled_modules: list[str] = Field(description="Names of the disabled modules.", examples=[["waitlist"]])
     pages: list[ConsolePage] = Field(description="Pages of extensions.")
+    local_accounts: bool = Field(
+        description="Whether users have passwords here; false if an identity provider manages the accounts."
+    )
     admin_url: str | None = Field(
         description="Path of the raw tables for administrators; null if they are not served.", examples=["/admin"]
     )

@@ -78,6 +78,10 @@ class User(UserBase, Identified, Timestamped, SoftDeleted, table=True):
     def email_verified(self) -> bool:
         return self.email_verified_at is not None
 
+    @property
+    def has_password(self) -> bool:
+        return self.password_hash is not None
+
 
 class UserAddress(SQLModel, table=True):
     """Every current and former email address of an account, with the last account that had it.

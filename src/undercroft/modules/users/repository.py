@@ -77,6 +77,7 @@ PROFILE_COLUMNS: tuple[Any, ...] = (
     cast(col(User.notifications), Text).label("notifications"),
     col(User.role),
     col(User.email_verified_at),
+    col(User.password_hash).is_not(None).label("has_password"),
     col(User.created_at),
     col(User.updated_at),
 )

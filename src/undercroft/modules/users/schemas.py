@@ -51,6 +51,9 @@ class UserRead(UserBase):
 class ProfileRead(UserRead):
     """The current user."""
 
+    has_password: bool = Field(
+        description="Whether the user has a password. Without one, the user signs in at an identity provider."
+    )
     impersonated_by: UUID | None = Field(None, description="ID of the administrator who impersonates the user, if any.")
 
 
@@ -69,6 +72,7 @@ def encode_profile(row: Mapping[str, Any], impersonated_by: UUID | None = None) 
             "email_verified": row["email_verified_at"] is not None,
             "created_at": row["created_at"],
             "updated_at": row["updated_at"],
+            "has_password": row["has_password"],
             "impersonated_by": impersonated_by,
             **_extra_fields(row),
         }

@@ -221,12 +221,13 @@ async def provider_callback(
     """Redirect URI of the provider. A flow completes only once, and only in the browser that started it."""
     parameters = _callback_parameters(request.query_params)
     state = parameters.get("state", "")
+    flow_state: OAuthFlowState | None = None
     try:
         flow_state = OAuthFlowState.resume(request, provider, state)
         profile = await handle_callback(auth_services.database, connections.provider(provider), flow_state, parameters)
         response = await _complete_flow(request, auth_services, flow_state, profile, client)
     except AppError as error:
-        response = _error_page(request, error)
+        response = _error_page(request, error, flow_state)
     flow_cookie(state).clear(response)
     return response
 
@@ -249,10 +250,12 @@ async def provider_form_callback(provider: ProviderName, request: Request) -> Re
     return RedirectResponse(f"{social.prefix}/{provider}/callback?{urlencode(parameters)}", 303)
 
 
-def _error_page(request: Request, error: AppError) -> Response:
+def _error_page(request: Request, error: AppError, flow_state: OAuthFlowState | None = None) -> Response:
     """Return an HTML error page if the client accepts HTML; otherwise raise the error."""
     if "text/html" not in request.headers.get("accept", ""):
         raise error
+    if flow_state is not None and flow_state.user_id is not None:
+        return failure_page(request, error, "The account was not connected", Action("Back", flow_state.return_to))
     link = sign_in_link("/")
     title = "Your account is not ready yet" if isinstance(error, SignUpWaitlisted) else "Sign-in failed"
     return failure_page(request, error, title, *([Action("Sign in", link)] if link else []))

@@ -3,6 +3,7 @@
 Without it, the principal's statement takes the user's personal team (`repository/principals.py`).
 """
 
+from typing import Any
 from uuid import UUID
 
 from starlette.requests import HTTPConnection
@@ -16,8 +17,13 @@ TEAM_HEADER = RequestHeader(
     "X-Team-ID",
     "Current team; the user's personal team by default. A team API key always uses its own team.",
     "uuid",
-    lambda route: get_info(route).uses_current_team and "{team_id}" not in route.path_format,
+    lambda route: _concerns_current_team(route),
 )
+
+
+def _concerns_current_team(route: Any) -> bool:
+    info = get_info(route)
+    return info.surface is Surface.APP and not info.team_independent and "{team_id}" not in route.path_format
 
 
 def requested_team_id(request: HTTPConnection) -> UUID | None:

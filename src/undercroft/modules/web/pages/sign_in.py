@@ -62,9 +62,13 @@ async def sign_in_page(
     request: Request,
     visitor: Visitor,
     next_path: Annotated[str, Query(alias="next", max_length=MAX_PATH_LENGTH)] = "",
+    again: bool = False,
 ) -> Response:
-    """Show the sign-in form, or redirect a user who is already signed in."""
-    if visitor is not None:
+    """Show the sign-in form, or redirect a user who is already signed in.
+
+    With `again`, such a user sees the form as well: a new session is freshly authenticated.
+    """
+    if visitor is not None and not again:
         return see_other(safe_next_path(next_path))
     return SITE.show(request, SignInForm(next_path=next_path))
 

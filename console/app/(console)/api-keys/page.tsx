@@ -1,0 +1,1 @@
+export { ApiKeyList as default } from "@/features/api-keys/list";
