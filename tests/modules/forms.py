@@ -20,3 +20,10 @@ def hidden_fields(page: httpx.Response) -> dict[str, str]:
     form = page.text.partition("<form")[2].partition("</form>")[0]
     fields = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form)
     return {name: unescape(value) for name, value in fields}
+
+
+def home(team_slug: str = "") -> str:
+    """The path to which a sign-in leads: the console, with a team if one is given, or else the welcome page."""
+    from undercroft.modules.web.service.site import WELCOME_PAGE, console_page
+
+    return console_page(team_slug) or WELCOME_PAGE

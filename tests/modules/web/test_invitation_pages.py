@@ -8,7 +8,7 @@ import httpx2 as httpx
 import pytest
 
 from tests.modules.auth.users import PASSWORD, Mailbox, make_client, new_email, register, sign_in
-from tests.modules.forms import follow_redirect
+from tests.modules.forms import follow_redirect, home
 from tests.modules.teams.requests import TEAMS, assert_success, invite_and_get_token, list_member_roles, make_team
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
@@ -81,7 +81,7 @@ async def test_visitor_without_account_registers_and_joins(app: Api, create_user
     joined = await follow_redirect(browser, welcome)
     assert "You joined Acme" in joined.text
     assert "admin" in joined.text
-    assert 'href="/"' in joined.text
+    assert f'href="{home("acme")}"' in joined.text
     assert is_private(joined)
     me = assert_success(await browser.get("/api/v1/app/users/me"))
     assert (me["email"], me["email_verified"], me["full_name"]) == (email, True, "Ada Lovelace")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.modules.forms import home
 from undercroft.core.http.same_site import MAX_PATH_LENGTH
 from undercroft.modules.web.service.site import safe_next_path
 
@@ -18,4 +19,4 @@ def test_safe_next_path_returns_local_paths(test_settings: None, path: str) -> N
      "/" + "x" * MAX_PATH_LENGTH, "http:/evil.example", "/x\r\nSet-Cookie: a=b"],
 )  # fmt: skip
 def test_safe_next_path_replaces_other_targets(test_settings: None, target: str) -> None:
-    assert safe_next_path(target) == "/"
+    assert safe_next_path(target) == home()

@@ -120,10 +120,15 @@ def email_link_page(_request: Request, _name: str, *, status: int = 200, **conte
     return render_page(_request, _name, status=status, headers=EMAIL_LINK_HEADERS, **context)
 
 
-def sign_in_link(wanted: str) -> str:
-    """The URL of the sign-in page that continues to a path of this site; empty if there is no sign-in page."""
+def sign_in_link(wanted: str = "") -> str:
+    """The URL of the sign-in page that continues to a path of this site, by default to where a sign-in leads.
+
+    Empty if there is no sign-in page.
+    """
     page = current_context().find(SignInPage)
-    return f"{page.path}?{urlencode({'next': wanted})}" if page else ""
+    if page is None:
+        return ""
+    return f"{page.path}?{urlencode({'next': wanted})}" if wanted else page.path
 
 
 class Action(Struct, frozen=True):

@@ -256,7 +256,7 @@ def _error_page(request: Request, error: AppError, flow_state: OAuthFlowState | 
         raise error
     if flow_state is not None and flow_state.user_id is not None:
         return failure_page(request, error, "The account was not connected", Action("Back", flow_state.return_to))
-    link = sign_in_link("/")
+    link = sign_in_link()
     title = "Your account is not ready yet" if isinstance(error, SignUpWaitlisted) else "Sign-in failed"
     return failure_page(request, error, title, *([Action("Sign in", link)] if link else []))
 

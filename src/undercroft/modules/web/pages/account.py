@@ -35,7 +35,13 @@ from undercroft.modules.web.service.forms import (
     redirect,
     sign_in_actions,
 )
-from undercroft.modules.web.service.site import REGISTER_PAGE, RESEND_PAGE, SIGN_IN_PAGE, get_mailbox_actions
+from undercroft.modules.web.service.site import (
+    REGISTER_PAGE,
+    RESEND_PAGE,
+    SIGN_IN_PAGE,
+    continue_action,
+    get_mailbox_actions,
+)
 
 WAITLISTED_PAGE = f"{REGISTER_PAGE}/waitlisted"
 VERIFICATION_SENT_PAGE = f"{LinkPage.VERIFY_EMAIL}/sent"
@@ -284,4 +290,4 @@ async def confirm_email(
 @account_router.get(f"{LinkPage.CONFIRM_EMAIL}/done")
 async def email_changed_page(request: Request) -> Response:
     text = "Sign in with the new address from now on."
-    return result_page(request, "Email address changed", text, Action("Continue", "/"))
+    return result_page(request, "Email address changed", text, continue_action())

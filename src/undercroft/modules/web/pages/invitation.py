@@ -21,10 +21,9 @@ from undercroft.modules.sessions import SESSION_COOKIE, SessionService, get_auth
 from undercroft.modules.teams import INVITATION_PAGE, JoinService, OpenInvitation, UserTeam
 from undercroft.modules.users import EmailTaken
 from undercroft.modules.web.service.forms import CsrfToken, LinkForm, NameField, PasswordField, parse_name, redirect
-from undercroft.modules.web.service.site import SIGN_IN_PAGE
+from undercroft.modules.web.service.site import SIGN_IN_PAGE, WELCOME_PAGE, continue_action
 
 JOINED_PAGE = f"{INVITATION_PAGE}/joined"
-CONTINUE = Action("Continue", "/")
 
 invitation_router = Router(surface="root")
 
@@ -65,7 +64,7 @@ class InvitationForm(LinkForm):
         return self.render(request, error, **context)
 
     def fail(self, request: Request, error: AppError) -> Response:
-        return failure_page(request, error, "This invitation cannot be used", CONTINUE)
+        return failure_page(request, error, "This invitation cannot be used", Action("Continue", WELCOME_PAGE))
 
 
 SubmittedForm = Annotated[InvitationForm, Form()]
@@ -151,7 +150,8 @@ async def sign_out(request: Request, form: SubmittedForm, database: DatabaseDep)
 async def joined_page(request: Request) -> Response:
     joined = read_flash(request)
     title = f"You joined {joined['team']}" if joined else "You joined the team"
-    return result_page(request, title, f"Your role is {joined['role']}." if joined else "", CONTINUE)
+    text = f"Your role is {joined['role']}." if joined else ""
+    return result_page(request, title, text, continue_action(joined.get("slug", "")))
 
 
 def _next_step(found: OpenInvitation, visitor: Principal | None, *, can_register: bool) -> str:
@@ -162,4 +162,4 @@ def _next_step(found: OpenInvitation, visitor: Principal | None, *, can_register
 
 
 def _redirect_joined(joined: UserTeam) -> Response:
-    return redirect(JOINED_PAGE, team=joined.team.name, role=joined.role)
+    return redirect(JOINED_PAGE, team=joined.team.name, slug=joined.team.slug, role=joined.role)

@@ -18,6 +18,7 @@ from undercroft.modules.web.service.site import (
     REGISTER_PAGE,
     SIGN_IN_PAGE,
     SIGN_OUT_PAGE,
+    WELCOME_PAGE,
     Visitor,
     console_page,
     get_mailbox_actions,
@@ -65,10 +66,10 @@ async def welcome_page(
     idempotency=Exempt("Joining a team twice has no further effect."),
 )
 async def join_team(request: Request, form: Annotated[JoinForm, Form()], session: SessionDep) -> Response:
-    """Join a team and redirect to the welcome page, which lists the remaining teams."""
+    """Join a team and open it in the console; without the console, the welcome page lists the remaining teams."""
     principal = await form.authenticate(request)
-    await JoinService(session).accept_offer(form.team_id, principal.user_id)
-    return see_other("/")
+    joined = await JoinService(session).accept_offer(form.team_id, principal.user_id)
+    return see_other(console_page(joined.team.slug) or WELCOME_PAGE)
 
 
 def _admin_path(request: Request, visitor: Principal | None) -> str:

@@ -178,7 +178,7 @@ def redirect(path: str, *, device: Device | None = None, **flash: str) -> Respon
     return response
 
 
-def sign_in_actions(next_path: str = "/") -> tuple[Action, ...]:
+def sign_in_actions(next_path: str = "") -> tuple[Action, ...]:
     link = sign_in_link(next_path)
     return (Action("Sign in", link),) if link else ()
 

@@ -42,9 +42,17 @@ def safe_next_path(next_path: str) -> str:
     return load(WebSettings).sign_in_target or console_page() or WELCOME_PAGE
 
 
-def console_page() -> str:
-    """Return the path of the console, empty if it is not served."""
-    return CONSOLE_PAGE if load(CoreSettings).has_module("console") else ""
+def console_page(team_slug: str = "") -> str:
+    """Return the path of the console, with a team if one is given; empty if the console is not served."""
+    if not load(CoreSettings).has_module("console"):
+        return ""
+    return f"{CONSOLE_PAGE}?{urlencode({'team': team_slug})}" if team_slug else CONSOLE_PAGE
+
+
+def continue_action(team_slug: str = "") -> Action:
+    """Return the link of a page that reports a success: to the console, or to the welcome page without it."""
+    console = console_page(team_slug)
+    return Action("Open the console", console) if console else Action("Continue", WELCOME_PAGE)
 
 
 def get_mailbox_actions() -> tuple[Action, ...]:
