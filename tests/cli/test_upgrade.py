@@ -55,7 +55,7 @@ async def test_plan_of_the_first_release_names_what_the_upgrade_then_does(
     planned = run("upgrade", "--plan")
     assert planned.code == 0, planned.output
     assert planned.out.startswith(f"From Undercroft 0.1.0 to Undercroft {__version__}\n\nMigrations\n  core 0015")
-    assert "\n  core 0016_backfills\n" in planned.out
+    assert "\n  core 0017_team_version\n" in planned.out
     for line in ("  ✓ the tables are not locked", "  0.1.0 runs on the new schema", "  1. Run `undercroft upgrade`."):
         assert line in planned.out, planned.out
     assert "To roll back, start 0.1.0 again: it runs on the new schema." in planned.out

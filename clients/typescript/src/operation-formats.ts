@@ -49,4 +49,5 @@ export const REQUIRED_BODIES: ReadonlySet<string> = new Set([
 /** The operations whose response is text, whatever its media type. */
 export const TEXT_RESPONSES: ReadonlySet<string> = new Set([
   "GET /api/v1/admin/audit-logs/export",
+  "GET /api/v1/app/teams/{team_id}/audit-logs/export",
 ]);

@@ -335,3 +335,33 @@ async def test_page_boundaries_neither_lose_nor_repeat_entries(admin: AsyncClien
             break
         cursor = {"limit": 2, "cursor": page["next_cursor"]}
     assert seen == [4, 3, 2, 1, 0]
+
+
+async def test_team_log_names_only_members(create_user: CreateUser, database: Database) -> None:
+    owner, former = await create_user(), await create_user()
+    team_id = (await owner.client.post("/api/v1/app/teams", json={"name": "Acme"})).json()["id"]
+    with use_actor(Actor(ActorKind.USER, user_id=former.user_id)):
+        async with database.session() as session:
+            await record(session, Entry("thing.seen", team_id=team_id))
+    actors = [entry["actor"] for entry in (await owner.client.get(team_log(team_id))).json()["items"]]
+    assert [(actor["user_id"], actor["email"]) for actor in actors] == [
+        (str(former.user_id), None),
+        (str(owner.user_id), owner.email),
+    ]
+
+
+async def test_team_export_has_only_entries_of_the_team_and_is_audited_there(
+    create_user: CreateUser, stranger: AsyncClient
+) -> None:
+    owner = await create_user()
+    team_id = (await owner.client.post("/api/v1/app/teams", json={"name": "Acme"})).json()["id"]
+    await stranger.post("/api/v1/app/teams", json={"name": "Other"})
+    path = f"{team_log(team_id)}/export"
+    exported = await owner.client.get(path, params={"format": "jsonl", "action": "team.*"})
+    assert "attachment" in exported.headers["content-disposition"]
+    listed = (await owner.client.get(team_log(team_id))).json()["items"]
+    assert [entry["action"] for entry in listed] == ["audit.exported", "team.created"]
+    assert [json.loads(line) for line in exported.text.splitlines()] == listed[1:]
+    lines = list(csv.DictReader(StringIO((await owner.client.get(path)).text)))
+    assert {line["team_id"] for line in lines} == {team_id}
+    assert (await stranger.get(path)).status_code == 404

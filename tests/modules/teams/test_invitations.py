@@ -534,3 +534,12 @@ async def test_each_change_records_one_audit_entry_without_the_address(app: Api,
 
 def test_invitation_expires_after_a_week_by_default() -> None:
     assert TeamSettings().invitation_lifetime == timedelta(days=7)
+
+
+async def test_invitations_are_searched_by_address(create_user) -> None:
+    owner = await create_user()
+    team = await make_team(owner.client)
+    for email in ("ada@example.com", "bob@example.com"):
+        await invite(owner.client, team, email)
+    listed = assert_success(await owner.client.get(f"{TEAMS}/{team['id']}/invitations", params={"q": "ADA"}))
+    assert ([each["email"] for each in listed["items"]], listed["total"]) == (["ada@example.com"], 1)

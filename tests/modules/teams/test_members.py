@@ -306,3 +306,25 @@ async def test_concurrent_account_deletion_and_invitation_do_not_deadlock(
     body = {"email": "guest@example.com", "role": "member"}
     sent = await send_during_account_deletion(app, owner, UUID(own["id"]), f"/app/teams/{team['id']}/invitations", body)
     assert_error(sent, 404, "USER_NOT_FOUND")
+
+
+async def test_members_are_searched_filtered_and_sorted(app: Api, create_user) -> None:
+    owner, ada, bob = [await create_user(full_name=name) for name in ("Zoe", "Ada 50%", "bob")]
+    team = await make_team(owner.client)
+    await add_member(app, team, bob, "viewer")
+    await add_member(app, team, ada, "member")
+
+    async def names(**params: str) -> list[str]:
+        listed = assert_success(await owner.client.get(f"{TEAMS}/{team['id']}/members", params=params))
+        assert listed["total"] == len(listed["items"])
+        return [member["full_name"] for member in listed["items"]]
+
+    assert await names() == ["Zoe", "bob", "Ada 50%"]
+    assert await names(sort="full_name") == ["Ada 50%", "bob", "Zoe"]
+    assert await names(sort="-created_at") == ["Ada 50%", "bob", "Zoe"]
+    assert await names(q="OB") == ["bob"]
+    assert await names(q=bob.email.upper()) == ["bob"]
+    assert await names(q="0%") == ["Ada 50%"]
+    assert await names(role="member") == ["Ada 50%"]
+    assert await names(role="member", q="bob") == []
+    assert_error(await owner.client.get(f"{TEAMS}/{team['id']}/members?sort=user_id"), 422, "UNKNOWN_SORT")

@@ -177,3 +177,14 @@ async def test_members_are_listed_with_their_roles(app: Api, create_user, statem
     assert statements.count <= 3, str(statements)
     assert (response["total"], response["pages"]) == (4, 2)
     assert [member["role"] for member in response["items"]] == ["owner", "member", "member"]
+
+
+async def test_update_of_an_outdated_version_is_refused(user: AsyncClient) -> None:
+    team = await make_team(user)
+    path, outdated = f"{TEAMS}/{team['id']}", {"If-Match": f'"{team["version"]}"'}
+    changed = (await user.patch(path, json={"name": "Acme Ltd"}, headers=outdated)).json()
+    assert (changed["name"], changed["version"]) == ("Acme Ltd", team["version"] + 1)
+    refused = await user.patch(path, json={"name": "Other"}, headers=outdated)
+    assert_error(refused, 412, "PRECONDITION_FAILED")
+    assert refused.json()["error"]["details"] == {"version": changed["version"]}
+    assert (await user.patch(path, json={"slug": "acme-ltd"})).json()["name"] == "Acme Ltd"

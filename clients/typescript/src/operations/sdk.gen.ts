@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import { buildClientParams, type Client, type ClientMeta, type Options as Options2, type RequestResult, type TDataShape, urlSearchParamsBodySerializer } from './client/index.js';
-import type { ActorKind, AllTeamsDeleteResponses, AllTeamsListMembersResponses, AllTeamsListResponses, AllTeamsReadResponses, AllTeamsRestoreResponses, AnnouncementsReadResponses, ApiKeysCreateResponses, ApiKeysDeleteResponses, ApiKeysListResponses, ApiKeysReadResponses, ApiKeysRotateResponses, ApiKeysUpdateResponses, Assertion, Attestation, AuditLogExportEntriesResponses, AuditLogListEntriesResponses, AuthBeginPasskeySignInResponses, AuthBeginSecondFactorResponses, AuthChangeEmailResponses, AuthChangePasswordResponses, AuthConfirmEmailResponses, AuthExchangeCodeResponses, AuthForgotPasswordResponses, AuthListProvidersResponses, AuthLoginResponses, AuthLogoutResponses, AuthReadCsrfTokenResponses, AuthReadPublicKeysResponses, AuthRefreshTokensResponses, AuthRegisterResponses, AuthRequestMagicLinkResponses, AuthResendVerificationResponses, AuthResetPasswordResponses, AuthSignInWithPasskeyResponses, AuthTokenResponses, AuthVerifyEmailResponses, AuthVerifyMagicLinkResponses, AuthVerifySignInResponses, BackfillsCancelResponses, BackfillsListResponses, BackfillsPauseResponses, BackfillsResumeResponses, BackfillsRetryResponses, ConsoleReadResponses, ExportFormat, FeatureFlagsChangeFlagResponses, FeatureFlagsListFlagsResponses, FeatureFlagsReadFlagResponses, FeatureFlagsResetFlagResponses, FeaturesListResponses, FlagUnit, HealthLiveResponses, HealthReadyResponses, HealthRootResponses, IdentitiesLinkResponses, IdentitiesListResponses, IdentitiesReceiveWebhookResponses, IdentitiesUnlinkResponses, ImpersonationEndResponses, ImpersonationStartResponses, JobsCancelResponses, JobsListQueuesResponses, JobsListResponses, JobsListSchedulesResponses, JobsReadResponses, JobsRetryResponses, JobStatus, JsonValue, KeyKind, MfaAddPasskeyResponses, MfaBeginPasskeyResponses, MfaBeginStepUpResponses, MfaBeginTotpResponses, MfaConfirmTotpResponses, MfaListPasskeysResponses, MfaReadResponses, MfaRemovePasskeyResponses, MfaRemoveTotpResponses, MfaRenamePasskeyResponses, MfaRenewRecoveryCodesResponses, MfaStepUpSessionResponses, PlatformRole, ProfileDeleteResponses, ProfileReadResponses, ProfileUpdateResponses, ProjectsCreateResponses, ProjectsDeleteResponses, ProjectsListResponses, ProjectsReadResponses, ProjectsRestoreResponses, ProjectStatus, ProjectsUpdateResponses, SessionKind, SessionsListResponses, SessionsRevokeOtherResponses, SessionsRevokeResponses, SettingsChangeResponses, SettingsListResponses, SettingsReadResponses, SettingsResetResponses, StatisticsReadResponses, TeamsAcceptInvitationResponses, TeamsAcceptJoinOfferResponses, TeamsCreateInvitationResponses, TeamsCreateResponses, TeamsCreateRoleResponses, TeamsDeleteResponses, TeamsDeleteRoleResponses, TeamsListAuditEntriesResponses, TeamsListInvitationsResponses, TeamsListJoinOffersResponses, TeamsListMembersResponses, TeamsListResponses, TeamsListRolesResponses, TeamsPreviewInvitationResponses, TeamsReadPermissionsResponses, TeamsReadResponses, TeamsRemoveMemberResponses, TeamsResendInvitationResponses, TeamsRestoreResponses, TeamsRevokeInvitationResponses, TeamsTransferResponses, TeamsUpdateMemberResponses, TeamsUpdateResponses, TeamsUpdateRoleResponses, UsersActivateResponses, UsersDeactivateResponses, UsersListResponses, UsersListSessionsResponses, UsersReadResponses, UsersResetMfaResponses, UsersResetPasswordResponses, UsersRevokeSessionResponses, UsersSignOutResponses, UsersUpdateResponses, WaitingListInviteFromWaitlistResponses, WaitingListListWaitlistResponses, WaitingListRemoveFromWaitlistResponses, WaitlistState } from './types.gen.js';
+import type { ActorKind, AllTeamsDeleteResponses, AllTeamsListMembersResponses, AllTeamsListResponses, AllTeamsReadResponses, AllTeamsRestoreResponses, AnnouncementsReadResponses, ApiKeysCreateResponses, ApiKeysDeleteResponses, ApiKeysListResponses, ApiKeysReadResponses, ApiKeysRotateResponses, ApiKeysUpdateResponses, Assertion, Attestation, AuditLogExportEntriesResponses, AuditLogListEntriesResponses, AuthBeginPasskeySignInResponses, AuthBeginSecondFactorResponses, AuthChangeEmailResponses, AuthChangePasswordResponses, AuthConfirmEmailResponses, AuthExchangeCodeResponses, AuthForgotPasswordResponses, AuthListProvidersResponses, AuthLoginResponses, AuthLogoutResponses, AuthReadCsrfTokenResponses, AuthReadPublicKeysResponses, AuthRefreshTokensResponses, AuthRegisterResponses, AuthRequestMagicLinkResponses, AuthResendVerificationResponses, AuthResetPasswordResponses, AuthSignInWithPasskeyResponses, AuthTokenResponses, AuthVerifyEmailResponses, AuthVerifyMagicLinkResponses, AuthVerifySignInResponses, BackfillsCancelResponses, BackfillsListResponses, BackfillsPauseResponses, BackfillsResumeResponses, BackfillsRetryResponses, ConsoleReadResponses, ExportFormat, FeatureFlagsChangeFlagResponses, FeatureFlagsListFlagsResponses, FeatureFlagsReadFlagResponses, FeatureFlagsResetFlagResponses, FeaturesListResponses, FlagUnit, HealthLiveResponses, HealthReadyResponses, HealthRootResponses, IdentitiesLinkResponses, IdentitiesListResponses, IdentitiesReceiveWebhookResponses, IdentitiesUnlinkResponses, ImpersonationEndResponses, ImpersonationStartResponses, JobsCancelResponses, JobsListQueuesResponses, JobsListResponses, JobsListSchedulesResponses, JobsReadResponses, JobsRetryResponses, JobStatus, JsonValue, KeyKind, MfaAddPasskeyResponses, MfaBeginPasskeyResponses, MfaBeginStepUpResponses, MfaBeginTotpResponses, MfaConfirmTotpResponses, MfaListPasskeysResponses, MfaReadResponses, MfaRemovePasskeyResponses, MfaRemoveTotpResponses, MfaRenamePasskeyResponses, MfaRenewRecoveryCodesResponses, MfaStepUpSessionResponses, PlatformRole, ProfileDeleteResponses, ProfileReadResponses, ProfileUpdateResponses, ProjectsCreateResponses, ProjectsDeleteResponses, ProjectsListResponses, ProjectsReadResponses, ProjectsRestoreResponses, ProjectStatus, ProjectsUpdateResponses, SessionKind, SessionsListResponses, SessionsRevokeOtherResponses, SessionsRevokeResponses, SettingsChangeResponses, SettingsListResponses, SettingsReadResponses, SettingsResetResponses, StatisticsReadResponses, TeamsAcceptInvitationResponses, TeamsAcceptJoinOfferResponses, TeamsCreateInvitationResponses, TeamsCreateResponses, TeamsCreateRoleResponses, TeamsDeleteResponses, TeamsDeleteRoleResponses, TeamsExportAuditEntriesResponses, TeamsListAuditEntriesResponses, TeamsListInvitationsResponses, TeamsListJoinOffersResponses, TeamsListMembersResponses, TeamsListResponses, TeamsListRolesResponses, TeamsPreviewInvitationResponses, TeamsReadPermissionsResponses, TeamsReadResponses, TeamsRemoveMemberResponses, TeamsResendInvitationResponses, TeamsRestoreResponses, TeamsRevokeInvitationResponses, TeamsTransferResponses, TeamsUpdateMemberResponses, TeamsUpdateResponses, TeamsUpdateRoleResponses, UsersActivateResponses, UsersDeactivateResponses, UsersListResponses, UsersListSessionsResponses, UsersReadResponses, UsersResetMfaResponses, UsersResetPasswordResponses, UsersRevokeSessionResponses, UsersSignOutResponses, UsersUpdateResponses, WaitingListInviteFromWaitlistResponses, WaitingListListWaitlistResponses, WaitingListRemoveFromWaitlistResponses, WaitlistState } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -742,9 +742,10 @@ export class Teams extends HeyApiClient {
      * authentication.
      *
      * The same applies to `require_mfa`; to enable it the owner needs a session with MFA. Members without MFA lose access
-     * with their next request.
+     * with their next request. With `If-Match`, such as `"3"` for `version` 3, fails if the team has changed since.
      */
     public update<ThrowOnError extends boolean = true>(parameters: {
+        'If-Match'?: string;
         team_id: string;
         name?: string | null;
         slug?: string | null;
@@ -753,6 +754,7 @@ export class Teams extends HeyApiClient {
         auto_join_role?: string | null;
     }, options?: Options<never, ThrowOnError>): RequestResult<TeamsUpdateResponses, unknown, ThrowOnError, 'data'> {
         const params = buildClientParams([parameters], [{ args: [
+                    { in: 'headers', key: 'If-Match' },
                     { in: 'path', key: 'team_id' },
                     { in: 'body', key: 'name' },
                     { in: 'body', key: 'slug' },
@@ -804,21 +806,23 @@ export class Teams extends HeyApiClient {
     /**
      * List a team's members
      *
-     * Returns members with their roles, earliest first.
+     * Returns members with their roles, earliest first by default. `q` searches names and email addresses.
      */
     public listMembers<ThrowOnError extends boolean = true>(parameters: {
         team_id: string;
         page?: number;
         size?: number;
         q?: string;
-        sort?: string;
+        sort?: 'created_at' | '-created_at' | 'email' | '-email' | 'full_name' | '-full_name' | 'role' | '-role';
+        role?: string;
     }, options?: Options<never, ThrowOnError>): RequestResult<TeamsListMembersResponses, unknown, ThrowOnError, 'data'> {
         const params = buildClientParams([parameters], [{ args: [
                     { in: 'path', key: 'team_id' },
                     { in: 'query', key: 'page' },
                     { in: 'query', key: 'size' },
                     { in: 'query', key: 'q' },
-                    { in: 'query', key: 'sort' }
+                    { in: 'query', key: 'sort' },
+                    { in: 'query', key: 'role' }
                 ] }]);
         return (options?.client ?? this.client).get<TeamsListMembersResponses, unknown, ThrowOnError, 'data'>({
             responseStyle: 'data',
@@ -883,7 +887,7 @@ export class Teams extends HeyApiClient {
     /**
      * List a team's invitations
      *
-     * Returns invitations that have not been accepted, newest first.
+     * Returns invitations that have not been accepted, newest first. `q` searches email addresses.
      */
     public listInvitations<ThrowOnError extends boolean = true>(parameters: {
         team_id: string;
@@ -1301,6 +1305,41 @@ export class Teams extends HeyApiClient {
         return (options?.client ?? this.client).get<TeamsListAuditEntriesResponses, unknown, ThrowOnError, 'data'>({
             responseStyle: 'data',
             url: '/api/v1/app/teams/{team_id}/audit-logs',
+            ...options,
+            ...params
+        });
+    }
+
+    /**
+     * Export a team's audit entries
+     *
+     * Exports all matching entries of the team, newest first, as a file. The export is recorded in the audit log.
+     *
+     * In CSV files, a cell that a spreadsheet would evaluate as a formula starts with an apostrophe.
+     */
+    public exportAuditEntries<ThrowOnError extends boolean = true>(parameters: {
+        team_id: string;
+        actor?: string | ActorKind | null;
+        action?: string;
+        target?: string;
+        request_id?: string;
+        from?: string;
+        to?: string;
+        format?: ExportFormat;
+    }, options?: Options<never, ThrowOnError>): RequestResult<TeamsExportAuditEntriesResponses, unknown, ThrowOnError, 'data'> {
+        const params = buildClientParams([parameters], [{ args: [
+                    { in: 'path', key: 'team_id' },
+                    { in: 'query', key: 'actor' },
+                    { in: 'query', key: 'action' },
+                    { in: 'query', key: 'target' },
+                    { in: 'query', key: 'request_id' },
+                    { in: 'query', key: 'from' },
+                    { in: 'query', key: 'to' },
+                    { in: 'query', key: 'format' }
+                ] }]);
+        return (options?.client ?? this.client).get<TeamsExportAuditEntriesResponses, unknown, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            url: '/api/v1/app/teams/{team_id}/audit-logs/export',
             ...options,
             ...params
         });

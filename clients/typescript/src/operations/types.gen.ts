@@ -62,13 +62,13 @@ export type ActorRead = {
     /**
      * Email
      *
-     * Current email address of the user; null except for administrators.
+     * Current email address of the user; a team sees only those of its members.
      */
     email: string | null;
     /**
      * Full Name
      *
-     * Current name of the user; null except for administrators.
+     * Current name of the user; a team sees only those of its members.
      */
     full_name: string | null;
 };
@@ -3333,6 +3333,12 @@ export type RoleCreate = {
  */
 export type RoleGrants = {
     /**
+     * Id
+     *
+     * ID of a custom role; null for a built-in role.
+     */
+    id: string | null;
+    /**
      * Name
      *
      * Name, shown to members.
@@ -3871,6 +3877,12 @@ export type TeamRead = {
      * Role of users who join through their domain.
      */
     auto_join_role: string;
+    /**
+     * Version
+     *
+     * Version number, incremented by every change; the value of `If-Match`.
+     */
+    version: number;
     /**
      * Created At
      *
@@ -5523,6 +5535,12 @@ export type TeamsUpdateData = {
          */
         auto_join_role?: string | null;
     };
+    headers?: {
+        /**
+         * The `ETag` of the version that was read. Returns 412 if the resource has changed since.
+         */
+        'If-Match'?: string;
+    };
     path: {
         /**
          * Team Id
@@ -5614,7 +5632,13 @@ export type TeamsListMembersData = {
          *
          * Field to sort by; `-name` is descending. Cursor pages use `-created_at`.
          */
-        sort?: string;
+        sort?: 'created_at' | '-created_at' | 'email' | '-email' | 'full_name' | '-full_name' | 'role' | '-role';
+        /**
+         * Role
+         *
+         * Name of a role, to return only its members.
+         */
+        role?: string;
     };
     url: '/api/v1/app/teams/{team_id}/members';
 };
@@ -6473,6 +6497,70 @@ export type TeamsListAuditEntriesResponses = {
 };
 
 export type TeamsListAuditEntriesResponse = TeamsListAuditEntriesResponses[keyof TeamsListAuditEntriesResponses];
+
+export type TeamsExportAuditEntriesData = {
+    body?: never;
+    path: {
+        /**
+         * Team Id
+         *
+         * ID of the team.
+         */
+        team_id: string;
+    };
+    query?: {
+        /**
+         * Actor
+         *
+         * ID of a user, an API key or a job, or a kind of actor such as `command`.
+         */
+        actor?: string | ActorKind | null;
+        /**
+         * Action
+         *
+         * Name of an action such as `project.created`, or a prefix such as `project.*`.
+         */
+        action?: string;
+        /**
+         * Target
+         *
+         * Type of the target (`project`), its ID, or both (`project:ID`).
+         */
+        target?: string;
+        /**
+         * Request Id
+         *
+         * ID of the request, from the header `X-Request-ID`.
+         */
+        request_id?: string;
+        /**
+         * From
+         *
+         * Earliest time, inclusive; UTC unless an offset is given.
+         */
+        from?: string;
+        /**
+         * To
+         *
+         * Latest time, exclusive; UTC unless an offset is given.
+         */
+        to?: string;
+        /**
+         * File format: `csv` (RFC 4180), or `jsonl` with one JSON object per line.
+         */
+        format?: ExportFormat;
+    };
+    url: '/api/v1/app/teams/{team_id}/audit-logs/export';
+};
+
+export type TeamsExportAuditEntriesResponses = {
+    /**
+     * The exported file, streamed.
+     */
+    200: string;
+};
+
+export type TeamsExportAuditEntriesResponse = TeamsExportAuditEntriesResponses[keyof TeamsExportAuditEntriesResponses];
 
 export type FeatureFlagsListFlagsData = {
     body?: never;

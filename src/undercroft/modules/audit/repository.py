@@ -17,6 +17,7 @@ from undercroft.core.db.session import DeferredWrite
 from undercroft.core.db.statement import WithCte
 from undercroft.modules.audit.models import AuditEntry, AuditPersonalData
 from undercroft.modules.audit.schemas import AuditFilter
+from undercroft.modules.teams import Membership
 from undercroft.modules.users import User
 
 _COLUMNS = inspect(AuditEntry).local_table.columns
@@ -69,6 +70,11 @@ COLUMNS = [
     col(User.email),
     col(User.full_name),
     col(User.role),
+    select(col(Membership.id))
+    .where(col(Membership.user_id) == col(AuditEntry.user_id), col(Membership.team_id) == col(AuditEntry.team_id))
+    .correlate(AuditEntry)
+    .exists()
+    .label("is_member"),
 ]
 
 

@@ -1,5 +1,6 @@
 """Routes of the audit log: all entries for administrators, and those of a team for members with permission."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import Response
@@ -9,7 +10,14 @@ from undercroft.core.db import DatabaseDep, ReadSessionDep, utc_now
 from undercroft.core.http import CurrentPrincipal, InvalidCursor, Page, Router, Tag
 from undercroft.core.http.pagination import page_response
 from undercroft.core.http.query import query
-from undercroft.modules.audit.schemas import AdminAuditQuery, AuditEntryRead, AuditQuery, ExportQuery
+from undercroft.modules.audit.schemas import (
+    AdminAuditQuery,
+    AdminExportQuery,
+    AuditEntryRead,
+    AuditQuery,
+    ExportFormat,
+    ExportQuery,
+)
 from undercroft.modules.audit.service.log import MEDIA_TYPES, export, read_log
 from undercroft.modules.teams import TEAM_FROM_PATH, TeamNotFound
 
@@ -35,17 +43,14 @@ async def list_entries(query: Annotated[AdminAuditQuery, query(AdminAuditQuery)]
 
 
 @admin.get("/export", response_class=StreamingResponse, summary="Export audit entries", responses=EXPORT_RESPONSES)
-async def export_entries(query: Annotated[ExportQuery, query(ExportQuery)], database: DatabaseDep) -> Response:
+async def export_entries(
+    query: Annotated[AdminExportQuery, query(AdminExportQuery)], database: DatabaseDep
+) -> Response:
     """Exports all matching entries, newest first, as a file. The export is recorded in the audit log.
 
     In CSV files, a cell that a spreadsheet would evaluate as a formula starts with an apostrophe.
     """
-    name = f"audit-log-{utc_now():%Y%m%d-%H%M%S}.{query.format}"
-    return StreamingResponse(
-        await export(database, query),
-        media_type=MEDIA_TYPES[query.format],
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
-    )
+    return _file(await export(database, query), query.format)
 
 
 @team.get(
@@ -60,3 +65,30 @@ async def list_team_audit_entries(
 ) -> Response:
     """Returns entries about the team and its data, newest first."""
     return page_response(await read_log(session, query, query.paging, team_id=principal.team_id))
+
+
+@team.get(
+    "/export",
+    permission="audit:read",
+    response_class=StreamingResponse,
+    summary="Export a team's audit entries",
+    responses=EXPORT_RESPONSES,
+    errors=(TeamNotFound,),
+)
+async def export_team_audit_entries(
+    query: Annotated[ExportQuery, query(ExportQuery)], principal: CurrentPrincipal, database: DatabaseDep
+) -> Response:
+    """Exports all matching entries of the team, newest first, as a file. The export is recorded in the audit log.
+
+    In CSV files, a cell that a spreadsheet would evaluate as a formula starts with an apostrophe.
+    """
+    return _file(await export(database, query, team_id=principal.team_id), query.format)
+
+
+def _file(content: AsyncIterator[bytes], file_format: ExportFormat) -> Response:
+    name = f"audit-log-{utc_now():%Y%m%d-%H%M%S}.{file_format}"
+    return StreamingResponse(
+        content,
+        media_type=MEDIA_TYPES[file_format],
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+    )

@@ -84,13 +84,17 @@ class ExportFormat(StrEnum):
     JSONL = "jsonl"
 
 
-class ExportQuery(AdminFilter):
+class ExportQuery(AuditFilter):
     format: ExportFormat = Field(
         ExportFormat.CSV, description="File format: `csv` (RFC 4180), or `jsonl` with one JSON object per line."
     )
 
     def as_details(self) -> dict[str, Any]:
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class AdminExportQuery(ExportQuery, AdminFilter):
+    """An export of all entries."""
 
 
 class ActorRead(Schema):
@@ -100,8 +104,8 @@ class ActorRead(Schema):
     api_key_id: UUID | None
     impersonator_id: UUID | None = Field(description="ID of the administrator who impersonated the user.")
     job_id: UUID | None
-    email: str | None = Field(description="Current email address of the user; null except for administrators.")
-    full_name: str | None = Field(description="Current name of the user; null except for administrators.")
+    email: str | None = Field(description="Current email address of the user; a team sees only those of its members.")
+    full_name: str | None = Field(description="Current name of the user; a team sees only those of its members.")
 
 
 EXAMPLE: Any = {

@@ -9,7 +9,16 @@ from sqlalchemy import DateTime, Index, LargeBinary, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-from undercroft.core.db import ColumnContent, CreatedAt, Erasure, Identified, Privacy, SoftDeleted, Timestamped
+from undercroft.core.db import (
+    ColumnContent,
+    CreatedAt,
+    Erasure,
+    Identified,
+    Privacy,
+    SoftDeleted,
+    Timestamped,
+    Versioned,
+)
 from undercroft.core.validation import Name, Slug
 from undercroft.modules.users import EMAIL_LENGTH
 
@@ -34,7 +43,7 @@ class TeamBase(SQLModel):
     name: Name = Field(max_length=100, description="Name shown to members, at most 100 characters.")
 
 
-class Team(TeamBase, Identified, Timestamped, SoftDeleted, table=True):
+class Team(TeamBase, Identified, Timestamped, SoftDeleted, Versioned, table=True):
     """A team, the tenant that owns data. Sign-up creates a personal team for each user, who stays its only member.
 
     Changes of members, roles and invitations lock this row (`TeamRepository.lock_no_key`).

@@ -11,6 +11,7 @@ from undercroft.core.db.entity_fields import extra_values
 from undercroft.core.http import ListQuery, PageQuery
 from undercroft.core.validation import Email, Name, Schema, Slug, single_line
 from undercroft.modules.teams.models import ROLE_LENGTH, CustomRole, Membership, Team, TeamBase, TeamRole
+from undercroft.modules.teams.repository.members import MembershipRepository
 from undercroft.modules.teams.repository.teams import TeamAdminRepository, TeamRepository
 
 MAX_DOMAINS = 20
@@ -77,6 +78,7 @@ class TeamRead(TeamBase):
         description="Domains whose users may join with a verified address.", examples=[["acme.example"]]
     )
     auto_join_role: str = Field(description="Role of users who join through their domain.", examples=["member"])
+    version: int = Field(description="Version number, incremented by every change; the value of `If-Match`.")
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = Field(description="Time of deletion; null if the team is not deleted.")
@@ -165,6 +167,7 @@ class PermissionRead(Schema):
 
 
 class RoleGrants(Schema):
+    id: UUID | None = Field(default=None, description="ID of a custom role; null for a built-in role.")
     name: str
     description: str
     built_in: bool = Field(description="Whether the role exists in every team and cannot be changed.")
@@ -231,6 +234,13 @@ class TeamAdminRead(Schema):
     @classmethod
     def of(cls, team: Team, members: int) -> "TeamAdminRead":
         return cls(**team.model_dump(), **extra_values(team), members=members)
+
+
+class MemberQuery(PageQuery):
+    sortable = MembershipRepository.sortable
+    filterable = ("role",)
+
+    role: str | None = Field(None, max_length=ROLE_LENGTH, description="Name of a role, to return only its members.")
 
 
 class TeamQuery(PageQuery):

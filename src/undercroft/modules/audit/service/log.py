@@ -31,19 +31,22 @@ async def read_log(
     return rows.map(lambda row: serialize_entry(row, for_team=team_id is not None))
 
 
-async def export(database: Database, filters: ExportQuery) -> AsyncIterator[bytes]:
-    """Record the export, then stream matching entries as a file."""
+async def export(database: Database, filters: ExportQuery, *, team_id: UUID | None = None) -> AsyncIterator[bytes]:
+    """Record the export, then stream matching entries, of one team if one is given, as a file."""
+    entry = Entry("audit.exported", target_type="audit", team_id=team_id, details=filters.as_details())
     async with database.session() as session:
-        await record(session, Entry("audit.exported", target_type="audit", details=filters.as_details()))
-    return _stream_entries(database, filters)
+        await record(session, entry)
+    return _stream_entries(database, filters, team_id)
 
 
-async def _stream_entries(database: Database, filters: ExportQuery) -> AsyncIterator[bytes]:
+async def _stream_entries(database: Database, filters: ExportQuery, team_id: UUID | None) -> AsyncIterator[bytes]:
     """Yield batches. Each uses its own connection, so that a slow client does not occupy one."""
     write, position = WRITERS[filters.format], None
     while True:
         async with database.read_session() as session:
-            found = await read_log(session, filters, Paging(size=BATCH_SIZE, keyset=True, after=position))
+            found = await read_log(
+                session, filters, Paging(size=BATCH_SIZE, keyset=True, after=position), team_id=team_id
+            )
         yield write(found.items, is_first=position is None)
         position = found.next
         if position is None:
@@ -56,11 +59,14 @@ def _is_by_staff(row: Any, origin: Mapping[str, Any]) -> bool:
 
 
 def serialize_entry(row: Any, *, for_team: bool) -> dict[str, Any]:
-    """Serialize an entry with its personal values. A team sees neither current user data nor the origin of staff."""
+    """Serialize an entry with its personal values. A team sees the current data only of members, and no origin of
+    staff.
+    """
     personal_values = row.personal_values or {}
     origin, fields, texts = (personal_values.get(part, {}) for part in PersonalPart)
     actor = {"kind": row.actor_kind, **{name: getattr(row, name) for name in ACTOR_FIELDS}}
-    actor |= {"email": None, "full_name": None} if for_team else {"email": row.email, "full_name": row.full_name}
+    is_named = not for_team or (row.is_member and row.impersonator_id is None)
+    actor |= {"email": row.email, "full_name": row.full_name} if is_named else {"email": None, "full_name": None}
     if for_team and _is_by_staff(row, origin):
         origin = {}
     return {

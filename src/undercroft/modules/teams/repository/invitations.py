@@ -32,10 +32,11 @@ class InvitationRepository(OwnedRepository[Invitation]):
     model = Invitation
     not_found = InvitationNotFound
     owner_column = "team_id"
+    searchable = ("email",)
 
     async def with_inviters(self, paging: Paging) -> RowPage[Any]:
-        """List one page, newest first: rows of (invitation, inviter's name)."""
-        pending = self._query()
+        """List one page, newest first: rows of (invitation, inviter's name). `q` searches addresses."""
+        pending = self._query().where(*self._search_filters(paging.q))
         query = (
             pending.outerjoin(User, col(User.id) == col(Invitation.invited_by))
             .add_columns(col(User.full_name))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, delete, func, literal_column, select, text
+from sqlalchemy import and_, case, delete, func, literal_column, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -28,19 +28,31 @@ CUSTOM_ROLE_PERMISSIONS: Any = case(
 """Permissions of a membership's custom role, for `resolve_permissions`; NULL for a built-in role, without a lookup."""
 
 
+_SEARCHED = (col(User.email), col(User.full_name))
+
+
 class MembershipRepository(Repository[Membership]):
     model = Membership
     not_found = MemberNotFound
+    sortable = ("created_at", "email", "full_name", "role")
+    default_sort = "created_at"
 
     async def members(self, team_id: UUID, paging: Paging) -> RowPage[Any]:
-        """List members with their users, earliest first: rows of (membership, email, full name)."""
-        members = self._query().where(col(Membership.team_id) == team_id)
-        query = (
-            members.join(User, col(User.id) == col(Membership.user_id))
-            .add_columns(col(User.email), col(User.full_name))
-            .order_by(col(Membership.created_at), col(Membership.id))
-        )
+        """List members with their users, earliest first by default: rows of (membership, email, full name).
+
+        `q` searches names and addresses. Raises `UnknownSort`.
+        """
+        members = self._query().where(col(Membership.team_id) == team_id, *self.matching(**paging.filters))
+        query = members.join(User, col(User.id) == col(Membership.user_id))
+        if paging.q:
+            members = query = query.where(or_(*(column.icontains(paging.q, autoescape=True) for column in _SEARCHED)))
+        query = query.add_columns(col(User.email), col(User.full_name)).order_by(*self._order(paging.sort))
         return (await self._page(query, paging, counted=members)).map(lambda row: row[:3])
+
+    def _sort_key(self, name: str) -> Any:
+        if name == "full_name":
+            return func.lower(func.coalesce(func.nullif(col(User.full_name), ""), col(User.email)))
+        return col(User.email) if name == "email" else super()._sort_key(name)
 
     async def member(self, team_id: UUID, user_id: UUID) -> Membership:
         """Raises `MemberNotFound`."""

@@ -49,7 +49,7 @@ offers = Router(surface="app", prefix="/join-offers", tag="Teams", team_independ
 async def list_invitations(
     query: PageQueryDep, principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[InvitationRead]:
-    """Returns invitations that have not been accepted, newest first."""
+    """Returns invitations that have not been accepted, newest first. `q` searches email addresses."""
     listed = await InvitationService(session, principal).list(query.paging)
     return Page.of(listed, lambda row: _read(row[0], row[1] or ""))
 

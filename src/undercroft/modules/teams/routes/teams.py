@@ -9,12 +9,14 @@ from undercroft.core.auth import StepUpRequired
 from undercroft.core.auth.step_up import MfaEnrollmentRequired, MfaRequiredByTeam
 from undercroft.core.db import ReadSessionDep, SessionDep, UnknownSort
 from undercroft.core.db.entity_fields import extra_values
+from undercroft.core.errors import PreconditionFailed
 from undercroft.core.http import (
     Audit,
     CurrentPrincipal,
     Exempt,
+    IfMatch,
+    InvalidIfMatch,
     Page,
-    PageQueryDep,
     Router,
     Surface,
     Tag,
@@ -37,6 +39,7 @@ from undercroft.modules.teams.errors import (
 )
 from undercroft.modules.teams.repository.teams import UserTeam
 from undercroft.modules.teams.schemas import (
+    MemberQuery,
     MemberRead,
     MemberUpdate,
     TeamCreate,
@@ -105,16 +108,20 @@ async def read_team(principal: CurrentPrincipal, session: ReadSessionDep) -> Tea
         MfaEnrollmentRequired,
         MfaRequiredByTeam,
         StepUpRequired,
+        PreconditionFailed,
+        InvalidIfMatch,
     ),
 )
-async def update_team(body: TeamUpdate, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
+async def update_team(
+    body: TeamUpdate, principal: CurrentPrincipal, session: SessionDep, versions: IfMatch
+) -> TeamRead:
     """Changes only the given fields. Only owners can change `auto_join_domains` and `auto_join_role`, with recent
     authentication.
 
     The same applies to `require_mfa`; to enable it the owner needs a session with MFA. Members without MFA lose access
-    with their next request.
+    with their next request. With `If-Match`, such as `"3"` for `version` 3, fails if the team has changed since.
     """
-    return to_team_read(await TeamService(session, principal).update(body))
+    return to_team_read(await TeamService(session, principal).update(body, versions=versions))
 
 
 @teams.post(
@@ -159,10 +166,13 @@ async def restore_team(deleted_team_id: UUID, principal: CurrentPrincipal, sessi
     return to_team_read(await TeamService(session, principal).restore(deleted_team_id))
 
 
-@teams.get("/members", permission="teams:read", summary="List a team's members")
-async def list_members(query: PageQueryDep, principal: CurrentPrincipal, session: ReadSessionDep) -> Page[MemberRead]:
-    """Returns members with their roles, earliest first."""
-    return Page.of(await MemberService(session, principal).list(query.paging), lambda row: MemberRead.of(*row))
+@teams.get("/members", permission="teams:read", summary="List a team's members", errors=(UnknownSort,))
+async def list_members(
+    query: Annotated[MemberQuery, query(MemberQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+) -> Page[MemberRead]:
+    """Returns members with their roles, earliest first by default. `q` searches names and email addresses."""
+    listed = await MemberService(session, principal).list(query.filtered_paging)
+    return Page.of(listed, lambda row: MemberRead.of(*row))
 
 
 @teams.patch(

@@ -29,7 +29,7 @@ class MemberService(Service):
         self._members = MembershipRepository(session)
 
     async def list(self, paging: Paging) -> RowPage[Any]:
-        """List members, earliest first: rows of (membership, email, full name)."""
+        """List members, earliest first by default: rows of (membership, email, full name)."""
         return await self._members.members(self._principal.team_id, paging)
 
     @call_super

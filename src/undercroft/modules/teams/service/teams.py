@@ -1,6 +1,6 @@
 """Create, change, transfer, delete, restore and purge teams."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from undercroft.core.auth import Principal
 from undercroft.core.auth.step_up import MfaRequiredByTeam, require_second_factor
 from undercroft.core.db import Paging, ReadSession, RowPage, Session, utc_now
 from undercroft.core.db.entity_fields import given_fields, personal_fields
+from undercroft.core.errors import PreconditionFailed
 from undercroft.core.events import publish
 from undercroft.core.ids import new_id
 from undercroft.core.overrides import Service, call_super
@@ -63,13 +64,16 @@ class TeamService(Service):
         return UserTeam(team, TeamRole.OWNER)
 
     @call_super
-    async def update(self, data: TeamUpdate) -> UserTeam:
+    async def update(self, data: TeamUpdate, *, versions: Sequence[int] | None = None) -> UserTeam:
         """Change the team.
 
-        Raises `SlugTaken` and the errors of `_check_auto_join`, `_check_mfa_change` and `_domain_claims`.
+        Raises `PreconditionFailed` unless the team is at one of `versions`, `SlugTaken`, and the errors of
+        `_check_auto_join`, `_check_mfa_change` and `_domain_claims`.
         """
         locked = await lock_team(self._session, self._principal)
         team = locked.team
+        if versions is not None and team.version not in versions:
+            raise PreconditionFailed(details={"version": team.version})
         wanted = {**data.model_dump(exclude_unset=True, exclude_none=True), **given_fields(Team, data)}
         before, after = changes(team, wanted)
         if after:
