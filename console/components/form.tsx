@@ -114,15 +114,16 @@ export function Form<Values extends FieldValues>({ form, children, className }: 
 
 interface SubmitProps {
   form: Pick<ServerForm<FieldValues>, "isPending" | "failure">;
+  variant?: "primary" | "danger";
   children: ReactNode;
 }
 
 /** The button that sends a form; after 429, it waits as long as the server asks. */
-export function Submit({ form, children }: SubmitProps) {
+export function Submit({ form, variant, children }: SubmitProps) {
   const t = useTranslations("common");
   const wait = useCountdown(form.failure);
   return (
-    <Button type="submit" pending={form.isPending} disabled={wait > 0}>
+    <Button type="submit" variant={variant} pending={form.isPending} disabled={wait > 0}>
       {wait > 0 ? t("tryAgainIn", { seconds: wait }) : children}
     </Button>
   );

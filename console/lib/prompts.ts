@@ -41,6 +41,9 @@ function canProve(error: ApiError): boolean {
   return !Array.isArray(methods) || methods.some((method) => method !== "sign_in");
 }
 
+/** Asks for the second factor or the password. Rejects with `Cancelled` if the user closes the dialog. */
+export const stepUp = (): Promise<void> => ask("step-up");
+
 /** Shows a dialog; all operations that wait for the same one share it. */
 async function ask(kind: Kind): Promise<void> {
   while (current !== undefined && current.kind !== kind) await current.done.catch(() => undefined);

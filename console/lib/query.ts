@@ -42,6 +42,25 @@ interface Cursor {
 /** Entries of a list in one request. */
 export const PAGE_SIZE = 50;
 
+interface NumberedPage<Item> {
+  items: Item[];
+  page: number | null;
+  pages: number | null;
+  total: number | null;
+}
+
+/** A list whose pages have numbers, for one that can be sorted by any column. */
+export function numberedListQuery<Item>(
+  queryKey: QueryKey,
+  read: (page: { page: number; size: number }, signal: AbortSignal) => Promise<NumberedPage<Item>>,
+) {
+  return listQuery(queryKey, async ({ cursor, limit }, signal) => {
+    const page = Number(cursor ?? 1);
+    const found = await read({ page, size: limit }, signal);
+    return { items: found.items, total: found.total, next_cursor: page < (found.pages ?? 0) ? String(page + 1) : null };
+  });
+}
+
 /** A list that is loaded page by page. While its parameters change, the previous entries stay. */
 export function listQuery<Item, Page extends CursorPage<Item> & { total?: number | null }>(
   queryKey: QueryKey,

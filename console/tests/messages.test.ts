@@ -18,10 +18,10 @@ const placeholders = (text: string) =>
 describe("messages", () => {
   const [en, de] = [flatten(english), flatten(german as Texts)];
 
-  test("German has the texts of English, except for errors, whose English text is the server's", () => {
+  test("German has the texts of English, and those of errors and permissions, whose English text is the server's", () => {
     const keys = (texts: object) =>
       Object.keys(texts)
-        .filter((key) => !key.startsWith("errors.codes."))
+        .filter((key) => !/^(errors\.codes|permissions)\./.test(key))
         .sort();
     expect(keys(de)).toEqual(keys(en));
   });

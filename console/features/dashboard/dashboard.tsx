@@ -7,8 +7,12 @@ import { PageHeader, Section, SkeletonRows } from "@/components/ui/layout";
 import { projectsQuery } from "@/features/projects/queries";
 import { StatusBadge } from "@/features/projects/status";
 import { useMe } from "@/features/session/session";
+import { useHasModule } from "@/features/shell/config";
 import { useCan, useTeam, useTeamHref } from "@/features/teams/current";
 import { useTranslations } from "@/lib/i18n";
+import { JoinOffers } from "./join-offers";
+import { NextSteps } from "./next-steps";
+import { TeamMembers } from "./team-members";
 
 const SHOWN = 5;
 
@@ -16,10 +20,15 @@ export function Dashboard() {
   const t = useTranslations("dashboard");
   const me = useMe();
   const can = useCan();
+  const has = useHasModule();
+  const team = useTeam();
   return (
     <>
       <PageHeader title={me.full_name ? t("welcome", { name: me.full_name }) : t("welcomeUnnamed")} text={t("text")} />
-      {can("projects:read") && <RecentProjects />}
+      <JoinOffers />
+      <NextSteps />
+      {has("projects") && can("projects:read") && <RecentProjects />}
+      {!team.is_personal && can("teams:read") && <TeamMembers />}
     </>
   );
 }

@@ -6,6 +6,7 @@ import {
   MonitorSmartphone,
   ShieldCheck,
   UserRound,
+  Users,
   type LucideIcon,
 } from "lucide-react";
 import type { Messages } from "use-intl";
@@ -27,6 +28,7 @@ export interface Entry {
 export const USER_PAGES: readonly Entry[] = [
   { path: "/", label: "dashboard", icon: LayoutDashboard },
   { path: "/projects/", label: "projects", icon: FolderKanban, permission: "projects:read", module: "projects" },
+  { path: "/team/", label: "team", icon: Users, permission: "teams:read" },
   { path: "/api-keys/", label: "apiKeys", icon: KeyRound, module: "api_keys", isPersonal: true },
 ];
 

@@ -7,6 +7,7 @@ import { useEffect, useState, type ReactNode } from "react";
 import { Button } from "@/components/ui/button";
 import { Announcements } from "@/features/announcements/announcements";
 import { ImpersonationBanner } from "@/features/impersonation/banner";
+import { TeamGate } from "@/features/teams/gate";
 import { TeamSwitcher } from "@/features/teams/switcher";
 import { cn } from "@/lib/cn";
 import { useTranslations } from "@/lib/i18n";
@@ -81,7 +82,7 @@ export function Shell({ children }: { children: ReactNode }) {
             tabIndex={-1}
             className="mx-auto w-full max-w-5xl flex-1 px-4 py-6 outline-none sm:px-6 lg:px-10"
           >
-            {children}
+            <TeamGate>{children}</TeamGate>
           </main>
         </div>
       </div>

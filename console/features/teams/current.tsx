@@ -1,8 +1,8 @@
 "use client";
 
 import { useQuery } from "@tanstack/react-query";
-import type { TeamRead } from "undercroft-client";
-import { createContext, useCallback, useContext, useEffect, useMemo, type ReactNode } from "react";
+import type { PermissionMatrix, TeamRead } from "undercroft-client";
+import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { ErrorPanel } from "@/components/error-text";
 import { Empty } from "@/components/ui/layout";
 import { ShellSkeleton } from "@/features/shell/skeleton";
@@ -21,6 +21,10 @@ interface Current {
   teams: readonly TeamRead[];
   /** Names of the user's permissions in the team. */
   permissions: ReadonlySet<string>;
+  /** The roles of the team and their permissions; undefined if the team cannot be used. */
+  matrix: PermissionMatrix | undefined;
+  /** Why the team cannot be used now, such as a missing second factor. */
+  error: Error | null;
 }
 
 const TeamContext = createContext<Current | undefined>(undefined);
@@ -35,6 +39,14 @@ function useCurrent(): Current {
 export const useTeam = (): TeamRead => useCurrent().team;
 
 export const useTeams = (): readonly TeamRead[] => useCurrent().teams;
+
+/** The roles of the team, and all permissions. */
+export const useMatrix = (): PermissionMatrix => useCurrent().matrix ?? NO_MATRIX;
+
+const NO_MATRIX: PermissionMatrix = { permissions: [], roles: [] };
+
+/** Why the team cannot be used now; null if it can. */
+export const useTeamError = (): Error | null => useCurrent().error;
 
 /** Returns whether the user has a permission in the team. Without it, the server refuses the request. */
 export function useCan(): (permission: string) => boolean {
@@ -66,25 +78,39 @@ export function TeamProvider({ children }: { children: ReactNode }) {
   const [params, change] = useParams();
   const slug = params.get("team");
   const teams = useQuery(query(TEAMS, readTeams));
-  const team = useMemo(() => chooseTeam(teams.data ?? [], slug), [teams.data, slug]);
+  const team = useChosenTeam(teams.data ?? NO_TEAMS, slug);
   const matrix = useQuery({ ...permissionsQuery(team?.id ?? ""), enabled: team !== undefined });
 
   useEffect(() => {
     if (team === undefined) return;
     localStorage.setItem(LAST, team.slug);
-    if (slug === null) change({ team: team.slug });
+    if (slug !== team.slug) change({ team: team.slug });
   }, [team, slug, change]);
 
   const permissions = useMemo(
     () => new Set(matrix.data?.roles.find((role) => role.name === team?.role)?.permissions),
     [matrix.data, team?.role],
   );
-  if (teams.data !== undefined && team !== undefined && (matrix.data !== undefined || matrix.error !== null))
-    return <TeamContext value={{ team, teams: teams.data, permissions }}>{children}</TeamContext>;
+  if (teams.data !== undefined && team !== undefined && (matrix.data !== undefined || matrix.error !== null)) {
+    const error = matrix.data === undefined ? matrix.error : null;
+    return (
+      <TeamContext value={{ team, teams: teams.data, permissions, matrix: matrix.data, error }}>{children}</TeamContext>
+    );
+  }
   if (teams.data !== undefined && team === undefined)
     return <UnknownTeam onChoose={() => change({ team: undefined })} />;
   if (teams.error) return <ErrorPanel error={teams.error} onRetry={() => void teams.refetch()} />;
   return <ShellSkeleton />;
+}
+
+const NO_TEAMS: readonly TeamRead[] = [];
+
+/** The team of `chooseTeam`; while it is shown, it stays the same also if it gets another slug. */
+function useChosenTeam(teams: readonly TeamRead[], slug: string | null): TeamRead | undefined {
+  const [shown, setShown] = useState<TeamRead>();
+  const named = useMemo(() => chooseTeam(teams, slug), [teams, slug]);
+  if (named !== undefined && (named.id !== shown?.id || named.slug !== shown.slug)) setShown(named);
+  return named ?? (shown?.slug === slug ? teams.find((team) => team.id === shown?.id) : undefined);
 }
 
 /** The team that the URL names, or else that of the last visit, or else the first one. */

@@ -1,7 +1,7 @@
 "use client";
 
 import { useRouter } from "next/navigation";
-import { ChevronsUpDown, Plus } from "lucide-react";
+import { ChevronsUpDown, Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Menu, type MenuEntry } from "@/components/ui/menu";
 import { useTranslations } from "@/lib/i18n";
@@ -40,6 +40,7 @@ export function TeamSwitcher() {
     ...teams.map(({ id, name, slug }) => ({ label: name, isChosen: id === current.id, onSelect: () => open(slug) })),
     { separator: true },
     { label: t("create"), icon: Plus, onSelect: () => setCreating(true) },
+    { label: t("deletedTitle"), icon: Trash2, href: withParams("/teams/deleted/", { team: current.slug }) },
   ];
   return (
     <>

@@ -1,5 +1,6 @@
 import account from "./account.json";
 import apiKeys from "./api-keys.json";
+import audit from "./audit.json";
 import common from "./common.json";
 import dashboard from "./dashboard.json";
 import extensions from "./extensions.json";
@@ -9,11 +10,13 @@ import security from "./security.json";
 import session from "./session.json";
 import sessions from "./sessions.json";
 import shell from "./shell.json";
+import team from "./team.json";
 import teams from "./teams.json";
 
 export default {
   ...account,
   ...apiKeys,
+  ...audit,
   ...common,
   ...dashboard,
   ...extensions,
@@ -23,5 +26,6 @@ export default {
   ...session,
   ...sessions,
   ...shell,
+  ...team,
   ...teams,
 };

@@ -1,0 +1,1 @@
+export { TeamAuditLog as default } from "@/features/audit/team-log";

@@ -1,0 +1,1 @@
+export { MemberList as default } from "@/features/team/members";

@@ -1,0 +1,1 @@
+export { TeamSettings as default } from "@/features/team/settings";

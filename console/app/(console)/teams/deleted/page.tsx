@@ -1,0 +1,1 @@
+export { DeletedTeams as default } from "@/features/teams/deleted";
