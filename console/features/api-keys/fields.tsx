@@ -115,6 +115,7 @@ interface ScopesProps {
 /** The permissions, grouped by thing. A team's key can have only those of the user. */
 function Scopes({ form, kind, error }: ScopesProps) {
   const t = useTranslations("apiKeys");
+  const describe = useDescription();
   const team = useTeam();
   const can = useCan();
   const matrix = useQuery(permissionsQuery(team.id));
@@ -145,12 +146,12 @@ function Scopes({ form, kind, error }: ScopesProps) {
           <legend className="mb-1.5 text-sm font-medium">
             <ThingName thing={thing} />
           </legend>
-          {permissions.map(({ name, description }) => (
+          {permissions.map((permission) => (
             <Checkbox
-              key={name}
-              label={<code>{name}</code>}
-              hint={description}
-              value={name}
+              key={permission.name}
+              label={<code>{permission.name}</code>}
+              hint={describe(permission)}
+              value={permission.name}
               {...form.form.register("scopes")}
             />
           ))}
@@ -158,6 +159,15 @@ function Scopes({ form, kind, error }: ScopesProps) {
       ))}
     </fieldset>
   );
+}
+
+/** Returns the description of a permission in the user's language, or else that of the server. */
+function useDescription(): (permission: PermissionRead) => string {
+  const t = useTranslations();
+  return ({ name, description }) => {
+    const key = `permissions.names.${name}` as never;
+    return t.has(key) ? t(key) : description;
+  };
 }
 
 function groupByThing(permissions: readonly PermissionRead[]): [string, PermissionRead[]][] {
