@@ -29,6 +29,8 @@ export class ApiError<Code extends ErrorCode = ErrorCode> extends Error {
     /** Request ID to include when you contact support. */
     readonly requestId: string | null,
     readonly response: Response,
+    /** Body of the response. */
+    readonly body?: unknown,
   ) {
     super(message);
   }
@@ -49,9 +51,9 @@ export function toApiError(body: unknown, response: Response): ApiError {
   const { error, request_id } = (typeof body === "object" && body !== null ? body : {}) as Partial<Body>;
   const requestId = request_id ?? response.headers.get("X-Request-ID");
   if (typeof error?.code === "string")
-    return new ApiError(error.message, error.code, response.status, error.details ?? null, requestId, response);
+    return new ApiError(error.message, error.code, response.status, error.details ?? null, requestId, response, body);
   const message = `Unexpected response: ${response.status} ${response.statusText}`.trim();
-  return new ApiError(message, "UNEXPECTED_RESPONSE", response.status, null, requestId, response);
+  return new ApiError(message, "UNEXPECTED_RESPONSE", response.status, null, requestId, response, body);
 }
 
 interface Body {

@@ -13,7 +13,7 @@ export function PageHeader({ title, text, actions }: HeaderProps) {
     <header className="mb-6 flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
       <div className="min-w-0">
         <h1 className="text-2xl font-semibold tracking-tight break-words">{title}</h1>
-        {text !== undefined && <p className="mt-1 text-quiet">{text}</p>}
+        {text !== undefined && <p className="mt-1 break-words text-quiet">{text}</p>}
       </div>
       {actions !== undefined && <div className="flex flex-wrap gap-2">{actions}</div>}
     </header>

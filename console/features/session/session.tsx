@@ -38,8 +38,10 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   const isSignedOut = error instanceof ApiError && error.status === 401;
   useTabs(me?.id);
   useEffect(() => {
-    if (isSignedOut && me === undefined) leaveForSignIn();
-  }, [isSignedOut, me]);
+    if (!isSignedOut || me !== undefined) return;
+    if (error.is("IMPERSONATION_ENDED")) void leaveImpersonation();
+    else leaveForSignIn();
+  }, [isSignedOut, error, me]);
 
   if (!isLoaded) return <ShellSkeleton />; // not in the wrong language
   if (me !== undefined) return <MeContext value={me}>{children}</MeContext>;
@@ -65,7 +67,7 @@ function useTabs(userId: string | undefined): void {
         settle("sign-in", true);
         settle("sign-in-again", true);
       } else {
-        window.location.reload(); // what is on the page belongs to another user
+        reloadWithoutTeam(); // what is on the page belongs to another user
       }
     });
   }, [userId, client]);
@@ -75,6 +77,22 @@ export async function signOut(): Promise<void> {
   await api.auth.logout();
   broadcast({ type: "signed-out" });
   window.location.assign("/sign-in");
+}
+
+/** Opens the page again as the administrator, whose impersonation of a user has expired. */
+async function leaveImpersonation(): Promise<void> {
+  try {
+    await api.impersonation.end();
+    window.location.reload();
+  } catch {
+    leaveForSignIn(); // a new sign-in ends it, too
+  }
+}
+
+function reloadWithoutTeam(): void {
+  const url = new URL(window.location.href);
+  url.searchParams.delete("team");
+  window.location.replace(url);
 }
 
 function leaveForSignIn(): void {

@@ -3,6 +3,7 @@
 import { usePathname } from "next/navigation";
 import { Puzzle, type LucideIcon } from "lucide-react";
 import type { ConsolePage } from "undercroft-client";
+import { useIsAdministrator } from "@/features/admin/gate";
 import { titleOf } from "@/features/extensions/title";
 import { useMe } from "@/features/session/session";
 import { useCan, useTeamHref } from "@/features/teams/current";
@@ -27,7 +28,8 @@ export function useNavigation(): Record<"user" | "account" | "admin", Navigation
   const t = useTranslations("navigation");
   const { locale } = useLocale();
   const can = useCan();
-  const { role, impersonated_by } = useMe();
+  const { impersonated_by } = useMe();
+  const isAdministrator = useIsAdministrator();
   const has = useHasModule();
   const { pages } = useConfig();
   const href = useTeamHref();
@@ -57,6 +59,6 @@ export function useNavigation(): Record<"user" | "account" | "admin", Navigation
   return {
     user: [...USER_PAGES.filter(isOffered).map(toItem), ...ofExtensions("team")],
     account: ACCOUNT_PAGES.filter(isOffered).map(toItem),
-    admin: role !== "user" ? [...ADMIN_PAGES.filter(isOffered).map(toItem), ...ofExtensions("admin")] : [],
+    admin: isAdministrator ? [...ADMIN_PAGES.filter(isOffered).map(toItem), ...ofExtensions("admin")] : [],
   };
 }

@@ -1,12 +1,17 @@
 import {
+  Building2,
+  ChartColumn,
   FolderKanban,
+  HeartPulse,
   KeyRound,
   LayoutDashboard,
   Link2,
   MonitorSmartphone,
+  ScrollText,
   ShieldCheck,
   UserRound,
   Users,
+  UsersRound,
   type LucideIcon,
 } from "lucide-react";
 import type { Messages } from "use-intl";
@@ -41,4 +46,10 @@ export const ACCOUNT_PAGES: readonly Entry[] = [
 ];
 
 /** The pages of administrators of the platform. */
-export const ADMIN_PAGES: readonly Entry[] = [];
+export const ADMIN_PAGES: readonly Entry[] = [
+  { path: "/admin/", label: "statistics", icon: ChartColumn, module: "admin" },
+  { path: "/admin/users/", label: "users", icon: UsersRound },
+  { path: "/admin/teams/", label: "allTeams", icon: Building2 },
+  { path: "/admin/audit/", label: "auditLog", icon: ScrollText },
+  { path: "/admin/health/", label: "health", icon: HeartPulse },
+];

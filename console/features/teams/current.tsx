@@ -5,6 +5,7 @@ import type { PermissionMatrix, TeamRead } from "undercroft-client";
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { ErrorPanel } from "@/components/error-text";
 import { Empty } from "@/components/ui/layout";
+import { useMe } from "@/features/session/session";
 import { ShellSkeleton } from "@/features/shell/skeleton";
 import { api } from "@/lib/api";
 import { useTranslations } from "@/lib/i18n";
@@ -51,7 +52,11 @@ export const useTeamError = (): Error | null => useCurrent().error;
 /** Returns whether the user has a permission in the team. Without it, the server refuses the request. */
 export function useCan(): (permission: string) => boolean {
   const { permissions } = useCurrent();
-  return useCallback((permission) => permissions.has(permission), [permissions]);
+  const isReadOnly = useMe().impersonated_by !== null;
+  return useCallback(
+    (permission) => permissions.has(permission) && (!isReadOnly || permission.endsWith(":read")),
+    [permissions, isReadOnly],
+  );
 }
 
 /** Returns a path of the console with the current team. */

@@ -1,10 +1,12 @@
 """Routes of platform statistics."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 from httpx2 import AsyncClient
 
+from undercroft.core.db import Database, utc_now
 from undercroft.testing.statements import StatementRecorder
 from undercroft.testing.users import SignedInUser
 
@@ -46,3 +48,32 @@ async def test_empty_tables_count_as_zero(admin: AsyncClient) -> None:
 async def test_access_requires_an_administrator(user: AsyncClient, client: AsyncClient) -> None:
     assert (await user.get(STATISTICS)).status_code == 403
     assert (await client.get(STATISTICS)).status_code == 401
+
+
+async def test_daily_statistics_count_each_of_the_last_30_days_in_one_statement(
+    create_user: CreateUser, admin: AsyncClient, statements: StatementRecorder, database: Database, rls_enabled: bool
+) -> None:
+    old, older = await create_user(), await create_user()
+    async with database.session() as session:
+        connection = await session.raw()
+        for user, days in ((old, 29), (older, 31)):
+            age = timedelta(days=days)
+            await connection.execute(
+                "UPDATE users SET created_at = now() - $2::interval WHERE id = $1", user.user_id, age
+            )
+        columns = "user_id, kind, created_at, last_seen_at, expires_at, ends_at, ip, user_agent"
+        copy = f"INSERT INTO auth_sessions (id, {columns}) SELECT gen_random_uuid(), {columns} FROM auth_sessions"
+        await connection.execute(f"{copy} WHERE user_id = $1", old.user_id)
+    await statements.clear()
+    found = (await admin.get(f"{STATISTICS}/daily")).json()
+    assert len(await statements.get_all()) == 2 + 2 * rls_enabled
+    assert len(found["days"]) == 30
+    assert found["days"][-1] == f"{utc_now():%Y-%m-%d}"
+    series = {(each["section"], each["name"]): each["counts"] for each in found["series"]}
+    assert (series["users", "registered"][0], series["users", "registered"][-1]) == (1, 1)
+    assert sum(series["users", "registered"]) == 2
+    assert series["sessions", "users_signed_in"] == [0] * 29 + [3]
+
+
+async def test_daily_statistics_require_an_administrator(user: AsyncClient) -> None:
+    assert (await user.get(f"{STATISTICS}/daily")).status_code == 403

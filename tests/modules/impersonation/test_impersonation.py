@@ -70,7 +70,8 @@ async def test_impersonation_token_is_short_lived_with_an_actor_claim_and_no_ref
 ) -> None:
     admin, target = await create_user(role=ADMIN), await create_user()
     response = (await impersonate(admin, target)).json()
-    assert set(response) == {"access_token", "token_type", "expires_in", "user_id", "session_id"}
+    assert set(response) == {"session", "access_token", "token_type", "expires_in", "user_id", "session_id"}
+    assert response["session"] == "bearer"
     assert 0 < response["expires_in"] <= 15 * 60
     payload = response["access_token"].split(".")[1]
     claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -332,10 +333,10 @@ async def test_impersonated_principal_takes_one_statement(
         assert statements.count == 1, str(statements)
 
 
-ALLOWED = {f"POST {END}"}
+ALLOWED = {f"POST {END}", "POST /api/v1/auth/logout"}
 """Routes that write during impersonation. A new one needs a reason: its changes must not grant access."""
 
-FORBIDDEN_READS = re.compile(r"/api/v1/(auth|admin)/|/app/api-keys")
+FORBIDDEN_READS = re.compile(r"/api/v1/(auth(?!/csrf$)|admin)/|/app/api-keys")
 
 
 def is_forbidden(route: APIRoute, method: str) -> bool:

@@ -125,6 +125,16 @@ async def test_team_list_is_filtered_and_paginated(user: AsyncClient, admin: Asy
     assert (await admin.get(TEAMS, params={"q": "otters", "size": 2, "page": 2})).json()["total"] == 3
 
 
+async def test_team_list_is_filtered_by_member(create_user: CreateUser, admin: AsyncClient) -> None:
+    ada, bob = await create_user(), await create_user()
+    team = await make_team(ada.client, name="Otters")
+    response = await admin.get(TEAMS, params={"member_id": str(ada.user_id)})
+    assert {each["id"] for each in response.json()["items"]} == {team["id"], str(ada.team_id)}
+    (own,) = (await admin.get(TEAMS, params={"member_id": str(bob.user_id)})).json()["items"]
+    assert own["id"] == str(bob.team_id)
+    assert (await admin.get(TEAMS, params={"member_id": "x"})).status_code == 422
+
+
 async def test_members_of_one_team_are_counted_and_paginated(
     create_user: CreateUser, admin: AsyncClient, database: Database
 ) -> None:

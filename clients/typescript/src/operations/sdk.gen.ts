@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import { buildClientParams, type Client, type ClientMeta, type Options as Options2, type RequestResult, type TDataShape, urlSearchParamsBodySerializer } from './client/index.js';
-import type { ActorKind, AllTeamsDeleteResponses, AllTeamsListMembersResponses, AllTeamsListResponses, AllTeamsReadResponses, AllTeamsRestoreResponses, AnnouncementsReadResponses, ApiKeysCreateResponses, ApiKeysDeleteResponses, ApiKeysListResponses, ApiKeysReadResponses, ApiKeysRotateResponses, ApiKeysUpdateResponses, Assertion, Attestation, AuditLogExportEntriesResponses, AuditLogListEntriesResponses, AuthBeginPasskeySignInResponses, AuthBeginSecondFactorResponses, AuthChangeEmailResponses, AuthChangePasswordResponses, AuthConfirmEmailResponses, AuthExchangeCodeResponses, AuthForgotPasswordResponses, AuthListProvidersResponses, AuthLoginResponses, AuthLogoutResponses, AuthReadCsrfTokenResponses, AuthReadPublicKeysResponses, AuthRefreshTokensResponses, AuthRegisterResponses, AuthRequestMagicLinkResponses, AuthResendVerificationResponses, AuthResetPasswordResponses, AuthSignInWithPasskeyResponses, AuthTokenResponses, AuthVerifyEmailResponses, AuthVerifyMagicLinkResponses, AuthVerifySignInResponses, BackfillsCancelResponses, BackfillsListResponses, BackfillsPauseResponses, BackfillsResumeResponses, BackfillsRetryResponses, ConsoleReadResponses, ExportFormat, FeatureFlagsChangeFlagResponses, FeatureFlagsListFlagsResponses, FeatureFlagsReadFlagResponses, FeatureFlagsResetFlagResponses, FeaturesListResponses, FlagUnit, HealthLiveResponses, HealthReadyResponses, HealthRootResponses, IdentitiesLinkResponses, IdentitiesListResponses, IdentitiesReceiveWebhookResponses, IdentitiesUnlinkResponses, ImpersonationEndResponses, ImpersonationStartResponses, JobsCancelResponses, JobsListQueuesResponses, JobsListResponses, JobsListSchedulesResponses, JobsReadResponses, JobsRetryResponses, JobStatus, JsonValue, KeyKind, MfaAddPasskeyResponses, MfaBeginPasskeyResponses, MfaBeginStepUpResponses, MfaBeginTotpResponses, MfaConfirmTotpResponses, MfaListPasskeysResponses, MfaReadResponses, MfaRemovePasskeyResponses, MfaRemoveTotpResponses, MfaRenamePasskeyResponses, MfaRenewRecoveryCodesResponses, MfaStepUpSessionResponses, PlatformRole, ProfileDeleteResponses, ProfileReadResponses, ProfileUpdateResponses, ProjectsCreateResponses, ProjectsDeleteResponses, ProjectsListResponses, ProjectsReadResponses, ProjectsRestoreResponses, ProjectStatus, ProjectsUpdateResponses, SessionKind, SessionsListResponses, SessionsRevokeOtherResponses, SessionsRevokeResponses, SettingsChangeResponses, SettingsListResponses, SettingsReadResponses, SettingsResetResponses, StatisticsReadResponses, TeamsAcceptInvitationResponses, TeamsAcceptJoinOfferResponses, TeamsCreateInvitationResponses, TeamsCreateResponses, TeamsCreateRoleResponses, TeamsDeleteResponses, TeamsDeleteRoleResponses, TeamsExportAuditEntriesResponses, TeamsListAuditEntriesResponses, TeamsListInvitationsResponses, TeamsListJoinOffersResponses, TeamsListMembersResponses, TeamsListResponses, TeamsListRolesResponses, TeamsPreviewInvitationResponses, TeamsReadPermissionsResponses, TeamsReadResponses, TeamsRemoveMemberResponses, TeamsResendInvitationResponses, TeamsRestoreResponses, TeamsRevokeInvitationResponses, TeamsTransferResponses, TeamsUpdateMemberResponses, TeamsUpdateResponses, TeamsUpdateRoleResponses, UsersActivateResponses, UsersDeactivateResponses, UsersListResponses, UsersListSessionsResponses, UsersReadResponses, UsersResetMfaResponses, UsersResetPasswordResponses, UsersRevokeSessionResponses, UsersSignOutResponses, UsersUpdateResponses, WaitingListInviteFromWaitlistResponses, WaitingListListWaitlistResponses, WaitingListRemoveFromWaitlistResponses, WaitlistState } from './types.gen.js';
+import type { ActorKind, AllTeamsDeleteResponses, AllTeamsListMembersResponses, AllTeamsListResponses, AllTeamsReadResponses, AllTeamsRestoreResponses, AnnouncementsReadResponses, ApiKeysCreateResponses, ApiKeysDeleteResponses, ApiKeysListResponses, ApiKeysReadResponses, ApiKeysRotateResponses, ApiKeysUpdateResponses, Assertion, Attestation, AuditLogExportEntriesResponses, AuditLogListEntriesResponses, AuthBeginPasskeySignInResponses, AuthBeginSecondFactorResponses, AuthChangeEmailResponses, AuthChangePasswordResponses, AuthConfirmEmailResponses, AuthExchangeCodeResponses, AuthForgotPasswordResponses, AuthListProvidersResponses, AuthLoginResponses, AuthLogoutResponses, AuthReadCsrfTokenResponses, AuthReadPublicKeysResponses, AuthRefreshTokensResponses, AuthRegisterResponses, AuthRequestMagicLinkResponses, AuthResendVerificationResponses, AuthResetPasswordResponses, AuthSignInWithPasskeyResponses, AuthTokenResponses, AuthVerifyEmailResponses, AuthVerifyMagicLinkResponses, AuthVerifySignInResponses, BackfillsCancelResponses, BackfillsListResponses, BackfillsPauseResponses, BackfillsResumeResponses, BackfillsRetryResponses, ConsoleReadResponses, ExportFormat, FeatureFlagsChangeFlagResponses, FeatureFlagsListFlagsResponses, FeatureFlagsReadFlagResponses, FeatureFlagsResetFlagResponses, FeaturesListResponses, FlagUnit, HealthLiveResponses, HealthReadyResponses, HealthRootResponses, IdentitiesLinkResponses, IdentitiesListResponses, IdentitiesReceiveWebhookResponses, IdentitiesUnlinkResponses, ImpersonationEndResponses, ImpersonationStartResponses, JobsCancelResponses, JobsListQueuesResponses, JobsListResponses, JobsListSchedulesResponses, JobsReadResponses, JobsRetryResponses, JobStatus, JsonValue, KeyKind, MfaAddPasskeyResponses, MfaBeginPasskeyResponses, MfaBeginStepUpResponses, MfaBeginTotpResponses, MfaConfirmTotpResponses, MfaListPasskeysResponses, MfaReadResponses, MfaRemovePasskeyResponses, MfaRemoveTotpResponses, MfaRenamePasskeyResponses, MfaRenewRecoveryCodesResponses, MfaStepUpSessionResponses, PlatformRole, ProfileDeleteResponses, ProfileReadResponses, ProfileUpdateResponses, ProjectsCreateResponses, ProjectsDeleteResponses, ProjectsListResponses, ProjectsReadResponses, ProjectsRestoreResponses, ProjectStatus, ProjectsUpdateResponses, SessionKind, SessionsListResponses, SessionsRevokeOtherResponses, SessionsRevokeResponses, SettingsChangeResponses, SettingsListResponses, SettingsReadResponses, SettingsResetResponses, StatisticsReadDailyResponses, StatisticsReadResponses, TeamsAcceptInvitationResponses, TeamsAcceptJoinOfferResponses, TeamsCreateInvitationResponses, TeamsCreateResponses, TeamsCreateRoleResponses, TeamsDeleteResponses, TeamsDeleteRoleResponses, TeamsExportAuditEntriesResponses, TeamsListAuditEntriesResponses, TeamsListInvitationsResponses, TeamsListJoinOffersResponses, TeamsListMembersResponses, TeamsListResponses, TeamsListRolesResponses, TeamsPreviewInvitationResponses, TeamsReadPermissionsResponses, TeamsReadResponses, TeamsRemoveMemberResponses, TeamsResendInvitationResponses, TeamsRestoreResponses, TeamsRevokeInvitationResponses, TeamsTransferResponses, TeamsUpdateMemberResponses, TeamsUpdateResponses, TeamsUpdateRoleResponses, UsersActivateResponses, UsersDeactivateResponses, UsersListResponses, UsersListSessionsResponses, UsersReadResponses, UsersResetMfaResponses, UsersResetPasswordResponses, UsersRevokeSessionResponses, UsersSignOutResponses, UsersUpdateResponses, WaitingListInviteFromWaitlistResponses, WaitingListListWaitlistResponses, WaitingListRemoveFromWaitlistResponses, WaitlistState } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -601,6 +601,7 @@ export class AllTeams extends HeyApiClient {
         limit?: number;
         is_personal?: boolean;
         is_deleted?: boolean;
+        member_id?: string;
     }, options?: Options<never, ThrowOnError>): RequestResult<AllTeamsListResponses, unknown, ThrowOnError, 'data'> {
         const params = buildClientParams([parameters], [{ args: [
                     { in: 'query', key: 'page' },
@@ -610,7 +611,8 @@ export class AllTeams extends HeyApiClient {
                     { in: 'query', key: 'cursor' },
                     { in: 'query', key: 'limit' },
                     { in: 'query', key: 'is_personal' },
-                    { in: 'query', key: 'is_deleted' }
+                    { in: 'query', key: 'is_deleted' },
+                    { in: 'query', key: 'member_id' }
                 ] }]);
         return (options?.client ?? this.client).get<AllTeamsListResponses, unknown, ThrowOnError, 'data'>({
             responseStyle: 'data',
@@ -1744,6 +1746,8 @@ export class Auth extends HeyApiClient {
      * Sign out
      *
      * Revokes the session of the refresh token or, without one, of the cookie or access token.
+     *
+     * An administrator who impersonates a user in a browser is signed out, too.
      */
     public logout<ThrowOnError extends boolean = true>(parameters?: {
         refresh_token?: string | null;
@@ -2564,7 +2568,11 @@ export class Impersonation extends HeyApiClient {
     /**
      * Impersonate a user
      *
-     * Returns a short-lived, read-only access token for the user.
+     * Returns a short-lived, read-only access token for the user, or sets a cookie with the same rights.
+     *
+     * With the cookie, requests of this browser act as the user until the impersonation is ended with
+     * `POST /auth/impersonation/end`, also when it has expired: they are refused with `IMPERSONATION_ENDED`. The
+     * administrator's session cookie stays and is used again afterwards.
      *
      * Admins can impersonate users without a platform role, superadmins also admins. The impersonation ends with
      * `POST /auth/impersonation/end`, or when the administrator's session, role or account ends.
@@ -2573,11 +2581,13 @@ export class Impersonation extends HeyApiClient {
         'Idempotency-Key'?: string;
         user_id: string;
         reason: string;
+        session?: SessionKind;
     }, options?: Options<never, ThrowOnError>): RequestResult<ImpersonationStartResponses, unknown, ThrowOnError, 'data'> {
         const params = buildClientParams([parameters], [{ args: [
                     { in: 'headers', key: 'Idempotency-Key' },
                     { in: 'path', key: 'user_id' },
-                    { in: 'body', key: 'reason' }
+                    { in: 'body', key: 'reason' },
+                    { in: 'body', key: 'session' }
                 ] }]);
         return (options?.client ?? this.client).post<ImpersonationStartResponses, unknown, ThrowOnError, 'data'>({
             responseStyle: 'data',
@@ -2595,17 +2605,16 @@ export class Impersonation extends HeyApiClient {
     /**
      * End an impersonation
      *
-     * Ends the impersonation of the current token. Its next request fails.
+     * Ends the impersonation of the current token or cookie.
+     *
+     * The next request with the token fails. The cookie is removed, also that of an impersonation that has already ended,
+     * so that the next request acts as the administrator again.
      */
-    public end<ThrowOnError extends boolean = true>(parameters?: {
-        'Idempotency-Key'?: string;
-    }, options?: Options<never, ThrowOnError>): RequestResult<ImpersonationEndResponses, unknown, ThrowOnError, 'data'> {
-        const params = buildClientParams([parameters], [{ args: [{ in: 'headers', key: 'Idempotency-Key' }] }]);
+    public end<ThrowOnError extends boolean = true>(options?: Options<never, ThrowOnError>): RequestResult<ImpersonationEndResponses, unknown, ThrowOnError, 'data'> {
         return (options?.client ?? this.client).post<ImpersonationEndResponses, unknown, ThrowOnError, 'data'>({
             responseStyle: 'data',
             url: '/api/v1/auth/impersonation/end',
-            ...options,
-            ...params
+            ...options
         });
     }
 }
@@ -3113,6 +3122,19 @@ export class Statistics extends HeyApiClient {
         return (options?.client ?? this.client).get<StatisticsReadResponses, unknown, ThrowOnError, 'data'>({
             responseStyle: 'data',
             url: '/api/v1/admin/statistics',
+            ...options
+        });
+    }
+
+    /**
+     * Get daily statistics
+     *
+     * Returns counts for each of the last 30 days, such as registrations and users who signed in.
+     */
+    public readDaily<ThrowOnError extends boolean = true>(options?: Options<never, ThrowOnError>): RequestResult<StatisticsReadDailyResponses, unknown, ThrowOnError, 'data'> {
+        return (options?.client ?? this.client).get<StatisticsReadDailyResponses, unknown, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            url: '/api/v1/admin/statistics/daily',
             ...options
         });
     }

@@ -909,6 +909,52 @@ export type CsrfToken = {
 };
 
 /**
+ * DailySeries
+ *
+ * A count for each day.
+ */
+export type DailySeries = {
+    /**
+     * Section
+     *
+     * Section of the statistics.
+     */
+    section: string;
+    /**
+     * Name
+     *
+     * Name of the count in its section.
+     */
+    name: string;
+    /**
+     * Counts
+     *
+     * The counts, in the order of the days.
+     */
+    counts: Array<number>;
+};
+
+/**
+ * DailyStatistics
+ *
+ * Counts of the last 30 days in UTC, up to now.
+ */
+export type DailyStatistics = {
+    /**
+     * Days
+     *
+     * The days, earliest first.
+     */
+    days: Array<string>;
+    /**
+     * Series
+     *
+     * The counts of each module.
+     */
+    series: Array<DailySeries>;
+};
+
+/**
  * DeleteAccount
  */
 export type DeleteAccount = {
@@ -1260,20 +1306,28 @@ export type Impersonate = {
      * Reason, recorded in the audit log.
      */
     reason: string;
+    /**
+     * `bearer` returns tokens, `cookie` sets a session cookie for browsers.
+     */
+    session?: SessionKind;
 };
 
 /**
  * ImpersonationToken
  *
- * An access token for the impersonated user. There is no refresh token.
+ * An access token for the impersonated user, or a cookie. There is no refresh token.
  */
 export type ImpersonationToken = {
     /**
+     * `bearer` returns tokens, `cookie` sets a session cookie for browsers.
+     */
+    session: SessionKind;
+    /**
      * Access Token
      *
-     * A JWT with the administrator in the `act` claim.
+     * A JWT with the administrator in the `act` claim; null for a cookie.
      */
-    access_token: string;
+    access_token: string | null;
     /**
      * Token Type
      *
@@ -1283,7 +1337,7 @@ export type ImpersonationToken = {
     /**
      * Expires In
      *
-     * Lifetime of the token, in seconds.
+     * Time until the impersonation ends, in seconds.
      */
     expires_in: number;
     /**
@@ -4105,6 +4159,12 @@ export type UserAdminRead = {
      * Whether the user may sign in.
      */
     is_active: boolean;
+    /**
+     * Second Factors
+     *
+     * Kinds of second factor that the user has.
+     */
+    second_factors: Array<string>;
 };
 
 /**
@@ -5320,6 +5380,12 @@ export type AllTeamsListData = {
          * Whether to return only deleted teams. An empty value returns deleted and other teams.
          */
         is_deleted?: boolean;
+        /**
+         * Member Id
+         *
+         * ID of a user, to return only teams of this member.
+         */
+        member_id?: string;
     };
     url: '/api/v1/admin/teams';
 };
@@ -7934,6 +8000,10 @@ export type ImpersonationStartData = {
          * Reason, recorded in the audit log.
          */
         reason: string;
+        /**
+         * `bearer` returns tokens, `cookie` sets a session cookie for browsers.
+         */
+        session?: SessionKind;
     };
     headers?: {
         /**
@@ -7964,12 +8034,6 @@ export type ImpersonationStartResponse = ImpersonationStartResponses[keyof Imper
 
 export type ImpersonationEndData = {
     body?: never;
-    headers?: {
-        /**
-         * Unique key of the operation. Retry a request with the same key: it is executed once, and a retry returns the stored response with `Idempotency-Replayed: true`.
-         */
-        'Idempotency-Key'?: string;
-    };
     path?: never;
     query?: never;
     url: '/api/v1/auth/impersonation/end';
@@ -8887,6 +8951,22 @@ export type StatisticsReadResponses = {
 };
 
 export type StatisticsReadResponse = StatisticsReadResponses[keyof StatisticsReadResponses];
+
+export type StatisticsReadDailyData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/admin/statistics/daily';
+};
+
+export type StatisticsReadDailyResponses = {
+    /**
+     * Successful Response
+     */
+    200: DailyStatistics;
+};
+
+export type StatisticsReadDailyResponse = StatisticsReadDailyResponses[keyof StatisticsReadDailyResponses];
 
 export type ConsoleReadData = {
     body?: never;

@@ -13,7 +13,7 @@ from undercroft.core.http import Audit, declare
 from undercroft.core.http.flash import see_other
 from undercroft.core.http.route_info import InfoOptions
 from undercroft.modules.admin.service import HOME, SIGN_IN, AdminGuard, safe_admin_path
-from undercroft.modules.sessions import SESSION_COOKIE, SessionService, get_authenticator
+from undercroft.modules.sessions import SessionService, clear_session_cookies, get_authenticator
 from undercroft.modules.web import PasskeyForm, SecondFactorForm, SignInForm, SignInPages
 
 SECOND_FACTOR = f"{SIGN_IN}/code"
@@ -71,10 +71,10 @@ async def sign_in_with_passkey(request: Request) -> Response:
 async def sign_out(request: Request) -> Response:
     response = see_other(SIGN_IN)
     try:
-        principal = await get_authenticator().authenticate_page(request)
+        principal = await get_authenticator().authenticate_page(request, impersonation=True)
     except Unauthorized:
         return response
     async with current_context().get(Database).session() as session:
-        await SessionService(session).revoke_own(principal, principal.session_id)
-    SESSION_COOKIE.clear(response)
+        await SessionService(session).sign_out_browser(principal)
+    clear_session_cookies(response)
     return response

@@ -15,6 +15,13 @@ class UserInactive(Conflict):
     message = "This user is deactivated and cannot be impersonated."
 
 
+class CookieSessionRequired(Conflict):
+    """A browser that impersonates a user is signed in with a session cookie, which continues afterwards."""
+
+    code = "COOKIE_SESSION_REQUIRED"
+    message = "To impersonate with a cookie, sign in with a session cookie. Or request a bearer token."
+
+
 class NotImpersonating(Conflict):
     code = "NOT_IMPERSONATING"
     message = "You are not impersonating a user."

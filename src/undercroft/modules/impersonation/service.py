@@ -18,8 +18,12 @@ class ImpersonationService:
         self._session = session
         self._principal = principal
 
-    async def start(self, user_id: UUID, *, reason: str) -> tuple[AuthSession, dict[str, Any]]:
-        """Start an impersonation; return its session and the claims that hooks add to the token.
+    async def start(
+        self, user_id: UUID, *, reason: str, cookie: str | None = None
+    ) -> tuple[AuthSession, dict[str, Any]]:
+        """Start an impersonation, of a browser if it has the value of its cookie.
+
+        Returns its session and the claims that hooks add to its token.
 
         Raises `UserNotFound`, `ImpersonationNotAllowed`, `UserInactive` and what hooks of `TokenClaims` raise.
         """
@@ -27,11 +31,13 @@ class ImpersonationService:
         _require_allowed(self._principal, user)
         lifetime = load(ImpersonationSettings).lifetime
         started = await SessionService(self._session).start_impersonation(
-            user.id, by=self._principal, lifetime=lifetime
+            user.id, by=self._principal, lifetime=lifetime, cookie=cookie
         )
         details = {"reason": reason, "session_id": started.id, "expires_at": started.expires_at}
         entry = Entry("impersonation.started", self._principal.user_id, "user", user.id, details=details)
         await record(self._session, entry)
+        if cookie is not None:
+            return started, {}
         claims = await decide_claims(self._session, user.id, started.id, impersonator_id=self._principal.user_id)
         return started, claims
 

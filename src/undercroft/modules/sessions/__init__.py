@@ -15,6 +15,7 @@ from undercroft.modules.sessions.dependencies import (
 from undercroft.modules.sessions.errors import (
     BearerTokenError,
     CsrfFailed,
+    ImpersonationEnded,
     InvalidToken,
     LocalAccountsOff,
     MfaRequired,
@@ -29,10 +30,13 @@ from undercroft.modules.sessions.schemas import Kind, SignInResponse, Token, Tok
 from undercroft.modules.sessions.service.client import Client, Device, client_ip, current_client
 from undercroft.modules.sessions.service.components import SessionServices, build_sign_in_response, issue_token_pair
 from undercroft.modules.sessions.service.cookies import (
+    IMPERSONATION_COOKIE,
     SESSION_COOKIE,
     EncryptedCookie,
+    clear_session_cookies,
     refuse_cross_site,
     require_same_site,
+    set_impersonation_cookie,
 )
 from undercroft.modules.sessions.service.current_team import TEAM_HEADER, requested_team_id
 from undercroft.modules.sessions.service.interfaces import (
@@ -52,6 +56,7 @@ MODULE = Module(
 )
 
 __all__ = [
+    "IMPERSONATION_COOKIE",
     "MODULE",
     "SESSION_COOKIE",
     "USER_AGENT_LENGTH",
@@ -64,6 +69,7 @@ __all__ = [
     "Device",
     "EncryptedCookie",
     "FirstFactor",
+    "ImpersonationEnded",
     "InvalidToken",
     "Kind",
     "LocalAccountsOff",
@@ -87,6 +93,7 @@ __all__ = [
     "UserConditions",
     "VerifiedToken",
     "build_sign_in_response",
+    "clear_session_cookies",
     "client_ip",
     "current_client",
     "decide_claims",
@@ -99,4 +106,5 @@ __all__ = [
     "requested_team_id",
     "require_local_accounts",
     "require_same_site",
+    "set_impersonation_cookie",
 ]

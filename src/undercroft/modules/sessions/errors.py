@@ -40,6 +40,13 @@ class SessionEnded(Unauthorized):
     message = "This session has ended. Sign in again."
 
 
+class ImpersonationEnded(Unauthorized):
+    """The cookie of an ended impersonation, which `POST /auth/impersonation/end` removes."""
+
+    code = "IMPERSONATION_ENDED"
+    message = "This impersonation has ended."
+
+
 class InvalidRefreshToken(Unauthorized):
     code = "INVALID_REFRESH_TOKEN"
     message = "The refresh token is invalid. Sign in again."

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
+from undercroft.core.auth.principal import bearer_token
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.errors import Unauthorized
 from undercroft.core.http import Audit, CurrentPrincipal, Exempt, Page, PageNumberQueryDep, Router, Tag
@@ -28,7 +29,7 @@ from undercroft.modules.sessions.schemas import (
     TokenPair,
 )
 from undercroft.modules.sessions.service.components import issue_token_pair
-from undercroft.modules.sessions.service.cookies import SESSION_COOKIE
+from undercroft.modules.sessions.service.cookies import clear_session_cookies
 from undercroft.modules.sessions.service.sessions import SessionService
 from undercroft.modules.sessions.settings import SessionSettings
 from undercroft.modules.users import RoleTooWeak, UserNotFound
@@ -74,11 +75,15 @@ async def refresh_tokens(body: RefreshRequest, client: CurrentClient, services: 
     status_code=204,
     audit=Audit("session.revoked", none_when="there is no session"),
     idempotency=Exempt("Revoking a session twice has no further effect."),
+    impersonation=True,
     summary="Sign out",
     errors=(Unauthorized, CsrfFailed, LocalAccountsOff),
 )
 async def logout(request: Request, session: SessionDep, body: SignOut | None = None) -> Response:
-    """Revokes the session of the refresh token or, without one, of the cookie or access token."""
+    """Revokes the session of the refresh token or, without one, of the cookie or access token.
+
+    An administrator who impersonates a user in a browser is signed out, too.
+    """
     response = Response(status_code=204)
     if body is not None and body.refresh_token is not None:
         await SessionService(session).sign_out(body.refresh_token.get_secret_value())
@@ -86,12 +91,15 @@ async def logout(request: Request, session: SessionDep, body: SignOut | None = N
     principal = await current_principal(request)
     if principal.session_id_or_none is None:
         raise LocalAccountsOff
-    await SessionService(session).revoke_own(principal, principal.session_id_or_none)
-    SESSION_COOKIE.clear(response)
+    if bearer_token(request) is not None:
+        await SessionService(session).revoke_own(principal, principal.session_id_or_none)
+    else:
+        await SessionService(session).sign_out_browser(principal)
+    clear_session_cookies(response)
     return response
 
 
-@tokens.get("/csrf", summary="Get a CSRF token")
+@tokens.get("/csrf", impersonation=True, summary="Get a CSRF token")
 async def read_csrf_token(principal: CurrentPrincipal, services: SessionServicesDep) -> CsrfToken:
     """Returns a token bound to the session. Send it as `X-CSRF-Token` with unsafe requests that use the cookie."""
     return CsrfToken(csrf_token=services.authenticator.csrf.issue(principal.session_id))

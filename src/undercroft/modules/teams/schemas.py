@@ -256,3 +256,4 @@ class TeamAdminQuery(ListQuery):
     is_deleted: bool | None = Field(
         False, description="Whether to return only deleted teams. An empty value returns deleted and other teams."
     )
+    member_id: UUID | None = Field(None, description="ID of a user, to return only teams of this member.")

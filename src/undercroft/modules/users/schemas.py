@@ -91,6 +91,7 @@ class UserAdminRead(UserRead):
     """A user, as shown to administrators."""
 
     is_active: bool = Field(description="Whether the user may sign in.")
+    second_factors: list[str] = Field(description="Kinds of second factor that the user has.", examples=[["totp"]])
 
 
 class UserUpdate(UpdateSchema):

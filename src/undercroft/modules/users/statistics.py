@@ -7,7 +7,7 @@ from sqlalchemy import FromClause, func
 from sqlmodel import col
 
 from undercroft.core.auth import PlatformRole
-from undercroft.core.statistics import DAY, Count, Statistics, count_rows
+from undercroft.core.statistics import DAY, Count, DailyCount, Statistics, count_rows
 from undercroft.modules.users.models import User
 
 
@@ -21,6 +21,10 @@ class UserStatistics(Statistics):
     administrators: Count = Field(description="Users with an administrator role.")
     new_7_days: Count = Field(description="Users who registered in the last 7 days.")
     new_30_days: Count = Field(description="Users who registered in the last 30 days.")
+
+    @classmethod
+    def daily(cls) -> dict[str, DailyCount]:
+        return {"registered": DailyCount(col(User.created_at), (col(User.deleted_at).is_(None),))}
 
     @classmethod
     def query(cls, now: datetime) -> FromClause:

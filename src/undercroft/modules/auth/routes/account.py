@@ -29,10 +29,10 @@ from undercroft.modules.auth.service.account import confirm_email_change
 from undercroft.modules.auth.service.sign_in import require_captcha
 from undercroft.modules.auth.service.throttle import PASSWORD_FAILURES
 from undercroft.modules.sessions import (
-    SESSION_COOKIE,
     CurrentClient,
     LocalAccountsOff,
     SessionServicesDep,
+    clear_session_cookies,
     require_local_accounts,
 )
 from undercroft.modules.teams import LastOwner
@@ -156,5 +156,5 @@ async def delete_profile(body: DeleteAccount, own: AccountServiceDep) -> Respons
     """
     await own.delete(current=body.current_password.get_secret_value())
     response = Response(status_code=204)
-    SESSION_COOKIE.clear(response)
+    clear_session_cookies(response)
     return response

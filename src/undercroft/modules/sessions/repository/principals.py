@@ -99,8 +99,18 @@ def _principal_query(
     return add_extra_fields(query, fields)
 
 
-def _impersonation_query(team: Any, user_conditions: UserConditions, fields: EntityFields | None) -> Select[Any]:
-    """Build the query for an impersonation, which ends when the administrator's session, role or account ends."""
+def _impersonation_query(
+    credential: Sequence[Any],
+    team: Any,
+    user_conditions: UserConditions,
+    fields: EntityFields | None,
+    *,
+    own_session: Callable[[Any], ColumnElement[bool]] | None = None,
+) -> Select[Any]:
+    """Build the query for an impersonation, which ends when the administrator's session, role or account ends.
+
+    `own_session` is a condition on the administrator's session. Without it, a token of an external issuer needs none.
+    """
     impersonator, own = aliased(User), aliased(AuthSession)
     is_allowed = exists().where(
         col(impersonator.id) == col(AuthSession.impersonator_id),
@@ -119,8 +129,12 @@ def _impersonation_query(team: Any, user_conditions: UserConditions, fields: Ent
         col(own.revoked_at).is_(None),
         col(own.expires_at) > func.now(),
     )
-    session_active = or_(col(AuthSession.impersonator_session_id).is_(None), has_session)
-    return _principal_query(*_BEARER, *_ACTIVE, is_allowed, session_active, team=team, fields=fields)
+    is_active: ColumnElement[bool]
+    if own_session is None:
+        is_active = or_(col(AuthSession.impersonator_session_id).is_(None), has_session)
+    else:
+        is_active = has_session.where(own_session(own))
+    return _principal_query(*credential, *_ACTIVE, is_allowed, is_active, team=team, fields=fields)
 
 
 class TeamStatements(Struct, frozen=True):
@@ -161,7 +175,17 @@ class PrincipalStatements:
         self.cookie = TeamStatements.from_query(
             lambda team: _principal_query(*_COOKIE, *_NOT_IMPERSONATED, *by_issuer, team=team, fields=fields)
         )
-        self.impersonated = TeamStatements.from_query(lambda team: _impersonation_query(team, user_conditions, fields))
+        self.impersonated = TeamStatements.from_query(
+            lambda team: _impersonation_query(_BEARER, team, user_conditions, fields)
+        )
+
+        def is_of_browser(own: Any) -> ColumnElement[bool]:
+            by_cookie = col(own.cookie_hash) == bindparam("own_cookie_hash", type_=LargeBinary)
+            return by_cookie & (col(own.issuer) == issuer) if issuer else by_cookie
+
+        self.impersonated_cookie = TeamStatements.from_query(
+            lambda team: _impersonation_query(_COOKIE, team, user_conditions, fields, own_session=is_of_browser)
+        )
 
 
 @cache

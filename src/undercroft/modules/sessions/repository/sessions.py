@@ -64,6 +64,11 @@ class SessionRepository(Repository[AuthSession]):
         query = query.where(*where, col(User.is_active), col(User.deleted_at).is_(None))
         return await self._session.scalar(query.with_for_update(of=AuthSession, read=True)) is not None
 
+    async def get_impersonator_session_id(self, session_id: UUID) -> UUID | None:
+        """Return the session of the administrator who started this impersonation."""
+        query = select(col(AuthSession.impersonator_session_id)).where(col(AuthSession.id) == session_id)
+        return cast("UUID | None", await self._session.scalar(query))
+
     async def revoke(self, session_id: UUID, *, user_id: UUID | None = None, forget_ip: bool = False) -> bool:
         """Revoke an active session, of this user if given; False if there is none.
 

@@ -11,14 +11,14 @@ from starlette.requests import HTTPConnection
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.auth.authorization import Authorization
 from undercroft.core.auth.permissions import resolve_permissions
-from undercroft.core.auth.principal import API_KEY_PREFIX, bearer_token
+from undercroft.core.auth.principal import API_KEY_PREFIX, ImpersonationForbidden, bearer_token
 from undercroft.core.db import Database, Session
 from undercroft.core.db.entity_fields import entity_fields
 from undercroft.core.db.reauthorization import bind_reauthorization
 from undercroft.core.errors import Unauthorized
 from undercroft.core.http.same_site import SAFE_METHODS
 from undercroft.core.security.tokens import hash_token
-from undercroft.modules.sessions.errors import InvalidToken, SessionEnded
+from undercroft.modules.sessions.errors import ImpersonationEnded, InvalidToken, SessionEnded
 from undercroft.modules.sessions.repository.principals import (
     PrincipalStatements,
     TeamStatements,
@@ -28,7 +28,12 @@ from undercroft.modules.sessions.repository.principals import (
 from undercroft.modules.sessions.repository.sessions import LastSeen
 from undercroft.modules.sessions.service.access_tokens import AccessTokens
 from undercroft.modules.sessions.service.client import client_ip, read_device
-from undercroft.modules.sessions.service.cookies import SESSION_COOKIE, CsrfTokens, require_same_site
+from undercroft.modules.sessions.service.cookies import (
+    IMPERSONATION_COOKIE,
+    SESSION_COOKIE,
+    CsrfTokens,
+    require_same_site,
+)
 from undercroft.modules.sessions.service.current_team import requested_team_id
 from undercroft.modules.sessions.service.interfaces import ApiKeys, ExternalAccounts
 from undercroft.modules.teams import TeamNotFound, is_mfa_blocked
@@ -48,6 +53,7 @@ class TokenAuthenticator:
         self._last_seen = last_seen
         self._api_keys: ApiKeys | None = None
         self._cookie_name = SESSION_COOKIE.name
+        self._impersonation_cookie_name = IMPERSONATION_COOKIE.name
         self._fields = entity_fields(User)
         self._statements = local_statements(self._fields)
         self.external: ExternalAccounts | None = None
@@ -78,24 +84,32 @@ class TokenAuthenticator:
             request, self._session_secret(request), _header(request, b"x-csrf-token")
         )
 
-    async def authenticate_form(self, request: HTTPConnection, csrf_token: str) -> Principal:
+    async def authenticate_form(
+        self, request: HTTPConnection, csrf_token: str, *, impersonation: bool = False
+    ) -> Principal:
         """Return the principal of a form post that is authenticated by cookie and has the CSRF token as a field.
 
-        Raises `Unauthorized`, `CsrfFailed` and `TeamNotFound`.
+        `impersonation` accepts administrators who impersonate the user. Raises `Unauthorized`, `CsrfFailed`,
+        `ImpersonationForbidden` and `TeamNotFound`.
         """
-        return await self._bind_principal(
+        principal = await self._bind_principal(
             partial(self._authenticate_cookie, request, self._session_secret(request), csrf_token)
         )
+        return _as_user(principal, impersonation=impersonation)
 
-    async def visitor(self, request: HTTPConnection) -> Principal | None:
+    async def visitor(self, request: HTTPConnection, *, impersonation: bool = False) -> Principal | None:
         """Return the principal of the session cookie; None without a valid one.
 
-        A form that acts for this user has the session's CSRF token as a field: `csrf.issue`, `csrf.require`.
+        A form that acts for this user has the session's CSRF token as a field: `csrf.issue`, `csrf.require`. In an
+        unsafe request, raises `ImpersonationForbidden` for an administrator who impersonates the user, unless
+        `impersonation` accepts them.
         """
         try:
-            return await self._bind_principal(partial(self._find_by_cookie, request, self._session_secret(request)))
+            secret = self._session_secret(request)
+            principal = await self._bind_principal(partial(self._find_by_cookie, request, secret))
         except Unauthorized:
             return None
+        return _as_user(principal, impersonation=impersonation or request.scope.get("method") in SAFE_METHODS)
 
     async def caller_id(self, request: HTTPConnection) -> UUID | None:
         """Return the user of an optionally authenticated request; None for API keys and impersonation.
@@ -103,7 +117,7 @@ class TokenAuthenticator:
         Raises `Unauthorized` for an invalid Authorization header.
         """
         has_header = _header(request, b"authorization") is not None
-        principal = await (self.authenticate(request) if has_header else self.visitor(request))
+        principal = await (self.authenticate(request) if has_header else self.visitor(request, impersonation=True))
         if principal is None or principal.api_key_id is not None or principal.impersonator_id is not None:
             return None
         return principal.user_id_or_none
@@ -158,15 +172,17 @@ class TokenAuthenticator:
         factors = (*principal.second_factors, PROVIDER)
         return replace(principal, second_factors=factors, passed_mfa=True, mfa_blocked=False)
 
-    async def authenticate_page(self, request: HTTPConnection) -> Principal:
+    async def authenticate_page(self, request: HTTPConnection, *, impersonation: bool = False) -> Principal:
         """Return the principal of the cookie, for pages with forms: unsafe requests must be same-site, without a token.
 
-        Raises like `authenticate`.
+        `impersonation` accepts administrators who impersonate the user. Raises like `authenticate`, and
+        `ImpersonationForbidden`.
         """
         secret = self._session_secret(request)
         if request.scope.get("method") not in SAFE_METHODS:
             require_same_site(request)
-        return await self._bind_principal(partial(self._find_by_cookie, request, secret))
+        principal = await self._bind_principal(partial(self._find_by_cookie, request, secret))
+        return _as_user(principal, impersonation=impersonation)
 
     async def _bind_principal(self, find: Callable[[], Awaitable[Principal]]) -> Principal:
         """Find the principal, and register `find` to authorize it again before the commit if the request waited."""
@@ -197,7 +213,14 @@ class TokenAuthenticator:
         return principal
 
     async def _find_by_cookie(self, request: HTTPConnection, secret: str) -> Principal:
-        return await self._load_principal(request, self._statements.cookie, {"cookie_hash": hash_token(secret)})
+        impersonation = request.cookies.get(self._impersonation_cookie_name)
+        if impersonation is None:
+            return await self._load_principal(request, self._statements.cookie, {"cookie_hash": hash_token(secret)})
+        values = {"cookie_hash": hash_token(impersonation), "own_cookie_hash": hash_token(secret)}
+        try:
+            return await self._load_principal(request, self._statements.impersonated_cookie, values)
+        except SessionEnded:
+            raise ImpersonationEnded from None
 
     async def _load_principal(
         self, request: HTTPConnection, statements: TeamStatements, values: dict[str, Any]
@@ -224,6 +247,12 @@ class TokenAuthenticator:
             mfa_blocked=is_mfa_blocked(row, passed_mfa=passed_mfa),
             impersonator_id=row["impersonator_id"],
         )
+
+
+def _as_user(principal: Principal, *, impersonation: bool) -> Principal:
+    if principal.impersonator_id is not None and not impersonation:
+        raise ImpersonationForbidden
+    return principal
 
 
 def _header(request: HTTPConnection, name: bytes) -> str | None:

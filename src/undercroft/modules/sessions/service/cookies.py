@@ -19,6 +19,7 @@ from undercroft.core.security.tokens import constant_time_compare, sign
 from undercroft.core.settings import CoreSettings, load
 from undercroft.modules.sessions.errors import CsrfFailed
 from undercroft.modules.sessions.models import SessionKind
+from undercroft.modules.sessions.settings import SessionSettings
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -74,6 +75,23 @@ class EncryptedCookie(HostCookie, Generic[T]):
 
 
 SESSION_COOKIE = HostCookie("uc_session")
+
+IMPERSONATION_COOKIE = HostCookie("uc_impersonation")
+"""The session in which the administrator of the session cookie impersonates a user in this browser.
+
+While it is present, no request acts as the administrator, also not when the impersonation has ended: the browser
+removes it with `POST /auth/impersonation/end`. It lasts as long as the session cookie, which it is useless without.
+"""
+
+
+def set_impersonation_cookie(response: Response, value: str) -> None:
+    IMPERSONATION_COOKIE.set(response, value, lifetime=load(SessionSettings).session_lifetime)
+
+
+def clear_session_cookies(response: Response) -> None:
+    """Remove what signs a browser in."""
+    SESSION_COOKIE.clear(response)
+    IMPERSONATION_COOKIE.clear(response)
 
 
 def _is_secure() -> bool:

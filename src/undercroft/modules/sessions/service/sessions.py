@@ -20,7 +20,7 @@ from undercroft.modules.sessions.hooks import SignIn, decide_claims
 from undercroft.modules.sessions.models import AuthSession, RefreshToken, SessionKind
 from undercroft.modules.sessions.repository.sessions import RefreshTokenRepository, SessionRepository
 from undercroft.modules.sessions.service.client import Client, Device
-from undercroft.modules.sessions.service.cookies import SESSION_COOKIE
+from undercroft.modules.sessions.service.cookies import IMPERSONATION_COOKIE, SESSION_COOKIE
 from undercroft.modules.sessions.service.interfaces import LOCAL_FIRST_FACTOR, FirstFactor, raise_mfa_required
 from undercroft.modules.sessions.settings import SessionSettings
 from undercroft.modules.users import SignInsRevoked, User, UserRepository, UserService
@@ -41,8 +41,9 @@ class StartedSession:
     claims: dict[str, Any] = field(default_factory=dict)
 
     def set_cookies(self, response: Response) -> None:
-        """Set the session cookie and the device cookie."""
+        """Set the session cookie and the device cookie, and remove that of an earlier impersonation."""
         SESSION_COOKIE.set(response, self.secret, lifetime=load(SessionSettings).session_lifetime)
+        IMPERSONATION_COOKIE.clear(response)
         self.set_device_cookie(response)
 
     def set_device_cookie(self, response: Response) -> None:
@@ -132,15 +133,19 @@ class SessionService:
         decided = await decide(self._session.writable, sign_in)
         return timedelta(seconds=min(longest, decided.lifetime))
 
-    async def start_impersonation(self, user_id: UUID, *, by: Principal, lifetime: timedelta) -> AuthSession:
+    async def start_impersonation(
+        self, user_id: UUID, *, by: Principal, lifetime: timedelta, cookie: str | None = None
+    ) -> AuthSession:
         """Start a session in which an administrator impersonates a user, without refresh token and with a fixed expiry.
 
-        The administrator's IP address is not stored, because it would count as a known address of the user.
+        `cookie` is the value of its `IMPERSONATION_COOKIE`; without one, it is used with an access token. The
+        administrator's IP address is not stored, because it would count as a known address of the user.
         """
         now = utc_now()
         started = AuthSession(
             user_id=user_id,
-            kind=SessionKind.BEARER,
+            kind=SessionKind.BEARER if cookie is None else SessionKind.COOKIE,
+            cookie_hash=None if cookie is None else hash_token(cookie),
             last_seen_at=now,
             expires_at=now + lifetime,
             ends_at=now + lifetime,
@@ -157,6 +162,20 @@ class SessionService:
         if not await self._sessions.revoke(session_id, user_id=principal.user_id, forget_ip=forget_ip):
             raise SessionNotFound
         await self._record_revocation(principal.user_id, session_id)
+
+    async def sign_out_browser(self, principal: Principal) -> None:
+        """Revoke the session of the cookies of a request; during an impersonation, also the administrator's session.
+
+        Raises `SessionNotFound`.
+        """
+        if principal.impersonator_id is None:
+            await self.revoke_own(principal, principal.session_id)
+            return
+        own_id = await self._sessions.get_impersonator_session_id(principal.session_id)
+        await self._sessions.revoke(principal.session_id)
+        if own_id is None or not await self._sessions.revoke(own_id, user_id=principal.impersonator_id):
+            raise SessionNotFound
+        await self._record_revocation(principal.impersonator_id, own_id)
 
     async def revoke_others(self, principal: Principal) -> None:
         """Revoke all sessions of the current user except the current one."""

@@ -37,7 +37,11 @@ async def _is_administrator(request: HTTPConnection) -> bool:
     authenticator = get_authenticator()
     is_token = b"authorization" in request.scope["state"]["request_headers"]
     try:
-        principal = await (authenticator.authenticate if is_token else authenticator.authenticate_page)(request)
+        principal = await (
+            authenticator.authenticate(request)
+            if is_token
+            else authenticator.authenticate_page(request, impersonation=True)
+        )
     except AppError:
         return False
-    return principal.role.includes(PlatformRole.ADMIN)
+    return principal.impersonator_id is not None or principal.role.includes(PlatformRole.ADMIN)

@@ -136,6 +136,14 @@ class TeamAdminRepository(Repository[Team]):
         return select(Team)
 
 
-def build_filters(*, is_personal: bool | None, is_deleted: bool | None) -> list[ColumnElement[bool]]:
+def build_filters(
+    *, is_personal: bool | None, is_deleted: bool | None, member_id: UUID | None = None
+) -> list[ColumnElement[bool]]:
     filters = ((col(Team.personal_user_id), is_personal), (col(Team.deleted_at), is_deleted))
-    return [column.is_not(None) if value else column.is_(None) for column, value in filters if value is not None]
+    found: list[ColumnElement[bool]] = [
+        column.is_not(None) if value else column.is_(None) for column, value in filters if value is not None
+    ]
+    if member_id is not None:
+        memberships = select(col(Membership.team_id)).where(col(Membership.user_id) == member_id)
+        found.append(col(Team.id).in_(memberships))
+    return found

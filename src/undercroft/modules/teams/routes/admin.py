@@ -22,7 +22,7 @@ async def list_all_teams(
     query: Annotated[TeamAdminQuery, query(TeamAdminQuery)], session: ReadSessionDep
 ) -> Page[TeamAdminRead]:
     """Returns teams, newest first; `q` matches parts of names and slugs."""
-    where = build_filters(is_personal=query.is_personal, is_deleted=query.is_deleted)
+    where = build_filters(is_personal=query.is_personal, is_deleted=query.is_deleted, member_id=query.member_id)
     teams = await TeamAdminService(session).list(query.filtered_paging, *where)
     return Page.of(teams, lambda row: extended(TeamAdminRead).of(*row))
 

@@ -17,7 +17,7 @@ from undercroft.core.errors import AppError
 from undercroft.core.http import Action, Audit, Exempt, Router, failure_page, result_page
 from undercroft.core.http.flash import read_flash
 from undercroft.modules.auth import RegistrationServiceDep
-from undercroft.modules.sessions import SESSION_COOKIE, SessionService, get_authenticator, require_local_accounts
+from undercroft.modules.sessions import SessionService, clear_session_cookies, get_authenticator, require_local_accounts
 from undercroft.modules.teams import INVITATION_PAGE, JoinService, OpenInvitation, UserTeam
 from undercroft.modules.users import EmailTaken
 from undercroft.modules.web.service.forms import CsrfToken, LinkForm, NameField, PasswordField, parse_name, redirect
@@ -37,10 +37,10 @@ class InvitationForm(LinkForm):
     full_name: NameField = ""
     password: PasswordField = ""
 
-    async def find_visitor(self, request: Request) -> Principal | None:
-        """Return the signed-in user. Raises `CsrfFailed` when another site sent the form."""
+    async def find_visitor(self, request: Request, *, impersonation: bool = False) -> Principal | None:
+        """Return the signed-in user. Raises `CsrfFailed` when another site sent the form, and as `visitor` does."""
         await self.check(request)
-        visitor = await get_authenticator().visitor(request)
+        visitor = await get_authenticator().visitor(request, impersonation=impersonation)
         if visitor is not None:
             get_authenticator().csrf.require(visitor.session_id, self.csrf_token)
             set_current_actor(visitor.actor)
@@ -135,14 +135,14 @@ async def register(
 async def sign_out(request: Request, form: SubmittedForm, database: DatabaseDep) -> Response:
     """Sign out, so that the owner of the invited address can sign in."""
     try:
-        visitor = await form.find_visitor(request)
+        visitor = await form.find_visitor(request, impersonation=True)
     except AppError as error:
         return form.fail(request, error)
     if visitor is not None:
         async with database.session() as session:
-            await SessionService(session).revoke_own(visitor, visitor.session_id)
+            await SessionService(session).sign_out_browser(visitor)
     response = await form.show(request, database)
-    SESSION_COOKIE.clear(response)
+    clear_session_cookies(response)
     return response
 
 

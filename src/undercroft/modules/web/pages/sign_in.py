@@ -17,11 +17,11 @@ from undercroft.modules.auth import (
     MagicLinkServiceDep,
 )
 from undercroft.modules.sessions import (
-    SESSION_COOKIE,
     CurrentClient,
     MfaRequired,
     SessionKind,
     SessionService,
+    clear_session_cookies,
     get_authenticator,
     require_local_accounts,
 )
@@ -176,8 +176,8 @@ async def sign_out_page(request: Request, visitor: Visitor) -> Response:
     idempotency=Exempt("Revoking a session twice has no further effect."),
 )
 async def sign_out(request: Request, form: Annotated[SignOutForm, Form()], session: SessionDep) -> Response:
-    principal = await form.authenticate(request)
-    await SessionService(session).revoke_own(principal, principal.session_id)
+    principal = await form.authenticate(request, impersonation=True)
+    await SessionService(session).sign_out_browser(principal)
     response = see_other(SIGN_IN_PAGE)
-    SESSION_COOKIE.clear(response)
+    clear_session_cookies(response)
     return response

@@ -123,9 +123,9 @@ class SessionForm(PageForm):
 
     csrf_token: CsrfToken = ""
 
-    async def authenticate(self, request: Request) -> Principal:
+    async def authenticate(self, request: Request, *, impersonation: bool = False) -> Principal:
         """Return the user. Raises like `authenticate_form`; `check` is not needed in addition."""
-        return await get_authenticator().authenticate_form(request, self.csrf_token)
+        return await get_authenticator().authenticate_form(request, self.csrf_token, impersonation=impersonation)
 
 
 class LinkForm(PageForm):

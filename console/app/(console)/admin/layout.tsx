@@ -1,0 +1,1 @@
+export { AdminGate as default } from "@/features/admin/gate";

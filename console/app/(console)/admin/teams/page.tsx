@@ -1,0 +1,1 @@
+export { AllTeamsList as default } from "@/features/all-teams/list";

@@ -1,0 +1,1 @@
+export { AnyTeamPage as default } from "@/features/all-teams/team";
