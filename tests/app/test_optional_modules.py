@@ -79,7 +79,7 @@ def test_application_runs_on_an_empty_database_without_any_optional_module(
         ("spaceship", "Optional modules: admin, "),
         (
             "mfa,projects",
-            "without which admin and web cannot run. Disable all of them, DISABLED_MODULES=admin,mfa",
+            "without which admin, console, web cannot run. Disable all of them, DISABLED_MODULES=admin,console,mfa",
         ),
         ("../teams", "DISABLED_MODULES is not valid."),
     ],
@@ -101,12 +101,12 @@ def test_names_of_settings_are_read_without_imports() -> None:
 
 def test_setting_of_a_disabled_module_in_the_project_file_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.undercroft]\npasskey_domain = "example.com"\n')
-    accepted = run(tmp_path, "doctor", enabled="", DISABLED_MODULES="mfa,web,admin")
+    accepted = run(tmp_path, "doctor", enabled="", DISABLED_MODULES="mfa,console,web,admin")
     assert "passkey_domain" not in accepted.output
 
 
 def test_commands_and_settings_of_a_disabled_module_are_gone(tmp_path: Path) -> None:
-    off = {"enabled": "", "DISABLED_MODULES": "mfa,web,admin"}
+    off = {"enabled": "", "DISABLED_MODULES": "mfa,console,web,admin"}
     assert "mfa" in run(tmp_path, "--help", enabled="").out
     assert "mfa" not in run(tmp_path, "--help", **off).out
     assert run(tmp_path, "mfa", "reset", "ada@example.com", **off).code == 2
@@ -117,9 +117,9 @@ def test_commands_and_settings_of_a_disabled_module_are_gone(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("disabled", "settings", "message"),
     [
-        ("mfa,web,admin", {}, "ADMIN_REQUIRES_MFA, by default true in production, needs the module mfa"),
+        ("mfa,console,web,admin", {}, "ADMIN_REQUIRES_MFA, by default true in production, needs the module mfa"),
         (
-            "identities,web,admin",
+            "identities,console,web,admin",
             {"AUTH_PROVIDER": "oidc", "OIDC_ISSUER": "https://id.example.com"},
             "AUTH_PROVIDER=oidc",
         ),

@@ -94,7 +94,7 @@ def test_run_without_disabled_modules_runs_and_prints_as_before(project: Path) -
 @pytest.mark.parametrize(
     ("disabled", "marked", "message"),
     [
-        ("mfa", "flags", "DISABLED_MODULES contains mfa, without which admin and web cannot run."),
+        ("mfa", "flags", "DISABLED_MODULES contains mfa, without which admin, console, web cannot run."),
         ("[flags", "flags", "DISABLED_MODULES must be names separated by commas, or a JSON list."),
         ("", "flgas", "There is no module flgas. Did you mean flags?"),
     ],

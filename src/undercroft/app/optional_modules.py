@@ -65,7 +65,7 @@ def check_disabled(disabled: Collection[str]) -> None:
     if missing := sorted(together.difference(disabled)):
         required = next(name for name in sorted(disabled) if name in optional_modules()[missing[0]])
         raise ConfigurationError(
-            f"DISABLED_MODULES contains {required}, without which {' and '.join(missing)} cannot run. "
+            f"DISABLED_MODULES contains {required}, without which {', '.join(missing)} cannot run. "
             f"Disable all of them, DISABLED_MODULES={','.join(sorted(together))}, or remove {required}."
         )
 
