@@ -1,17 +1,20 @@
 "use client";
 
 import { createContext, useContext, useEffect, useMemo, useState, useSyncExternalStore, type ReactNode } from "react";
-import { IntlProvider, type Messages } from "use-intl";
+import { IntlProvider, useLocale as useLoadedLocale, useMessages, type Messages } from "use-intl";
 import english from "@/messages/en";
+import type operations from "@/messages/en/operations";
 
 export { useFormatter, useTranslations } from "use-intl";
 
 declare module "use-intl" {
   interface AppConfig {
-    Messages: typeof english;
+    Messages: typeof english & typeof operations;
     Locale: Locale;
   }
 }
+
+type Texts = Partial<Messages>;
 
 export const LOCALES = { en: "English", de: "Deutsch" } as const;
 
@@ -33,7 +36,7 @@ export const useLocale = () => useContext(ChoiceContext);
 /** Provides the texts in the language that was chosen in this browser, or else the first it knows of the browser's. */
 export function I18nProvider({ children }: { children: ReactNode }) {
   const locale = useSyncExternalStore(subscribe, preferredLocale, () => "en" as const);
-  const [loaded, setLoaded] = useState<{ locale: Locale; messages: Messages }>({ locale: "en", messages: english });
+  const [loaded, setLoaded] = useState<{ locale: Locale; messages: Texts }>({ locale: "en", messages: english });
   useEffect(() => {
     document.documentElement.lang = locale;
     let isCurrent = true;
@@ -56,7 +59,19 @@ export function I18nProvider({ children }: { children: ReactNode }) {
   );
 }
 
-async function loadMessages(locale: Locale): Promise<Messages> {
+/** Adds English texts that only some pages load. Other languages are loaded whole. */
+export function MoreTexts({ english: added, children }: { english: Texts; children: ReactNode }) {
+  const locale = useLoadedLocale();
+  const loaded = useMessages();
+  const messages = useMemo(() => ({ ...added, ...loaded }), [added, loaded]);
+  return (
+    <IntlProvider locale={locale} messages={messages}>
+      {children}
+    </IntlProvider>
+  );
+}
+
+async function loadMessages(locale: Locale): Promise<Texts> {
   return locale === "en" ? english : (await import("@/messages/de")).default;
 }
 

@@ -31,6 +31,11 @@ class JobKeyTaken(Conflict):
     message = "Another job of this task with the same key is queued or running."
 
 
+class ScheduleNotFound(NotFound):
+    code = "SCHEDULE_NOT_FOUND"
+    message = "This release has no schedule for a task with this name."
+
+
 class BackfillNotFound(NotFound):
     code = "BACKFILL_NOT_FOUND"
     message = "Backfill not found."

@@ -11,6 +11,7 @@ The application has the tasks that the files `tasks.py` of its modules declare. 
 """
 
 import dataclasses
+import inspect
 import random
 import re
 from collections.abc import Callable, Iterable
@@ -107,6 +108,11 @@ class Task(Generic[P, R]):
     def read_arguments(self) -> Arguments:
         """Return the arguments that jobs of this task have. Raises `InvalidTask`."""
         return Arguments(self.name, self.function)
+
+    @property
+    def description(self) -> str:
+        """The first sentence of the function's docstring, or an empty text."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
     @property
     def location(self) -> str:

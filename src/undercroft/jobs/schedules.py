@@ -8,6 +8,8 @@ import structlog
 
 from undercroft.core.db import Database, Session
 from undercroft.jobs.enqueueing import enqueue
+from undercroft.jobs.errors import ScheduleNotFound
+from undercroft.jobs.models import Job
 from undercroft.jobs.registry import Task, tasks
 
 log = structlog.get_logger("undercroft.application")
@@ -38,9 +40,31 @@ RECORD_RUN = """
 UPDATE job_schedules SET next_run_at = $2, last_run_at = now(), last_job_id = $3, seen_at = now() WHERE task = $1
 """
 
+LOCK = "SELECT true FROM job_schedules WHERE task = $1 FOR UPDATE"
+
+UNFINISHED_JOB = "SELECT id FROM jobs WHERE task = $1 AND key = $2 AND status IN ('queued', 'running')"
+
+RECORD_RUN_NOW = "UPDATE job_schedules SET last_run_at = now(), last_job_id = $2 WHERE task = $1"
+
 POSTPONE = "UPDATE job_schedules SET next_run_at = now() + $2::interval WHERE task = $1 AND next_run_at <= now()"
 
 NEXT_RUN = "SELECT extract(epoch FROM min(next_run_at) - now())::float FROM job_schedules WHERE task = ANY($1::text[])"
+
+
+async def run_now(session: Session, name: str) -> tuple[Job, bool]:
+    """Enqueue a scheduled task as if it were due, which does not change its next run; returns whether the job is new.
+
+    While the job of another run is unfinished, returns that one. Raises `ScheduleNotFound`.
+    """
+    task, connection = tasks().get(name), await session.raw()
+    if task is None or task.cron is None or not await connection.fetchval(LOCK, name):
+        raise ScheduleNotFound
+    unfinished = await connection.fetchval(UNFINISHED_JOB, name, JOB_KEY)
+    job = await enqueue(session, task, key=JOB_KEY)
+    if job.id == unfinished:
+        return job, False
+    await connection.execute(RECORD_RUN_NOW, name, job.id)
+    return job, True
 
 
 class Scheduler:

@@ -34,6 +34,7 @@ async def test_backfill_is_paused_resumed_and_shown_with_its_progress(
     await insert_projects(database, 4)
     shown = await get_shown(admin)
     assert (shown["status"], shown["done"], shown["progress"], shown["started_at"]) == ("queued", 0, None, None)
+    assert shown["is_declared"]
     assert (await change(admin, "pause")).json()["status"] == "paused"
     (entry,) = await entries(database, action="backfill.paused")
     assert await changes_with_texts(database, entry) == ({"status": "queued"}, {"status": "paused"})

@@ -165,6 +165,7 @@ async def test_schedules_show_the_next_run_and_the_last_result(
     schedules = {each["task"]: each for each in (await admin.get(f"{JOBS}/schedules")).json()["items"]}
     shown = schedules[clean_up.name]
     assert (shown["cron"], shown["timezone"], shown["last_status"]) == ("17 * * * *", "UTC", "succeeded")
+    assert (shown["is_declared"], shown["description"]) == (True, clean_up.description)
     assert shown["last_result"]["jobs"] == 0
     assert shown["next_run_at"] > shown["last_run_at"]
 
@@ -271,7 +272,9 @@ async def test_read_returns_that_job(admin: AsyncClient, database: Database) -> 
 async def audited(database: Database, action: str) -> list[Any]:
     async with database.session() as session:
         return await (await session.raw()).fetch(
-            "SELECT target_id, before::text, after::text FROM audit_entries WHERE action = $1 ORDER BY id", action
+            "SELECT target_id, before::text, after::text, details::text FROM audit_entries "
+            "WHERE action = $1 ORDER BY id",
+            action,
         )
 
 
@@ -330,8 +333,57 @@ async def test_schedules_are_listed_by_their_next_run_with_their_own_last_job(
         for task, hours, job_id in (("b.second", 2, None), ("c.third", 3, other.id), ("a.first", 1, last.id)):
             await raw.execute(schedule, task, hours, job_id)
     shown = (await admin.get(f"{JOBS}/schedules")).json()["items"]
+    assert not any(each["is_declared"] or each["description"] for each in shown)
     assert [(each["task"], each["last_status"], each["last_result"]) for each in shown] == [
         ("a.first", "succeeded", "last"),
         ("b.second", None, None),
         ("c.third", "succeeded", "other"),
     ]
+
+
+async def test_schedule_runs_now_once_and_keeps_its_next_run(
+    admin: AsyncClient, database: Database, jobs: CapturedJobs
+) -> None:
+    await Scheduler(database).register()
+    before = await read_schedule(admin, clean_up.name)
+    responses = await asyncio.gather(*(admin.post(f"{JOBS}/schedules/{clean_up.name}/run") for _ in range(4)))
+    assert {response.status_code for response in responses} == {200}
+    (job_id,) = {response.json()["id"] for response in responses}
+    await jobs.run_all()
+    after = await read_schedule(admin, clean_up.name)
+    assert (after["last_job_id"], after["last_status"]) == (job_id, "succeeded")
+    assert after["next_run_at"] == before["next_run_at"]
+    (entry,) = await audited(database, "schedule.run")
+    assert (str(entry["target_id"]), json.loads(entry["details"])) == (job_id, {"task": clean_up.name})
+    again = await admin.post(f"{JOBS}/schedules/{clean_up.name}/run")
+    assert again.json()["id"] != job_id
+
+
+async def test_only_a_schedule_of_this_release_runs_now(admin: AsyncClient, database: Database) -> None:
+    await Scheduler(database).register()
+    async with database.session() as session:
+        await (await session.raw()).execute(
+            "INSERT INTO job_schedules (task, cron, timezone, next_run_at, seen_at) "
+            "VALUES ('old.task', '* * * * *', 'UTC', now(), now())"
+        )
+    for task in ("old.task", sample_tasks.note.name, "unknown.task"):
+        assert_refused(await admin.post(f"{JOBS}/schedules/{task}/run"), 404, "SCHEDULE_NOT_FOUND")
+
+
+async def test_tasks_of_the_release_are_listed(admin: AsyncClient) -> None:
+    shown = {each["name"]: each for each in (await admin.get(f"{JOBS}/tasks")).json()["items"]}
+    assert list(shown) == sorted(shown)
+    assert shown[sample_tasks.slow_queue.name]["queue"] == "slow"
+    assert shown[sample_tasks.fail.name] == {
+        "name": sample_tasks.fail.name,
+        "description": "",
+        "queue": "default",
+        "max_attempts": 3,
+        "timeout": 60,
+    }
+    assert shown[clean_up.name]["description"] == clean_up.description != ""
+
+
+async def read_schedule(admin: AsyncClient, task: str) -> Any:
+    schedules = (await admin.get(f"{JOBS}/schedules")).json()["items"]
+    return next(each for each in schedules if each["task"] == task)

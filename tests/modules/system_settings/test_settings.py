@@ -41,6 +41,9 @@ async def test_settings_are_listed_with_value_default_and_schema(admin: AsyncCli
     found = {each["name"]: each for each in (await admin.get(SETTINGS)).json()["items"]}
     assert list(found) == sorted(found)
     limit, origins = found["RATE_LIMIT_APP"], found["CORS_ORIGINS"]
+    me = (await admin.get("/api/v1/app/users/me")).json()
+    assert (limit["changed_by"], limit["changed_by_email"]) == (me["id"], me["email"])
+    assert origins["changed_by_email"] is None
     assert (limit["value"], limit["default"], limit["is_changed"]) == ("7/minute", "120/minute", True)
     assert (origins["value"], origins["is_changed"]) == ([], False)
     assert origins["value_schema"]["type"] == "array"

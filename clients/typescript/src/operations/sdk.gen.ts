@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import { buildClientParams, type Client, type ClientMeta, type Options as Options2, type RequestResult, type TDataShape, urlSearchParamsBodySerializer } from './client/index.js';
-import type { ActorKind, AllTeamsDeleteResponses, AllTeamsListMembersResponses, AllTeamsListResponses, AllTeamsReadResponses, AllTeamsRestoreResponses, AnnouncementsReadResponses, ApiKeysCreateResponses, ApiKeysDeleteResponses, ApiKeysListResponses, ApiKeysReadResponses, ApiKeysRotateResponses, ApiKeysUpdateResponses, Assertion, Attestation, AuditLogExportEntriesResponses, AuditLogListEntriesResponses, AuthBeginPasskeySignInResponses, AuthBeginSecondFactorResponses, AuthChangeEmailResponses, AuthChangePasswordResponses, AuthConfirmEmailResponses, AuthExchangeCodeResponses, AuthForgotPasswordResponses, AuthListProvidersResponses, AuthLoginResponses, AuthLogoutResponses, AuthReadCsrfTokenResponses, AuthReadPublicKeysResponses, AuthRefreshTokensResponses, AuthRegisterResponses, AuthRequestMagicLinkResponses, AuthResendVerificationResponses, AuthResetPasswordResponses, AuthSignInWithPasskeyResponses, AuthTokenResponses, AuthVerifyEmailResponses, AuthVerifyMagicLinkResponses, AuthVerifySignInResponses, BackfillsCancelResponses, BackfillsListResponses, BackfillsPauseResponses, BackfillsResumeResponses, BackfillsRetryResponses, ConsoleReadResponses, ExportFormat, FeatureFlagsChangeFlagResponses, FeatureFlagsListFlagsResponses, FeatureFlagsReadFlagResponses, FeatureFlagsResetFlagResponses, FeaturesListResponses, FlagUnit, HealthLiveResponses, HealthReadyResponses, HealthRootResponses, IdentitiesLinkResponses, IdentitiesListResponses, IdentitiesReceiveWebhookResponses, IdentitiesUnlinkResponses, ImpersonationEndResponses, ImpersonationStartResponses, JobsCancelResponses, JobsListQueuesResponses, JobsListResponses, JobsListSchedulesResponses, JobsReadResponses, JobsRetryResponses, JobStatus, JsonValue, KeyKind, MfaAddPasskeyResponses, MfaBeginPasskeyResponses, MfaBeginStepUpResponses, MfaBeginTotpResponses, MfaConfirmTotpResponses, MfaListPasskeysResponses, MfaReadResponses, MfaRemovePasskeyResponses, MfaRemoveTotpResponses, MfaRenamePasskeyResponses, MfaRenewRecoveryCodesResponses, MfaStepUpSessionResponses, PlatformRole, ProfileDeleteResponses, ProfileReadResponses, ProfileUpdateResponses, ProjectsCreateResponses, ProjectsDeleteResponses, ProjectsListResponses, ProjectsReadResponses, ProjectsRestoreResponses, ProjectStatus, ProjectsUpdateResponses, SessionKind, SessionsListResponses, SessionsRevokeOtherResponses, SessionsRevokeResponses, SettingsChangeResponses, SettingsListResponses, SettingsReadResponses, SettingsResetResponses, StatisticsReadDailyResponses, StatisticsReadResponses, TeamsAcceptInvitationResponses, TeamsAcceptJoinOfferResponses, TeamsCreateInvitationResponses, TeamsCreateResponses, TeamsCreateRoleResponses, TeamsDeleteResponses, TeamsDeleteRoleResponses, TeamsExportAuditEntriesResponses, TeamsListAuditEntriesResponses, TeamsListInvitationsResponses, TeamsListJoinOffersResponses, TeamsListMembersResponses, TeamsListResponses, TeamsListRolesResponses, TeamsPreviewInvitationResponses, TeamsReadPermissionsResponses, TeamsReadResponses, TeamsRemoveMemberResponses, TeamsResendInvitationResponses, TeamsRestoreResponses, TeamsRevokeInvitationResponses, TeamsTransferResponses, TeamsUpdateMemberResponses, TeamsUpdateResponses, TeamsUpdateRoleResponses, UsersActivateResponses, UsersDeactivateResponses, UsersListResponses, UsersListSessionsResponses, UsersReadResponses, UsersResetMfaResponses, UsersResetPasswordResponses, UsersRevokeSessionResponses, UsersSignOutResponses, UsersUpdateResponses, WaitingListInviteFromWaitlistResponses, WaitingListListWaitlistResponses, WaitingListRemoveFromWaitlistResponses, WaitlistState } from './types.gen.js';
+import type { ActorKind, AllTeamsDeleteResponses, AllTeamsListMembersResponses, AllTeamsListResponses, AllTeamsReadResponses, AllTeamsRestoreResponses, AnnouncementsReadResponses, ApiKeysCreateResponses, ApiKeysDeleteResponses, ApiKeysListResponses, ApiKeysReadResponses, ApiKeysRotateResponses, ApiKeysUpdateResponses, Assertion, Attestation, AuditLogExportEntriesResponses, AuditLogListEntriesResponses, AuthBeginPasskeySignInResponses, AuthBeginSecondFactorResponses, AuthChangeEmailResponses, AuthChangePasswordResponses, AuthConfirmEmailResponses, AuthExchangeCodeResponses, AuthForgotPasswordResponses, AuthListProvidersResponses, AuthLoginResponses, AuthLogoutResponses, AuthReadCsrfTokenResponses, AuthReadPublicKeysResponses, AuthRefreshTokensResponses, AuthRegisterResponses, AuthRequestMagicLinkResponses, AuthResendVerificationResponses, AuthResetPasswordResponses, AuthSignInWithPasskeyResponses, AuthTokenResponses, AuthVerifyEmailResponses, AuthVerifyMagicLinkResponses, AuthVerifySignInResponses, BackfillsCancelResponses, BackfillsListResponses, BackfillsPauseResponses, BackfillsResumeResponses, BackfillsRetryResponses, ConsoleReadResponses, ExportFormat, FeatureFlagsChangeFlagResponses, FeatureFlagsListFlagsResponses, FeatureFlagsReadFlagResponses, FeatureFlagsResetFlagResponses, FeaturesListResponses, FlagUnit, HealthLiveResponses, HealthReadyResponses, HealthRootResponses, IdentitiesLinkResponses, IdentitiesListResponses, IdentitiesReceiveWebhookResponses, IdentitiesUnlinkResponses, ImpersonationEndResponses, ImpersonationStartResponses, JobsCancelResponses, JobsListQueuesResponses, JobsListResponses, JobsListSchedulesResponses, JobsListTasksResponses, JobsReadResponses, JobsRetryResponses, JobsRunScheduleResponses, JobStatus, JsonValue, KeyKind, MfaAddPasskeyResponses, MfaBeginPasskeyResponses, MfaBeginStepUpResponses, MfaBeginTotpResponses, MfaConfirmTotpResponses, MfaListPasskeysResponses, MfaReadResponses, MfaRemovePasskeyResponses, MfaRemoveTotpResponses, MfaRenamePasskeyResponses, MfaRenewRecoveryCodesResponses, MfaStepUpSessionResponses, PlatformRole, ProfileDeleteResponses, ProfileReadResponses, ProfileUpdateResponses, ProjectsCreateResponses, ProjectsDeleteResponses, ProjectsListResponses, ProjectsReadResponses, ProjectsRestoreResponses, ProjectStatus, ProjectsUpdateResponses, SessionKind, SessionsListResponses, SessionsRevokeOtherResponses, SessionsRevokeResponses, SettingsChangeResponses, SettingsListResponses, SettingsReadResponses, SettingsResetResponses, StatisticsReadDailyResponses, StatisticsReadResponses, TeamsAcceptInvitationResponses, TeamsAcceptJoinOfferResponses, TeamsCreateInvitationResponses, TeamsCreateResponses, TeamsCreateRoleResponses, TeamsDeleteResponses, TeamsDeleteRoleResponses, TeamsExportAuditEntriesResponses, TeamsListAuditEntriesResponses, TeamsListInvitationsResponses, TeamsListJoinOffersResponses, TeamsListMembersResponses, TeamsListResponses, TeamsListRolesResponses, TeamsPreviewInvitationResponses, TeamsReadPermissionsResponses, TeamsReadResponses, TeamsRemoveMemberResponses, TeamsResendInvitationResponses, TeamsRestoreResponses, TeamsRevokeInvitationResponses, TeamsTransferResponses, TeamsUpdateMemberResponses, TeamsUpdateResponses, TeamsUpdateRoleResponses, UsersActivateResponses, UsersDeactivateResponses, UsersListResponses, UsersListSessionsResponses, UsersReadResponses, UsersResetMfaResponses, UsersResetPasswordResponses, UsersRevokeSessionResponses, UsersSignOutResponses, UsersUpdateResponses, WaitingListInviteFromWaitlistResponses, WaitingListListWaitlistResponses, WaitingListRemoveFromWaitlistResponses, WaitlistState } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -515,6 +515,37 @@ export class Jobs extends HeyApiClient {
         return (options?.client ?? this.client).get<JobsListSchedulesResponses, unknown, ThrowOnError, 'data'>({
             responseStyle: 'data',
             url: '/api/v1/admin/jobs/schedules',
+            ...options
+        });
+    }
+
+    /**
+     * Run a schedule now
+     *
+     * Run a scheduled task once, as if it were due. While an earlier run is unfinished, return its job instead.
+     */
+    public runSchedule<ThrowOnError extends boolean = true>(parameters: {
+        'Idempotency-Key'?: string;
+        task: string;
+    }, options?: Options<never, ThrowOnError>): RequestResult<JobsRunScheduleResponses, unknown, ThrowOnError, 'data'> {
+        const params = buildClientParams([parameters], [{ args: [{ in: 'headers', key: 'Idempotency-Key' }, { in: 'path', key: 'task' }] }]);
+        return (options?.client ?? this.client).post<JobsRunScheduleResponses, unknown, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            url: '/api/v1/admin/jobs/schedules/{task}/run',
+            ...options,
+            ...params
+        });
+    }
+
+    /**
+     * List tasks
+     *
+     * Return the tasks of this release, by name.
+     */
+    public listTasks<ThrowOnError extends boolean = true>(options?: Options<never, ThrowOnError>): RequestResult<JobsListTasksResponses, unknown, ThrowOnError, 'data'> {
+        return (options?.client ?? this.client).get<JobsListTasksResponses, unknown, ThrowOnError, 'data'>({
+            responseStyle: 'data',
+            url: '/api/v1/admin/jobs/tasks',
             ...options
         });
     }

@@ -639,6 +639,12 @@ export type BackfillRead = {
      */
     status: BackfillStatus;
     /**
+     * Is Declared
+     *
+     * Whether this release has the backfill. Otherwise it cannot continue.
+     */
+    is_declared: boolean;
+    /**
      * Progress
      *
      * Processed part of the rows, from 0 to 1; null before they are counted.
@@ -3507,6 +3513,18 @@ export type ScheduleRead = {
      */
     task: string;
     /**
+     * Description
+     *
+     * What the task does; empty if this release does not say it.
+     */
+    description: string;
+    /**
+     * Is Declared
+     *
+     * Whether this release has the schedule. Otherwise it does not run.
+     */
+    is_declared: boolean;
+    /**
      * Cron
      *
      * Cron expression: minute, hour, day of month, month, day of week.
@@ -3668,6 +3686,12 @@ export type SettingRead = {
      */
     changed_by: string | null;
     /**
+     * Changed By Email
+     *
+     * Email address of that administrator.
+     */
+    changed_by_email: string | null;
+    /**
      * Value Schema
      *
      * JSON schema of the value.
@@ -3805,6 +3829,54 @@ export type StepUp = {
      * A password.
      */
     password?: null;
+};
+
+/**
+ * TaskList
+ */
+export type TaskList = {
+    /**
+     * Items
+     *
+     * Tasks by name.
+     */
+    items: Array<TaskRead>;
+};
+
+/**
+ * TaskRead
+ */
+export type TaskRead = {
+    /**
+     * Name
+     *
+     * Name of the task.
+     */
+    name: string;
+    /**
+     * Description
+     *
+     * What the task does; empty if the code does not say it.
+     */
+    description: string;
+    /**
+     * Queue
+     *
+     * Name of the queue.
+     */
+    queue: string;
+    /**
+     * Max Attempts
+     *
+     * Number of attempts before a job fails.
+     */
+    max_attempts: number;
+    /**
+     * Timeout
+     *
+     * Maximum duration of an attempt in seconds.
+     */
+    timeout: number;
 };
 
 /**
@@ -5236,6 +5308,51 @@ export type JobsListSchedulesResponses = {
 };
 
 export type JobsListSchedulesResponse = JobsListSchedulesResponses[keyof JobsListSchedulesResponses];
+
+export type JobsRunScheduleData = {
+    body?: never;
+    headers?: {
+        /**
+         * Unique key of the operation. Retry a request with the same key: it is executed once, and a retry returns the stored response with `Idempotency-Replayed: true`.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Task
+         *
+         * Name of the task.
+         */
+        task: string;
+    };
+    query?: never;
+    url: '/api/v1/admin/jobs/schedules/{task}/run';
+};
+
+export type JobsRunScheduleResponses = {
+    /**
+     * Successful Response
+     */
+    200: JobDetail;
+};
+
+export type JobsRunScheduleResponse = JobsRunScheduleResponses[keyof JobsRunScheduleResponses];
+
+export type JobsListTasksData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/admin/jobs/tasks';
+};
+
+export type JobsListTasksResponses = {
+    /**
+     * Successful Response
+     */
+    200: TaskList;
+};
+
+export type JobsListTasksResponse = JobsListTasksResponses[keyof JobsListTasksResponses];
 
 export type JobsListQueuesData = {
     body?: never;

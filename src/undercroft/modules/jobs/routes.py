@@ -3,20 +3,34 @@
 from typing import Annotated
 from uuid import UUID
 
+from fastapi import Path
 from pydantic import Field
 
 from undercroft.core.db import ReadSessionDep, SessionDep, UnknownSort
-from undercroft.core.http import Exempt, InvalidCursor, ListQuery, Page, Router, Tag
+from undercroft.core.http import Audit, Exempt, InvalidCursor, ListQuery, Page, Router, Tag
 from undercroft.core.http.query import query
-from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound
+from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound, ScheduleNotFound
 from undercroft.jobs.models import Job, JobStatus
+from undercroft.jobs.registry import tasks
 from undercroft.modules.jobs.repository import JobRepository
-from undercroft.modules.jobs.schemas import BacklogRead, JobDetail, JobRead, QueueList, ScheduleList, ScheduleRead
+from undercroft.modules.jobs.schemas import (
+    BacklogRead,
+    JobDetail,
+    JobRead,
+    QueueList,
+    ScheduleList,
+    ScheduleRead,
+    TaskList,
+    TaskRead,
+)
 from undercroft.modules.jobs.service import JobService
 
 JOBS = Tag("Jobs", "Background jobs, schedules and queues.", group="Administration")
 
 router = Router(surface="admin", prefix="/jobs", tag=JOBS)
+
+
+TaskName = Annotated[str, Path(max_length=200, description="Name of the task.", examples=["projects.clean_up"])]
 
 
 class JobQuery(ListQuery):
@@ -38,7 +52,28 @@ async def list_jobs(query: Annotated[JobQuery, query(JobQuery)], session: ReadSe
 @router.get("/schedules", summary="List schedules")
 async def list_schedules(session: ReadSessionDep) -> ScheduleList:
     """Sorted by the next run. A schedule is listed after the first start of a worker whose release contains it."""
-    return ScheduleList(items=[ScheduleRead.model_validate(row) for row in await JobService(session).schedules()])
+    declared = tasks()
+    rows = await JobService(session).schedules()
+    return ScheduleList(items=[ScheduleRead.of(row, declared.get(row.task)) for row in rows])
+
+
+@router.post(
+    "/schedules/{task}/run",
+    audit=Audit("schedule.run", none_when="an earlier run is unfinished"),
+    step_up=Exempt("The task does what it does on its schedule."),
+    response_model=JobDetail,
+    summary="Run a schedule now",
+    errors=(ScheduleNotFound,),
+)
+async def run_schedule(task: TaskName, session: SessionDep) -> Job:
+    """Run a scheduled task once, as if it were due. While an earlier run is unfinished, return its job instead."""
+    return await JobService(session).run_schedule(task)
+
+
+@router.get("/tasks", summary="List tasks")
+async def list_tasks() -> TaskList:
+    """Return the tasks of this release, by name."""
+    return TaskList(items=[TaskRead.of(each) for _, each in sorted(tasks().items())])
 
 
 @router.get("/queues", summary="List queue depths")

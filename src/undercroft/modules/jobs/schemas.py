@@ -1,12 +1,14 @@
 """Response schemas of jobs and schedules."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
+from sqlalchemy import Row
 
 from undercroft.core.validation import Schema
+from undercroft.jobs import Task
 from undercroft.jobs.models import JobBase, JobStatus
 
 
@@ -25,10 +27,34 @@ class JobDetail(JobRead):
     error: str | None = Field(description="Traceback of the last failed attempt.", examples=[None])
 
 
+class TaskRead(Schema):
+    name: str = Field(description="Name of the task.", examples=["projects.export"])
+    description: str = Field(description="What the task does; empty if the code does not say it.")
+    queue: str = Field(description="Name of the queue.", examples=["default"])
+    max_attempts: int = Field(description="Number of attempts before a job fails.")
+    timeout: float = Field(description="Maximum duration of an attempt in seconds.")
+
+    @classmethod
+    def of(cls, task: Task[..., Any]) -> Self:
+        return cls(
+            name=task.name,
+            description=task.description,
+            queue=task.queue,
+            max_attempts=task.max_attempts,
+            timeout=task.timeout,
+        )
+
+
+class TaskList(Schema):
+    items: list[TaskRead] = Field(description="Tasks by name.")
+
+
 class ScheduleRead(Schema):
     model_config = ConfigDict(from_attributes=True)
 
     task: str = Field(description="Name of the task.", examples=["projects.export"])
+    description: str = Field(description="What the task does; empty if this release does not say it.")
+    is_declared: bool = Field(description="Whether this release has the schedule. Otherwise it does not run.")
     cron: str = Field(
         description="Cron expression: minute, hour, day of month, month, day of week.", examples=["0 2 * * *"]
     )
@@ -38,6 +64,13 @@ class ScheduleRead(Schema):
     last_job_id: UUID | None
     last_status: JobStatus | None = Field(description="Status of the last run's job, until the job is deleted.")
     last_result: Any = Field(None, description="Return value of the last run's job.")
+
+    @classmethod
+    def of(cls, row: Row[Any], task: Task[..., Any] | None) -> Self:
+        """`task` is the one of this release with the name."""
+        stored = {name: getattr(row, name) for name in cls.model_fields if name not in ("description", "is_declared")}
+        is_declared = task is not None and task.cron is not None
+        return cls(**stored, description=task.description if task else "", is_declared=is_declared)
 
 
 class ScheduleList(Schema):

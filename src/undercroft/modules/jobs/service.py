@@ -12,6 +12,7 @@ from undercroft.core.overrides import Service, call_super
 from undercroft.jobs import control
 from undercroft.jobs.health import JobsHealth, read_health
 from undercroft.jobs.models import Job
+from undercroft.jobs.schedules import run_now
 from undercroft.modules.jobs.repository import JobListRepository, JobRepository
 
 
@@ -32,6 +33,15 @@ class JobService(Service):
 
     async def schedules(self) -> Sequence[Row[Any]]:
         return await JobRepository(self._session).list_schedules()
+
+    @call_super
+    async def run_schedule(self, name: str) -> Job:
+        """Run a scheduled task now. While another run is unfinished, returns its job. Raises `ScheduleNotFound`."""
+        session = self._session.writable
+        job, is_new = await run_now(session, name)
+        if is_new:
+            await record(session, Entry("schedule.run", None, "job", job.id, details={"task": job.task}))
+        return job
 
     @call_super
     async def retry(self, job_id: UUID) -> Job:

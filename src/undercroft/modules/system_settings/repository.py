@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -41,6 +42,15 @@ class SystemSettingRepository(Repository[SystemSetting]):
         query = select(*columns).outerjoin(User, col(User.id) == col(SystemSetting.changed_by))
         rows: Sequence[Any] = (await self._session.execute(query.where(col(SystemSetting.value).is_not(None)))).all()
         return [(name, changed_at, email) for name, changed_at, email in rows]
+
+    async def read_emails(self, rows: Collection[SystemSetting]) -> Mapping[UUID, str]:
+        """Return the email addresses of the administrators who have set these values, by their IDs."""
+        ids = {row.changed_by for row in rows if row.value is not None and row.changed_by is not None}
+        if not ids:
+            return {}
+        query = select(col(User.id), col(User.email)).where(col(User.id).in_(ids))
+        found: Sequence[Any] = (await self._session.execute(query)).all()
+        return dict(map(tuple, found))
 
     async def lock_name(self, name: str) -> SystemSetting:
         """Lock a setting until the transaction ends. Raises `SettingNotFound` if it has no row."""

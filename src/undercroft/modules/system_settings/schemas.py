@@ -32,6 +32,9 @@ class SettingRead(Schema):
     changed_by: UUID | None = Field(
         description="Administrator who made that change; null if it was made by a command or the account was deleted."
     )
+    changed_by_email: str | None = Field(
+        description="Email address of that administrator.", examples=["ada@example.com"]
+    )
     value_schema: dict[str, Any] = Field(
         description="JSON schema of the value.", examples=[{"type": "array", "items": {"type": "string"}}]
     )
@@ -50,6 +53,7 @@ class SettingRead(Schema):
             is_changed=is_changed,
             changed_at=row.updated_at if is_changed else None,
             changed_by=row.changed_by if is_changed else None,
+            changed_by_email=stored.changed_by_email,
             value_schema=declared.schema,
             version=row.version,
         )

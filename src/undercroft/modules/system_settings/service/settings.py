@@ -20,11 +20,12 @@ UNSET_VERSION = 0
 
 
 class StoredSetting(Struct, frozen=True):
-    """A setting as the code declares it, its row, and the value in force as JSON."""
+    """A setting as the code declares it, its row, the value in force as JSON, and who has set it."""
 
     declared: RuntimeSetting
     row: SystemSetting
     value: Any
+    changed_by_email: str | None
 
 
 class SettingService:
@@ -39,8 +40,9 @@ class SettingService:
         """List all settings that can change at runtime, by name."""
         rows = {row.name: row for row in await self._rows.all()}
         values = {name: row.value for name, row in rows.items() if row.value is not None}
+        emails = await self._rows.read_emails(rows.values())
         return [
-            StoredSetting(each, rows.get(name) or _missing_row(each), each.value_with(values))
+            _stored(each, rows.get(name) or _missing_row(each), values, emails)
             for name, each in sorted(runtime_settings().items())
         ]
 
@@ -109,7 +111,7 @@ class SettingService:
         return row
 
     async def _with_value(self, declared: RuntimeSetting, row: SystemSetting) -> StoredSetting:
-        return StoredSetting(declared, row, declared.value_with(await self._rows.read_values()))
+        return _stored(declared, row, await self._rows.read_values(), await self._rows.read_emails([row]))
 
     @staticmethod
     def _format(declared: RuntimeSetting, value: Any) -> str:
@@ -160,6 +162,13 @@ async def store_declared_settings(database: Database) -> None:
 
 def _is_current(row: SystemSetting, declared: RuntimeSetting) -> bool:
     return (row.section, row.description) == (declared.section, declared.description)
+
+
+def _stored(
+    declared: RuntimeSetting, row: SystemSetting, values: Mapping[str, str], emails: Mapping[UUID, str]
+) -> StoredSetting:
+    email = None if row.value is None or row.changed_by is None else emails.get(row.changed_by)
+    return StoredSetting(declared, row, declared.value_with(values), email)
 
 
 def _missing_row(declared: RuntimeSetting) -> SystemSetting:

@@ -1,0 +1,1 @@
+export { BackfillTexts as default } from "@/features/backfills/messages";

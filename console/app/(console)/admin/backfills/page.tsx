@@ -1,0 +1,1 @@
+export { BackfillList as default } from "@/features/backfills/list";

@@ -1,0 +1,1 @@
+export { FlagTexts as default } from "@/features/flags/messages";

@@ -1,0 +1,1 @@
+export { JobList as default } from "@/features/jobs/list";

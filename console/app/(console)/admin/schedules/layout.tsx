@@ -1,0 +1,1 @@
+export { JobTexts as default } from "@/features/jobs/messages";

@@ -1,0 +1,1 @@
+export { SettingTexts as default } from "@/features/system-settings/messages";

@@ -1,0 +1,1 @@
+export { WaitlistTexts as default } from "@/features/waitlist/messages";

@@ -1,0 +1,1 @@
+export { Waitlist as default } from "@/features/waitlist/list";
