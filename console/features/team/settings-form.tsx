@@ -87,7 +87,7 @@ export function SettingsForm() {
             latest={display(valuesOf(latest))}
             onKeepMine={() => {
               // What the user has not changed is taken from the latest version.
-              form.form.reset(valuesOf(latest), { keepDirtyValues: true });
+              form.form.reset({ ...valuesOf(latest), ...changesOf(form.form.getValues(), valuesOf(base)) });
               setBase(latest);
               setLatest(undefined);
             }}
