@@ -121,6 +121,7 @@ SILENT_ACTIONS: dict[str, str] = {
     "backfill.retried": _STAFF_ONLY,
     "job.canceled": _STAFF_ONLY,
     "job.retried": _STAFF_ONLY,
+    "schedule.run": _STAFF_ONLY,
     "signing_keys.created": _STAFF_ONLY,
     "signing_keys.rotated": _STAFF_ONLY,
 }

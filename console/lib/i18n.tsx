@@ -3,13 +3,13 @@
 import { createContext, useContext, useEffect, useMemo, useState, useSyncExternalStore, type ReactNode } from "react";
 import { IntlProvider, useLocale as useLoadedLocale, useMessages, type Messages } from "use-intl";
 import english from "@/messages/en";
-import type operations from "@/messages/en/operations";
+import type pages from "@/messages/en/pages";
 
 export { useFormatter, useTranslations } from "use-intl";
 
 declare module "use-intl" {
   interface AppConfig {
-    Messages: typeof english & typeof operations;
+    Messages: typeof english & typeof pages;
     Locale: Locale;
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import german from "@/messages/de";
 import english from "@/messages/en";
-import operations from "@/messages/en/operations";
+import pages from "@/messages/en/pages";
 
 type Texts = { [key: string]: string | Texts };
 
@@ -17,7 +17,7 @@ const placeholders = (text: string) =>
   [...text.matchAll(/(?<!(?:one|other|=\d+) )\{(\w+)[,}]|<(\w+)>/g)].map(([, name, tag]) => name ?? tag).sort();
 
 describe("messages", () => {
-  const [en, de] = [flatten({ ...english, ...operations }), flatten(german as Texts)];
+  const [en, de] = [flatten({ ...english, ...pages }), flatten(german as Texts)];
 
   test("German has the texts of English, and those of errors and permissions, whose English text is the server's", () => {
     const keys = (texts: object) =>

@@ -125,6 +125,7 @@ OTHER_NAMES = {
     "POST /teams/{team_id}/transfer": "owners:write",
     "GET /permissions": "teams:read",
     "GET /teams/{team_id}/audit-logs": "audit:read",
+    "GET /teams/{team_id}/audit-logs/export": "audit:read",
 }
 """Routes whose permission is not named after a part of the path."""
 

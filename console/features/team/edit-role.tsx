@@ -14,7 +14,7 @@ interface Props {
 }
 
 export function EditRole({ role, onClose }: Props) {
-  const t = useTranslations("team.roles");
+  const t = useTranslations("teams.roles");
   return (
     <Dialog
       open={role !== undefined}

@@ -9,7 +9,7 @@ import { useRoles } from "./use-roles";
 
 /** Which role has which permission. On narrow screens it scrolls inside itself. */
 export function PermissionTable() {
-  const t = useTranslations("team.roles");
+  const t = useTranslations("teams.roles");
   const { permissions } = useMatrix();
   const roles = useRoles();
   const texts = usePermissionTexts();
@@ -77,7 +77,7 @@ export function PermissionTable() {
 }
 
 function Mark({ isGranted }: { isGranted: boolean }) {
-  const t = useTranslations("team.roles");
+  const t = useTranslations("teams.roles");
   const Icon = isGranted ? Check : Minus;
   return (
     <>

@@ -28,7 +28,7 @@ type Values = z.infer<typeof schema>;
 
 /** Creates a custom role, or changes one. */
 export function RoleForm({ role, onSaved }: { role: Role | undefined; onSaved: () => void }) {
-  const t = useTranslations("team.roles");
+  const t = useTranslations("teams.roles");
   const common = useTranslations("common");
   const team = useTeam();
   const save = useAction({
@@ -81,7 +81,7 @@ interface PermissionsProps {
 
 /** The permissions that the user may grant: those that the user has, and that are not reserved for built-in roles. */
 function Permissions({ granted, onChange }: PermissionsProps) {
-  const t = useTranslations("team.roles");
+  const t = useTranslations("teams.roles");
   const can = useCan();
   const texts = usePermissionTexts();
   const grantable = useMatrix().permissions.filter((permission) => permission.grantable && can(permission.name));

@@ -19,7 +19,7 @@ import { EditRole } from "./edit-role";
 import { useRoles, type Role } from "./use-roles";
 
 export function RolesPage() {
-  const t = useTranslations("team.roles");
+  const t = useTranslations("teams.roles");
   const can = useCan();
   const roles = useRoles();
   const [edited, setEdited] = useState<Role | "new">();
@@ -54,7 +54,7 @@ export function RolesPage() {
 
 /** Changing a role takes all of its permissions. */
 function Actions({ role, onEdit }: { role: Role; onEdit: () => void }) {
-  const t = useTranslations("team.roles");
+  const t = useTranslations("teams.roles");
   const common = useTranslations("common");
   const can = useCan();
   if (!can("roles:write") || !role.isAssignable) return null;
@@ -75,7 +75,7 @@ interface Usage {
 }
 
 function DeleteRole({ role }: { role: Role }) {
-  const t = useTranslations("team.roles");
+  const t = useTranslations("teams.roles");
   const common = useTranslations("common");
   const team = useTeam();
   const toasts = useToasts();
@@ -111,7 +111,7 @@ function DeleteRole({ role }: { role: Role }) {
 
 /** Who uses the role, and where to change that. */
 function InUse({ role, usage }: { role: Role; usage: Usage }) {
-  const t = useTranslations("team.roles");
+  const t = useTranslations("teams.roles");
   const href = useTeamHref();
   const uses = [
     {

@@ -17,7 +17,7 @@ export interface Role extends RoleGrants {
 
 /** The roles of the team, the strongest first, then custom roles. */
 export function useRoles(): Role[] {
-  const t = useTranslations("team.roles");
+  const t = useTranslations("teams.roles");
   const can = useCan();
   return useMatrix().roles.map((role) => ({
     ...role,

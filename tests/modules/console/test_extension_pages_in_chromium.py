@@ -58,7 +58,7 @@ async def test_page_uses_the_session_and_the_team(visitor: Visitor, page_script:
     await page.get_by_text("<b>Apollo</b>").wait_for()
     await visit.check("extension-page")
     await page.get_by_role("button", name="Add").click()
-    await page.get_by_text("Request ID:").wait_for()
+    await page.get_by_text("Request ID:").first.wait_for()
     visit.check_errors()
 
 

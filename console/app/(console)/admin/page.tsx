@@ -1,1 +1,1 @@
-export { StatisticsPage as default } from "@/features/statistics/statistics";
+export { StatisticsPageWithTexts as default } from "@/features/statistics/page";

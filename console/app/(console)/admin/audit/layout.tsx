@@ -1,0 +1,1 @@
+export { AuditLogTexts as default } from "@/features/audit-log/messages";

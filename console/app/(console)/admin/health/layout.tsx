@@ -1,0 +1,1 @@
+export { HealthTexts as default } from "@/features/health/messages";

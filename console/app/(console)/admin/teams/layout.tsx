@@ -1,0 +1,1 @@
+export { AllTeamTexts as default } from "@/features/all-teams/messages";

@@ -1,0 +1,1 @@
+export { UserTexts as default } from "@/features/users/messages";

@@ -1,0 +1,1 @@
+export { ApiKeyTexts as default } from "@/features/api-keys/messages";

@@ -1,0 +1,1 @@
+export { TeamTexts as default } from "@/features/team/messages";

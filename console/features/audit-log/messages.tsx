@@ -1,0 +1,9 @@
+"use client";
+
+import type { ReactNode } from "react";
+import { MoreTexts } from "@/lib/i18n";
+import english from "@/messages/en/audit-log.json";
+
+export function AuditLogTexts({ children }: { children: ReactNode }) {
+  return <MoreTexts english={english}>{children}</MoreTexts>;
+}
