@@ -201,7 +201,8 @@ def test_hook_point_shows_what_hooks_may_amend_and_where_they_decide(app: Api) -
 def test_permission_lists_the_roles_and_routes_that_have_it(app: Api) -> None:
     facts = only(app, "audit:read").facts
     assert facts["team_roles"] == ["admin", "owner"]
-    assert facts["routes"] == ["GET /api/v1/app/teams/{team_id}/audit-logs"]
+    path = "/api/v1/app/teams/{team_id}/audit-logs"
+    assert facts["routes"] == [f"GET {path}", f"GET {path}/export"]
 
 
 def test_error_lists_its_status_and_routes(app: Api) -> None:

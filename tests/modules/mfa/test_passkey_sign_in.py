@@ -42,7 +42,7 @@ class SignInFlow(Struct, frozen=True):
 
 @pytest_asyncio.fixture(
     loop_scope="session",
-    params=[("/sign-in", "/docs", "/"), ("/admin/login", "/admin/user/list", "/admin/")],
+    params=[("/sign-in", "/docs", "/app/"), ("/admin/login", "/admin/user/list", "/admin/")],
     ids=["sign-in", "admin"],
 )
 async def flow(page_browser: httpx.AsyncClient, request: Any) -> SignInFlow:

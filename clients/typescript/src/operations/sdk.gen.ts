@@ -1346,7 +1346,7 @@ export class Teams extends HeyApiClient {
     /**
      * Export a team's audit entries
      *
-     * Exports all matching entries of the team, newest first, as a file. The export is recorded in the audit log.
+     * Exports all matching entries of the team, newest first, as a file.
      *
      * In CSV files, a cell that a spreadsheet would evaluate as a formula starts with an apostrophe.
      */

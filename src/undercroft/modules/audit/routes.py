@@ -78,7 +78,7 @@ async def list_team_audit_entries(
 async def export_team_audit_entries(
     query: Annotated[ExportQuery, query(ExportQuery)], principal: CurrentPrincipal, database: DatabaseDep
 ) -> Response:
-    """Exports all matching entries of the team, newest first, as a file. The export is recorded in the audit log.
+    """Exports all matching entries of the team, newest first, as a file.
 
     In CSV files, a cell that a spreadsheet would evaluate as a formula starts with an apostrophe.
     """

@@ -32,10 +32,10 @@ async def read_log(
 
 
 async def export(database: Database, filters: ExportQuery, *, team_id: UUID | None = None) -> AsyncIterator[bytes]:
-    """Record the export, then stream matching entries, of one team if one is given, as a file."""
-    entry = Entry("audit.exported", target_type="audit", team_id=team_id, details=filters.as_details())
-    async with database.session() as session:
-        await record(session, entry)
+    """Stream matching entries, of one team if one is given, as a file. Records an export of the whole log first."""
+    if team_id is None:
+        async with database.session() as session:
+            await record(session, Entry("audit.exported", target_type="audit", details=filters.as_details()))
     return _stream_entries(database, filters, team_id)
 
 

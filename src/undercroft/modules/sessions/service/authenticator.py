@@ -214,7 +214,7 @@ class TokenAuthenticator:
 
     async def _find_by_cookie(self, request: HTTPConnection, secret: str) -> Principal:
         impersonation = request.cookies.get(self._impersonation_cookie_name)
-        if impersonation is None:
+        if not impersonation:  # some clients keep a cookie that was cleared, without a value
             return await self._load_principal(request, self._statements.cookie, {"cookie_hash": hash_token(secret)})
         values = {"cookie_hash": hash_token(impersonation), "own_cookie_hash": hash_token(secret)}
         try:
