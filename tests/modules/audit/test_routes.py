@@ -350,9 +350,7 @@ async def test_team_log_names_only_members(create_user: CreateUser, database: Da
     ]
 
 
-async def test_team_export_has_only_entries_of_the_team(
-    create_user: CreateUser, stranger: AsyncClient
-) -> None:
+async def test_team_export_has_only_entries_of_the_team(create_user: CreateUser, stranger: AsyncClient) -> None:
     owner = await create_user()
     team_id = (await owner.client.post("/api/v1/app/teams", json={"name": "Acme"})).json()["id"]
     await stranger.post("/api/v1/app/teams", json={"name": "Other"})
