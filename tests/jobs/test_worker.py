@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -222,7 +223,7 @@ async def test_worker_without_due_jobs_polls_without_an_error(database: Database
         async with running_worker(database):
             for what in ("tea", "milk"):  # after the first one it waits, with nothing due
                 job = await enqueue_job(database, sample_tasks.note, what=what)
-                await wait_until(lambda job=job: is_done(jobs, job))  # type: ignore[misc]
+                await wait_until(partial(is_done, jobs, job))
     assert [each for each in logs if each["event"] == "worker.step_failed"] == []
 
 

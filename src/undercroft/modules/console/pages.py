@@ -2,7 +2,6 @@
 
 from fastapi import Request, Response
 
-from undercroft.core.errors import NotFound
 from undercroft.core.http import Router
 from undercroft.core.http.assets import IMMUTABLE
 from undercroft.core.http.flash import see_other
@@ -40,7 +39,8 @@ async def console_file(path: str, request: Request) -> Response:
     """Serve a file of the console; a page without the slash at its end redirects to it."""
     if is_folder(path):
         return _add_slash(request)
-    status, name = _find(path)
+    found = find_file(path)
+    status, name = (404, NOT_FOUND) if found is None else (200, found)
     file = read_manifest().files[name]
     encoding = negotiate_encoding(request.headers.get("accept-encoding", "").encode(), (b"br", b"gzip")).decode()
     headers = {
@@ -54,14 +54,6 @@ async def console_file(path: str, request: Request) -> Response:
     if file.scripts:
         headers["Content-Security-Policy"] = file.csp
     return Response(read_file(name, encoding), status, headers, file.type)
-
-
-def _find(path: str) -> tuple[int, str]:
-    """Return the status and the name of the file for a path."""
-    try:
-        return 200, find_file(path)
-    except NotFound:
-        return 404, NOT_FOUND
 
 
 def _add_slash(request: Request) -> Response:

@@ -2,11 +2,10 @@
 
 import gzip
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 
-from undercroft.core.errors import NotFound
 from undercroft.core.http import build_csp
 
 FOLDER = Path(__file__).parents[1] / "build"
@@ -44,12 +43,10 @@ def _decode_manifest(_modified: int) -> Manifest:
     return msgspec.json.decode((FOLDER / MANIFEST).read_bytes(), type=Manifest)
 
 
-def find_file(path: str) -> str:
-    """Return the name of the file for a path below `/app/`. Raises `NotFound`."""
+def find_file(path: str) -> str | None:
+    """Return the name of the file for a path below `/app/`; None if there is none."""
     name = f"{path}index.html" if path == "" or path.endswith("/") else path
-    if name not in read_manifest().files:
-        raise NotFound
-    return name
+    return name if name in read_manifest().files else None
 
 
 def is_folder(path: str) -> bool:
@@ -59,7 +56,7 @@ def is_folder(path: str) -> bool:
 
 def is_immutable(name: str) -> bool:
     """Whether the name of a file contains a hash of its content."""
-    return name.startswith("_next/static/chunks/") or PurePosixPath(name).parent.match("_next/static/media")
+    return name.startswith(("_next/static/chunks/", "_next/static/media/"))
 
 
 def read_file(name: str, encoding: str) -> bytes:
