@@ -1,6 +1,6 @@
 import type { AllTeamsListData, TeamAdminRead } from "undercroft-client";
 import { api } from "@/lib/api";
-import { listQuery, query } from "@/lib/query";
+import { listQuery, query, readNumbered } from "@/lib/query";
 
 type Filters = Pick<NonNullable<AllTeamsListData["query"]>, "q" | "sort" | "is_personal" | "is_deleted" | "member_id">;
 
@@ -10,7 +10,7 @@ export const ALL_TEAMS = ["admin", "teams"] as const;
 
 export const allTeamsQuery = (filters: Filters) =>
   listQuery([...ALL_TEAMS, "list", filters], (cursor, signal) =>
-    api.allTeams.list({ ...filters, ...cursor }, { signal }),
+    readNumbered(cursor, (page) => api.allTeams.list({ ...filters, ...page }, { signal })),
   );
 
 export const anyTeamQuery = (id: string) =>

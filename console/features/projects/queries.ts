@@ -1,6 +1,6 @@
 import type { ProjectRead, ProjectsListData } from "undercroft-client";
 import { api } from "@/lib/api";
-import { listQuery, query } from "@/lib/query";
+import { listQuery, query, readNumbered } from "@/lib/query";
 
 type Filters = Pick<NonNullable<ProjectsListData["query"]>, "q" | "sort" | "status">;
 
@@ -8,7 +8,7 @@ export const projectsKey = (teamId: string) => ["teams", teamId, "projects"] as 
 
 export const projectsQuery = (teamId: string, filters: Filters) =>
   listQuery([...projectsKey(teamId), "list", filters], (cursor, signal) =>
-    api.projects.list({ "X-Team-ID": teamId, ...filters, ...cursor }, { signal }),
+    readNumbered(cursor, (page) => api.projects.list({ "X-Team-ID": teamId, ...filters, ...page }, { signal })),
   );
 
 export const projectQuery = (teamId: string, id: string) =>

@@ -1,6 +1,6 @@
 import type { UserAdminRead, UsersListData } from "undercroft-client";
 import { api } from "@/lib/api";
-import { listQuery, query } from "@/lib/query";
+import { listQuery, query, readNumbered } from "@/lib/query";
 
 type Filters = Pick<NonNullable<UsersListData["query"]>, "q" | "sort" | "role" | "is_active">;
 
@@ -9,7 +9,9 @@ export type User = UserAdminRead;
 export const USERS = ["admin", "users"] as const;
 
 export const usersQuery = (filters: Filters) =>
-  listQuery([...USERS, "list", filters], (cursor, signal) => api.users.list({ ...filters, ...cursor }, { signal }));
+  listQuery([...USERS, "list", filters], (cursor, signal) =>
+    readNumbered(cursor, (page) => api.users.list({ ...filters, ...page }, { signal })),
+  );
 
 export const userKey = (id: string) => [...USERS, id] as const;
 

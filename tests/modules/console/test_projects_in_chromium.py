@@ -92,6 +92,15 @@ async def test_search_and_filters_are_in_the_url(visitor: Visitor) -> None:
     await page.wait_for_selector("text=No project matches")
 
 
+async def test_projects_are_sorted(visitor: Visitor) -> None:
+    visit = await visitor()
+    await add(visit.person, "Apollo", "Gemini")
+    page = await visit.open("/projects/", sort="name")
+    await page.get_by_role("link", name=re.compile("Gemini")).wait_for()
+    rows = await page.get_by_role("list", name="Projects").get_by_role("listitem").all_inner_texts()
+    assert [row.split("\n")[0] for row in rows] == ["Apollo", "Gemini"]
+
+
 async def test_edit_conflict_shows_both_versions(visitor: Visitor) -> None:
     visit = await visitor()
     (project,) = await add(visit.person, "Apollo")
